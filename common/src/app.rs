@@ -1,0 +1,95 @@
+//! What a process holds: opened once, shared by all its handlers.
+
+use std::sync::Arc;
+
+use crate::config::{Config, StoreUrl};
+use crate::http::answers::Answers;
+use crate::identity::Identity;
+use crate::metrics::Metrics;
+use crate::source::Source;
+use crate::store::{Store, StoreError};
+use crate::time::Timestamp;
+
+/// The state of every handler; cloning it is cheap.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// How it was configured.
+    pub config: Arc<Config>,
+    /// Where events are.
+    pub store: Arc<dyn Store>,
+    /// What the operator sees.
+    pub metrics: Arc<Metrics>,
+    /// Who visitors are.
+    pub identity: Arc<Identity>,
+    /// Answers that are still right.
+    pub answers: Arc<Answers>,
+    /// Time and randomness.
+    pub source: Arc<dyn Source>,
+}
+
+/// Why a process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be opened.
+    #[error("cannot open the store {url}: {source}")]
+    Store {
+        /// `ANALYTICS_STORE`, without a password.
+        url: String,
+        /// What the engine said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// This binary was built without the engine.
+    #[error("this binary was built without the engine of {0}; build it with its cargo feature")]
+    NotBuilt(String),
+    /// A metric is registered twice.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl App {
+    /// Opens the configured store and whatever else a process needs.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    pub async fn open(config: Config, source: Arc<dyn Source>) -> Result<Self, OpenError> {
+        let metrics = Arc::new(Metrics::new()?);
+        let store: Arc<dyn Store> = match &config.store {
+            #[cfg(feature = "sqlite")]
+            StoreUrl::Sqlite(path) => {
+                let store = crate::store::sqlite::Sqlite::open(path, Arc::clone(&metrics)).await;
+                Arc::new(store.map_err(|error| Self::cannot_open(&config.store, error))?)
+            }
+            other => return Err(OpenError::NotBuilt(other.to_string())),
+        };
+        Ok(Self::with_store(config, store, metrics, source))
+    }
+
+    /// Over a store that is open already.
+    #[must_use]
+    pub fn with_store(
+        config: Config,
+        store: Arc<dyn Store>,
+        metrics: Arc<Metrics>,
+        source: Arc<dyn Source>,
+    ) -> Self {
+        Self {
+            identity: Arc::new(Identity::new(Arc::clone(&store), Arc::clone(&source))),
+            answers: Arc::new(Answers::new()),
+            config: Arc::new(config),
+            store,
+            metrics,
+            source,
+        }
+    }
+
+    /// The time, once a request: everything that the request asks is asked for this instant.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.source.now()
+    }
+
+    #[cfg(feature = "sqlite")]
+    fn cannot_open(url: &StoreUrl, error: StoreError) -> OpenError {
+        OpenError::Store { url: url.to_string(), source: error.into() }
+    }
+}

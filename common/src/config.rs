@@ -1,0 +1,358 @@
+//! Configuration: environment variables only, read here and nowhere else.
+//!
+//! All mistakes are reported together, each naming its variable, so that one start is enough
+//! to learn of all of them.
+
+mod reader;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use self::reader::Reader;
+use crate::site::Site;
+
+/// A variable, its default and what it means, as `.env.example` and `--help` show it.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What counts when it is not set; empty for nothing.
+    pub default: &'static str,
+    /// What it means and what it may be, in one line.
+    pub meaning: &'static str,
+}
+
+const fn variable(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, default, meaning }
+}
+
+/// All variables.
+pub const VARIABLES: [Variable; 18] = [
+    variable("ANALYTICS_ADDR", "127.0.0.1:8080", "address and port that the local runtime listens on"),
+    variable(
+        "ANALYTICS_STORE",
+        "sqlite:data/analytics.db",
+        "where events are: sqlite:PATH, postgres://… or dynamodb:TABLE",
+    ),
+    variable("ANALYTICS_REDIS", "", "redis://…, beside a PostgreSQL store"),
+    variable(
+        "ANALYTICS_IDENTITY",
+        "cookieless",
+        "visitors without an id: cookieless tells them apart for a day, explicit turns them away",
+    ),
+    variable(
+        "ANALYTICS_TRUSTED_PROXIES",
+        "",
+        "networks (CIDR, comma-separated) whose X-Forwarded-For is believed",
+    ),
+    variable(
+        "ANALYTICS_ALLOWED_ORIGINS",
+        "",
+        "origins (comma-separated) that browsers may send from, with credentials; none: any, without",
+    ),
+    variable("ANALYTICS_SITES", "", "sites (comma-separated) that are measured; none: any, at most 1000"),
+    variable("ANALYTICS_RETENTION_DAYS", "90", "days that events are kept, 1 to 365"),
+    variable("ANALYTICS_CLEANUP_AT", "02:00", "time of the daily cleanup, HH:MM in UTC"),
+    variable("ANALYTICS_RATE_LIMIT", "100", "events a minute that one address may send, at least 1"),
+    variable("ANALYTICS_READ_LIMIT", "600", "questions a minute that one address may ask, at least 1"),
+    variable("ANALYTICS_WS_MAX", "50", "live connections at the same time, 0 to 100000"),
+    variable("ANALYTICS_WS_MAX_PER_ADDRESS", "10", "live connections of one address at the same time, at least 1"),
+    variable(
+        "ANALYTICS_ACTIVE_WINDOW_SECONDS",
+        "300",
+        "how long after an event a visitor counts as current, 10 to 3600",
+    ),
+    variable(
+        "ANALYTICS_ADMIN_TOKEN",
+        "",
+        "token of at least 16 characters for POST /cleanup (Authorization: Bearer …); none: admin calls are off",
+    ),
+    variable("ANALYTICS_HONOR_OPT_OUT", "true", "whether DNT: 1 and Sec-GPC: 1 are honoured, true or false"),
+    variable("ANALYTICS_SHUTDOWN_SECONDS", "10", "how long requests in flight may take after SIGTERM, 1 to 300"),
+    variable("ANALYTICS_LOG", "text", "log lines as text or json"),
+];
+
+/// Where events are kept.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A database file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL server.
+    Postgres(String),
+    /// A DynamoDB table, its endpoint and region if they are not the platform's.
+    DynamoDb(String),
+}
+
+/// Without a password, as it may stand in a log.
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(_) => f.write_str("postgres://…"),
+            Self::DynamoDb(table) => write!(f, "dynamodb:{table}"),
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What happens to visitors who bring no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityMode {
+    /// They are told apart for a day by a salted hash.
+    Cookieless,
+    /// They are turned away with `MISSING_VISITOR`.
+    Explicit,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// A token that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AdminToken(String);
+
+impl AdminToken {
+    /// Whether `given` is the token; takes the same time whatever it is.
+    #[must_use]
+    pub fn is(&self, given: &str) -> bool {
+        use subtle::ConstantTimeEq;
+        self.0.as_bytes().ct_eq(given.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminToken")
+    }
+}
+
+/// A valid configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where the local runtime listens.
+    pub addr: SocketAddr,
+    /// Where events are kept.
+    pub store: StoreUrl,
+    /// The Redis beside a PostgreSQL store.
+    pub redis: Option<String>,
+    /// What happens to visitors who bring no id.
+    pub identity: IdentityMode,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Which origins may send with credentials; none: any, without.
+    pub allowed_origins: Vec<String>,
+    /// Which sites are measured; `None` for any.
+    pub sites: Option<BTreeSet<Site>>,
+    /// Days that events are kept.
+    pub retention_days: u32,
+    /// Hour and minute of the daily cleanup, UTC.
+    pub cleanup_at: (u8, u8),
+    /// Events a minute and address.
+    pub rate_limit: u32,
+    /// Questions a minute and address.
+    pub read_limit: u32,
+    /// Live connections.
+    pub ws_max: usize,
+    /// Live connections an address.
+    pub ws_max_per_address: usize,
+    /// Milliseconds after an event that a visitor counts as current.
+    pub active_window: i64,
+    /// The token of admin calls; without one they are off.
+    pub admin_token: Option<AdminToken>,
+    /// Whether `DNT` and `Sec-GPC` are honoured.
+    pub honor_opt_out: bool,
+    /// Seconds that requests in flight may take when the process is told to stop.
+    pub shutdown_seconds: u64,
+    /// How log lines are written.
+    pub log: LogFormat,
+}
+
+/// All mistakes of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "the configuration has {} mistake(s):", self.0.len())?;
+        self.0.iter().try_for_each(|mistake| writeln!(f, "  {mistake}"))?;
+        f.write_str("all variables are listed in .env.example")
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads the process's environment: the one place that does.
+    ///
+    /// # Errors
+    /// All mistakes together.
+    #[allow(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_vars(std::env::vars_os().map(|(name, value)| {
+            (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+        }))
+    }
+
+    /// Reads these variables. An empty value is as good as none. Names that begin with
+    /// `ANALYTICS_` and are not known are mistakes, but for `ANALYTICS_TEST_…`.
+    ///
+    /// # Errors
+    /// All mistakes together.
+    pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(vars.into_iter().collect::<BTreeMap<_, _>>());
+        let config = Self {
+            addr: reader.parse("ANALYTICS_ADDR", "an address and port, such as 127.0.0.1:8080", |text| {
+                text.parse().ok()
+            }),
+            store: reader.parse(
+                "ANALYTICS_STORE",
+                "sqlite:PATH, postgres://… or dynamodb:TABLE",
+                reader::store_url,
+            ),
+            redis: reader.optional("ANALYTICS_REDIS", "redis://… or rediss://…", |text| {
+                (text.starts_with("redis://") || text.starts_with("rediss://")).then(|| text.to_owned())
+            }),
+            identity: reader.parse("ANALYTICS_IDENTITY", "cookieless or explicit", |text| match text {
+                "cookieless" => Some(IdentityMode::Cookieless),
+                "explicit" => Some(IdentityMode::Explicit),
+                _ => None,
+            }),
+            trusted_proxies: reader.list(
+                "ANALYTICS_TRUSTED_PROXIES",
+                "networks such as 10.0.0.0/8 or addresses, separated by commas",
+                reader::network,
+            ),
+            allowed_origins: reader.list(
+                "ANALYTICS_ALLOWED_ORIGINS",
+                "origins such as https://example.com, separated by commas",
+                reader::origin,
+            ),
+            sites: Some(
+                reader
+                    .list("ANALYTICS_SITES", "sites separated by commas, each 1 to 63 of a-z, 0-9, '.' and '-'", |text| {
+                        Site::parse(text)
+                    })
+                    .into_iter()
+                    .collect::<BTreeSet<_>>(),
+            )
+            .filter(|sites| !sites.is_empty()),
+            retention_days: reader.number("ANALYTICS_RETENTION_DAYS", 1..=365),
+            cleanup_at: reader.parse("ANALYTICS_CLEANUP_AT", "a time such as 02:00", reader::time_of_day),
+            rate_limit: reader.number("ANALYTICS_RATE_LIMIT", 1..=u32::MAX),
+            read_limit: reader.number("ANALYTICS_READ_LIMIT", 1..=u32::MAX),
+            ws_max: reader.number("ANALYTICS_WS_MAX", 0..=100_000),
+            ws_max_per_address: reader.number("ANALYTICS_WS_MAX_PER_ADDRESS", 1..=100_000),
+            active_window: 1_000 * reader.number("ANALYTICS_ACTIVE_WINDOW_SECONDS", 10..=3_600_i64),
+            admin_token: reader.optional("ANALYTICS_ADMIN_TOKEN", "at least 16 characters", |text| {
+                (text.len() >= 16).then(|| AdminToken(text.to_owned()))
+            }),
+            honor_opt_out: reader.parse("ANALYTICS_HONOR_OPT_OUT", "true or false", |text| text.parse().ok()),
+            shutdown_seconds: reader.number("ANALYTICS_SHUTDOWN_SECONDS", 1..=300),
+            log: reader.parse("ANALYTICS_LOG", "text or json", |text| match text {
+                "text" => Some(LogFormat::Text),
+                "json" => Some(LogFormat::Json),
+                _ => None,
+            }),
+        };
+        if matches!(config.store, StoreUrl::Postgres(_)) && config.redis.is_none() {
+            reader.mistake("ANALYTICS_REDIS is missing: a PostgreSQL store needs redis://… beside it".to_owned());
+        }
+        match reader.finish() {
+            mistakes if mistakes.is_empty() => Ok(config),
+            mistakes => Err(ConfigError(mistakes)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(vars: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_vars(vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn defaults_are_valid_and_say_what_they_are() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.addr.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.store.to_string(), "sqlite:data/analytics.db");
+        assert_eq!((config.retention_days, config.cleanup_at), (90, (2, 0)));
+        assert_eq!((config.rate_limit, config.ws_max, config.active_window), (100, 50, 300_000));
+        assert_eq!((config.sites, config.admin_token), (None, None));
+        assert!(config.honor_opt_out);
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_together() {
+        let message = config(&[
+            ("ANALYTICS_ADDR", "here"),
+            ("ANALYTICS_STORE", "mysql://x"),
+            ("ANALYTICS_RETENTION_DAYS", "0"),
+            ("ANALYTICS_CLEANUP_AT", "25:00"),
+            ("ANALYTICS_TRUSTED_PROXIES", "10.0.0.0/8,nobody"),
+            ("ANALYTICS_ALLOWED_ORIGINS", "example.com"),
+            ("ANALYTICS_ADMIN_TOKEN", "short"),
+            ("ANALYTICS_LOG", "xml"),
+            ("ANALYTICS_RETENTON_DAYS", "30"),
+            ("ANALYTICS_TEST_ANYTHING", "x"),
+            ("PATH", "x"),
+        ])
+        .unwrap_err()
+        .to_string();
+        for name in ["ADDR", "STORE", "RETENTION_DAYS", "CLEANUP_AT", "TRUSTED_PROXIES", "ALLOWED_ORIGINS", "ADMIN_TOKEN", "LOG"] {
+            assert!(message.contains(&format!("ANALYTICS_{name} ")), "{name}: {message}");
+        }
+        assert!(message.contains("ANALYTICS_RETENTON_DAYS is not known; did you mean ANALYTICS_RETENTION_DAYS?"));
+        assert!(message.starts_with("the configuration has 9 mistake(s)"), "{message}");
+    }
+
+    #[test]
+    fn no_secret_is_echoed() {
+        let mistake = config(&[("ANALYTICS_ADMIN_TOKEN", "hunter2"), ("ANALYTICS_REDIS", "http://:pw@x")]);
+        let message = mistake.unwrap_err().to_string();
+        assert!(!message.contains("hunter2") && !message.contains("pw@"), "{message}");
+    }
+
+    #[test]
+    fn values_are_read() {
+        let config = config(&[
+            ("ANALYTICS_STORE", "sqlite:/tmp/a b.db"),
+            ("ANALYTICS_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+            ("ANALYTICS_SITES", "a,b.c"),
+            ("ANALYTICS_ALLOWED_ORIGINS", "https://example.com,http://localhost:3000"),
+            ("ANALYTICS_REDIS", ""),
+        ])
+        .unwrap();
+        assert_eq!(config.store, StoreUrl::Sqlite("/tmp/a b.db".into()));
+        assert_eq!(config.trusted_proxies.len(), 2);
+        assert_eq!(config.sites.unwrap().len(), 2);
+        assert_eq!(config.allowed_origins, ["https://example.com", "http://localhost:3000"]);
+    }
+
+    /// `.env.example` lists every variable with its default and meaning, and nothing else.
+    #[test]
+    fn the_example_is_complete() {
+        let expected: String = VARIABLES
+            .iter()
+            .map(|variable| format!("# {}\n# {}={}\n\n", variable.meaning, variable.name, variable.default))
+            .collect();
+        let example = include_str!("../../.env.example");
+        assert!(example.ends_with(expected.trim_end_matches('\n').to_owned().as_str()) || example.trim_end().ends_with(expected.trim_end()), "expected:\n{expected}");
+    }
+}

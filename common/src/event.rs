@@ -1,0 +1,356 @@
+//! Events: as they are sent, and as they are kept.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::event_type::EventType;
+use crate::outcome::{Code, Refusal};
+use crate::site::Site;
+use crate::time::{DAY, SECOND, Timestamp};
+use crate::url::Url;
+use crate::visitor::VisitorId;
+
+/// How far an event's own time may lie behind the clock: 24 hours.
+pub const LATEST: i64 = DAY;
+/// How far an event's own time may lie ahead of the clock: 5 minutes.
+pub const EARLIEST: i64 = 300 * SECOND;
+
+/// One thing that a visitor did, valid in every part: what engines keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Names it within its site; sending it again with the same id counts nothing twice.
+    pub id: Uuid,
+    /// Where it happened.
+    pub site: Site,
+    /// Who did it.
+    pub visitor: VisitorId,
+    /// What was done.
+    pub event_type: EventType,
+    /// Whatever else the sender said of it.
+    pub data: EventData,
+    /// The page it happened on.
+    pub page_url: Option<Url>,
+    /// Where the visitor came from.
+    pub referrer: Option<Url>,
+    /// Its own time; it counts in the day, week and month of this instant.
+    pub created_at: Timestamp,
+}
+
+/// An event's `event_data`: compact JSON text of an object, at most [`EventData::LARGEST`]
+/// bytes and [`EventData::DEEPEST`] levels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventData(Option<Box<str>>);
+
+impl EventData {
+    /// The most bytes that it may have, written compactly: 8 KiB.
+    pub const LARGEST: usize = 8 * 1024;
+    /// The most levels of objects and arrays, the outermost included.
+    pub const DEEPEST: usize = 32;
+    /// The object with nothing in it.
+    pub const EMPTY: Self = Self(None);
+
+    /// Keeps an object, unless it is too large or too deep.
+    ///
+    /// # Errors
+    /// `INVALID_EVENT`, naming the limit.
+    pub fn new(fields: &Map<String, Value>) -> Result<Self, Refusal> {
+        if fields.is_empty() {
+            return Ok(Self::EMPTY);
+        }
+        if fields.values().map(depth).max().unwrap_or(0) >= Self::DEEPEST {
+            return Err(invalid(format!("event_data may have at most {} levels", Self::DEEPEST)));
+        }
+        let text = serde_json::to_string(fields)
+            .map_err(|_| invalid("event_data must be a JSON object"))?;
+        if text.len() > Self::LARGEST {
+            return Err(invalid(format!(
+                "event_data may have at most {} bytes of JSON, this has {}",
+                Self::LARGEST,
+                text.len()
+            )));
+        }
+        Ok(Self(Some(text.into())))
+    }
+
+    /// Wraps what an engine stored: nothing for the empty object, or else its text.
+    #[must_use]
+    pub fn from_stored(text: Option<String>) -> Self {
+        Self(text.map(Into::into))
+    }
+
+    /// What an engine stores: nothing for the empty object, or else its text.
+    #[must_use]
+    pub fn stored(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        self.0.as_deref().unwrap_or("{}")
+    }
+
+    /// Its fields, parsed anew.
+    #[must_use]
+    pub fn fields(&self) -> Map<String, Value> {
+        self.0.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+}
+
+impl Serialize for EventData {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_str(self.as_json()).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// An event as a sender describes it: valid, but not yet given a visitor and an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentEvent {
+    /// The sender's own id for it, if it has one.
+    pub id: Option<Uuid>,
+    /// The site it names, or the default one.
+    pub site: Site,
+    /// The visitor it names, if it names one.
+    pub visitor: Option<VisitorId>,
+    /// What was done.
+    pub event_type: EventType,
+    /// Whatever else there is to say.
+    pub data: EventData,
+    /// The page.
+    pub page_url: Option<Url>,
+    /// Where the visitor came from.
+    pub referrer: Option<Url>,
+    /// Its own time, if it is not now.
+    pub timestamp: Option<Timestamp>,
+}
+
+impl SentEvent {
+    /// An event of this type on this site and nothing more.
+    #[must_use]
+    pub const fn new(site: Site, event_type: EventType) -> Self {
+        Self {
+            id: None,
+            site,
+            visitor: None,
+            event_type,
+            data: EventData::EMPTY,
+            page_url: None,
+            referrer: None,
+            timestamp: None,
+        }
+    }
+
+    /// Parses one JSON object. `now` bounds its timestamp: at most [`LATEST`] behind it and
+    /// [`EARLIEST`] ahead of it. Unknown fields are passed over; `null` is as good as absent.
+    ///
+    /// # Errors
+    /// `INVALID_EVENT` or `INVALID_SITE`, naming the field and what is allowed.
+    pub fn parse(json: &RawValue, now: Timestamp) -> Result<Self, Refusal> {
+        let wire: Wire<'_> = serde_json::from_str(json.get()).map_err(|_| {
+            invalid("an event must be a JSON object with an event_type, each field at most once")
+        })?;
+
+        let rule = format!("event_type must be a string: {}", EventType::RULE);
+        let event_type: Cow<'_, str> = text(wire.event_type, &rule)?
+            .ok_or_else(|| invalid(format!("event_type is missing; {rule}")))?;
+        let event_type = EventType::parse(&event_type).ok_or_else(|| invalid(rule))?;
+
+        let rule = format!("site must be a string of {}", Site::RULE);
+        let site = text(wire.site, &rule)
+            .map_err(|refusal| Refusal { code: Code::InvalidSite, ..refusal })?
+            .map(|site| Site::parse(&site).ok_or_else(|| Refusal::new(Code::InvalidSite, &*rule)))
+            .transpose()?
+            .unwrap_or_default();
+
+        let data = match present(wire.event_data) {
+            None => EventData::EMPTY,
+            Some(raw) => {
+                EventData::new(&parse::<Map<String, Value>>(raw, "event_data must be a JSON object")?)?
+            }
+        };
+        if event_type == EventType::LetterGenerate
+            && let Some(letter_type) = data.fields().get("letter_type")
+            && !matches!(letter_type.as_str(), Some("motivation" | "anti_motivation"))
+        {
+            return Err(invalid("event_data.letter_type must be motivation or anti_motivation"));
+        }
+
+        Ok(Self {
+            id: field(wire.event_id, "event_id must be a UUID", |id| Uuid::try_parse(id).ok())?,
+            site,
+            visitor: field(wire.visitor_id, "visitor_id must be a UUID", VisitorId::parse)?,
+            event_type,
+            data,
+            page_url: url(wire.page_url, "page_url")?,
+            referrer: url(wire.referrer, "referrer")?,
+            timestamp: timestamp(wire.timestamp, now)?,
+        })
+    }
+}
+
+/// The fields as they stand on the wire; each is parsed by itself so that an error can name it.
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    event_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    event_data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    page_url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    referrer: Option<&'a RawValue>,
+    #[serde(borrow)]
+    visitor_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    event_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    site: Option<&'a RawValue>,
+    #[serde(borrow)]
+    timestamp: Option<&'a RawValue>,
+}
+
+fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal::new(Code::InvalidEvent, message)
+}
+
+fn present(raw: Option<&RawValue>) -> Option<&RawValue> {
+    raw.filter(|raw| raw.get() != "null")
+}
+
+fn parse<T: DeserializeOwned>(raw: &RawValue, rule: &str) -> Result<T, Refusal> {
+    serde_json::from_str(raw.get()).map_err(|_| invalid(rule))
+}
+
+fn text<'a>(raw: Option<&'a RawValue>, rule: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
+    /// Borrows when the string has no escapes; a bare `Cow` would always copy.
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    present(raw)
+        .map(|raw| serde_json::from_str::<Text<'_>>(raw.get()).map(|text| text.0).map_err(|_| invalid(rule)))
+        .transpose()
+}
+
+fn field<T>(
+    raw: Option<&RawValue>,
+    rule: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Refusal> {
+    text(raw, rule)?.map(|text| read(&text).ok_or_else(|| invalid(rule))).transpose()
+}
+
+fn url(raw: Option<&RawValue>, name: &str) -> Result<Option<Url>, Refusal> {
+    if present(raw).is_none() {
+        return Ok(None);
+    }
+    let rule = format!(
+        "{name} must be a string of at most {} characters without control characters",
+        Url::LONGEST
+    );
+    field(raw, &rule, Url::parse)
+}
+
+fn timestamp(raw: Option<&RawValue>, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+    let time = field(raw, "timestamp must be an RFC 3339 instant", Timestamp::parse)?;
+    if let Some(time) = time
+        && !(now.plus(-LATEST)..=now.plus(EARLIEST)).contains(&time)
+    {
+        return Err(invalid(
+            "timestamp may lie at most 24 hours in the past and 5 minutes in the future",
+        ));
+    }
+    Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::parse("2025-12-08T12:00:00Z").unwrap()
+    }
+
+    fn sent(json: &str) -> Result<SentEvent, Refusal> {
+        SentEvent::parse(serde_json::from_str(json).unwrap(), now())
+    }
+
+    #[test]
+    fn all_fields() {
+        let event = sent(
+            r#"{"event_type":"click","event_data":{"b": 1, "a":[2]},"page_url":"/cv?theme=x&k=1",
+            "visitor_id":"3f2504e0-4f89-41d3-9a0c-0305e82c3301","site":"cv.example.com","referrer":null,
+            "event_id":"3f2504e04f8941d39a0c0305e82c3302","timestamp":"2025-12-08T11:00:00Z","other":1}"#,
+        )
+        .unwrap();
+        assert_eq!(event.event_type, EventType::ButtonClick);
+        assert_eq!(event.data.as_json(), r#"{"b":1,"a":[2]}"#);
+        assert_eq!(event.page_url.unwrap().as_str(), "/cv?theme=x");
+        assert_eq!(event.site.as_str(), "cv.example.com");
+        assert_eq!(event.id.unwrap().to_string(), "3f2504e0-4f89-41d3-9a0c-0305e82c3302");
+        assert_eq!(event.referrer, None);
+    }
+
+    #[test]
+    fn the_least_event() {
+        let event = sent(r#"{"event_type":"scroll"}"#).unwrap();
+        assert_eq!(event, SentEvent::new(Site::default(), EventType::Scroll));
+    }
+
+    #[test]
+    fn mistakes_name_the_field() {
+        for (json, code, name) in [
+            (r"{}", Code::InvalidEvent, "event_type is missing"),
+            (r"[]", Code::InvalidEvent, "JSON object"),
+            (r#"{"event_type":5}"#, Code::InvalidEvent, "event_type"),
+            (r#"{"event_type":"No"}"#, Code::InvalidEvent, "event_type"),
+            (r#"{"event_type":"a","event_type":"b"}"#, Code::InvalidEvent, "at most once"),
+            (r#"{"event_type":"a","event_data":[]}"#, Code::InvalidEvent, "event_data"),
+            (r#"{"event_type":"a","page_url":1}"#, Code::InvalidEvent, "page_url"),
+            (r#"{"event_type":"a","page_url":"a\u0000"}"#, Code::InvalidEvent, "page_url"),
+            (r#"{"event_type":"a","referrer":{}}"#, Code::InvalidEvent, "referrer"),
+            (r#"{"event_type":"a","visitor_id":"joe"}"#, Code::InvalidEvent, "visitor_id"),
+            (r#"{"event_type":"a","event_id":7}"#, Code::InvalidEvent, "event_id"),
+            (r#"{"event_type":"a","site":"A B"}"#, Code::InvalidSite, "site"),
+            (r#"{"event_type":"a","site":1}"#, Code::InvalidSite, "site"),
+            (r#"{"event_type":"a","timestamp":1733655600}"#, Code::InvalidEvent, "timestamp"),
+            (r#"{"event_type":"a","timestamp":"2025-12-07T11:59:59Z"}"#, Code::InvalidEvent, "24 hours"),
+            (r#"{"event_type":"a","timestamp":"2025-12-08T12:05:01Z"}"#, Code::InvalidEvent, "5 minutes"),
+            (
+                r#"{"event_type":"letter_generate","event_data":{"letter_type":"love"}}"#,
+                Code::InvalidEvent,
+                "anti_motivation",
+            ),
+        ] {
+            let refusal = sent(json).unwrap_err();
+            assert_eq!(refusal.code, code, "{json}");
+            assert!(refusal.message.contains(name), "{json}: {}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn event_data_is_bounded() {
+        let nested = |levels: usize| {
+            format!(r#"{{"event_type":"a","event_data":{}1{}}}"#, r#"{"a":"#.repeat(levels), "}".repeat(levels))
+        };
+        assert!(sent(&nested(EventData::DEEPEST)).is_ok());
+        assert!(sent(&nested(EventData::DEEPEST + 1)).is_err());
+        let wide = |bytes: usize| {
+            format!(r#"{{"event_type":"a","event_data":{{"k":"{}"}}}}"#, "x".repeat(bytes - 8))
+        };
+        assert!(sent(&wide(EventData::LARGEST)).is_ok());
+        assert!(sent(&wide(EventData::LARGEST + 1)).is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! The envelope of answers, and the answers that are still right.
+
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use moka::sync::Cache;
+use serde::Serialize;
+
+use crate::App;
+use crate::http::ApiError;
+
+/// A success: `{"success":true,"data":…,"meta":…}`, `meta` only where there is any.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Answer<D, M = ()> {
+    success: bool,
+    data: D,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<M>,
+}
+
+impl<D: Serialize> Answer<D> {
+    /// An answer without meta.
+    #[must_use]
+    pub const fn new(data: D) -> Self {
+        Self { success: true, data, meta: None }
+    }
+}
+
+impl<D: Serialize, M: Serialize> Answer<D, M> {
+    /// An answer with meta.
+    #[must_use]
+    pub const fn with_meta(data: D, meta: M) -> Self {
+        Self { success: true, data, meta: Some(meta) }
+    }
+}
+
+/// Answers to questions, kept as long as the store's version says that they are right, and as
+/// long as there is room: a question asked again between two commits costs no query.
+#[derive(Debug)]
+pub struct Answers(Cache<String, (u64, Bytes)>);
+
+impl Answers {
+    /// Room for answers, in bytes.
+    const ROOM: u64 = 4 * 1024 * 1024;
+
+    pub(crate) fn new() -> Self {
+        let weight = |key: &String, (_, body): &(u64, Bytes)| {
+            u32::try_from(key.len() + body.len() + 64).unwrap_or(u32::MAX)
+        };
+        Self(Cache::builder().max_capacity(Self::ROOM).weigher(weight).build())
+    }
+}
+
+impl App {
+    /// Answers a question: with the answer that is kept under `key`, if nothing was stored since,
+    /// or else by asking. The key must name everything that the answer depends on, but for
+    /// what is stored: endpoint, parameters, and the period or instant asked for.
+    ///
+    /// # Errors
+    /// Those of `ask`; they are not kept.
+    pub async fn answer<D, M, F>(&self, key: String, ask: F) -> Result<Response, ApiError>
+    where
+        D: Serialize,
+        M: Serialize,
+        F: Future<Output = Result<Answer<D, M>, ApiError>>,
+    {
+        // The version is read first: an answer that is newer than it does no harm.
+        let version = self.store.version();
+        if let Some(version) = version
+            && let Some((kept, body)) = self.answers.0.get(&key)
+            && kept == version
+        {
+            return Ok(json(StatusCode::OK, body));
+        }
+        let body = to_bytes(&ask.await?);
+        if let Some(version) = version {
+            self.answers.0.insert(key, (version, body.clone()));
+        }
+        Ok(json(StatusCode::OK, body))
+    }
+}
+
+impl<D: Serialize, M: Serialize> IntoResponse for Answer<D, M> {
+    fn into_response(self) -> Response {
+        json(StatusCode::OK, to_bytes(&self))
+    }
+}
+
+/// An answer whose body is JSON already.
+#[must_use]
+pub fn json(status: StatusCode, body: Bytes) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (status, headers, body).into_response()
+}
+
+/// Serialising our own types cannot fail: their keys are strings and their numbers finite.
+fn to_bytes(answer: &impl Serialize) -> Bytes {
+    serde_json::to_vec(answer).unwrap_or_else(|error| panic!("an answer is no JSON: {error}")).into()
+}

@@ -1,0 +1,138 @@
+//! The one place that turns errors into answers, and logs what only the operator may know.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use crate::collect::error_text;
+use crate::outcome::{Code, Refusal};
+use crate::store::StoreError;
+
+/// What a handler fails with.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The client's mistake.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Too many requests from one address.
+    #[error("too many requests from one address")]
+    RateLimited {
+        /// Seconds until it is worth asking again.
+        retry_after: u64,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store did not take the events; the cause is logged already.
+    #[error("events were not stored")]
+    NotStored,
+}
+
+impl From<Code> for StatusCode {
+    fn from(code: Code) -> Self {
+        match code {
+            Code::InvalidPeriod
+            | Code::InvalidDate
+            | Code::InvalidLimit
+            | Code::InvalidOffset
+            | Code::InvalidCursor
+            | Code::InvalidHours
+            | Code::InvalidSite
+            | Code::InvalidEvent
+            | Code::InvalidJson
+            | Code::MissingVisitor => Self::BAD_REQUEST,
+            Code::PayloadTooLarge => Self::PAYLOAD_TOO_LARGE,
+            Code::RateLimited => Self::TOO_MANY_REQUESTS,
+            Code::Unauthorized => Self::UNAUTHORIZED,
+            Code::NotFound => Self::NOT_FOUND,
+            Code::MethodNotAllowed => Self::METHOD_NOT_ALLOWED,
+            Code::Unavailable => Self::SERVICE_UNAVAILABLE,
+            Code::Internal => Self::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// What the client is told. It travels as an extension of the response until the outermost
+/// layer, which knows the request id, writes the body.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    code: Code,
+    message: String,
+}
+
+impl Failure {
+    /// The failure that a bare status stands for: what the framework answers by itself.
+    pub(super) fn of_status(status: StatusCode) -> Self {
+        let (code, message) = match status {
+            StatusCode::NOT_FOUND => {
+                (Code::NotFound, "there is nothing at this path; /openapi.json lists what there is")
+            }
+            StatusCode::METHOD_NOT_ALLOWED => {
+                (Code::MethodNotAllowed, "this path does not take this method; the header Allow lists those it takes")
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                (Code::PayloadTooLarge, "the body may have at most 64 KiB for one event and 1 MiB for a batch")
+            }
+            StatusCode::UNAUTHORIZED => (Code::Unauthorized, "this call needs the admin token"),
+            StatusCode::TOO_MANY_REQUESTS => (Code::RateLimited, "too many requests from one address; try again later"),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE => {
+                (Code::Unavailable, "the service cannot answer now; try again later")
+            }
+            status if status.is_client_error() => (Code::InvalidEvent, "the request cannot be understood"),
+            _ => (Code::Internal, "something went wrong on our side"),
+        };
+        Self { code, message: message.to_owned() }
+    }
+
+    /// The answer's body.
+    pub(super) fn body(&self, request_id: &str) -> String {
+        json!({
+            "success": false,
+            "error": self.message,
+            "code": self.code.as_str(),
+            "request_id": request_id,
+        })
+        .to_string()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        ApiError::from(self).into_response()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut headers = HeaderMap::new();
+        let mut retry_after = |seconds: u64| {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        };
+        let failure = match self {
+            Self::Refused(Refusal { code, message }) => Failure { code, message },
+            Self::RateLimited { retry_after: seconds } => {
+                retry_after(seconds);
+                Failure::of_status(StatusCode::TOO_MANY_REQUESTS)
+            }
+            Self::NotStored => {
+                retry_after(1);
+                Failure {
+                    code: Code::Unavailable,
+                    message: "the store is unavailable; send the same events with the same event_id again later".into(),
+                }
+            }
+            Self::Store(error @ StoreError::Unavailable { .. }) => {
+                tracing::error!(error = error_text(&error), "the store is unavailable");
+                retry_after(1);
+                Failure::of_status(StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Self::Store(error) => {
+                tracing::error!(error = error_text(&error), "the store failed");
+                Failure::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+        };
+        let mut response = (StatusCode::from(failure.code), headers).into_response();
+        response.extensions_mut().insert(failure);
+        response
+    }
+}

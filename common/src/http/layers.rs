@@ -1,0 +1,161 @@
+//! The layers that every endpoint has, in Lambda and in the local runtime.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, Any as AnyValue, CorsLayer};
+use tower_http::timeout::TimeoutLayer;
+
+use crate::App;
+use crate::http::{BASE_PATH, Failure};
+
+/// How long a request may take: 10 s.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The request's id where a platform gave it one.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+/// What is left of a sender's rate limit, where there is one: charges this many more events,
+/// or says after how many seconds it is worth trying again.
+#[derive(Clone)]
+pub struct EventBudget(pub Arc<dyn Fn(u32) -> Result<(), u64> + Send + Sync>);
+
+impl std::fmt::Debug for EventBudget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EventBudget")
+    }
+}
+
+/// Puts the common layers around routes. Outermost first: request id, access log and error
+/// envelope; panic to 500; CORS; timeout.
+#[must_use]
+pub fn finish(router: Router, app: &App) -> Router {
+    router
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
+        .layer(cors(app))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), observe))
+}
+
+fn cors(app: &App) -> CorsLayer {
+    let cors = CorsLayer::new()
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, HeaderName::from_static("x-visitor-id"), X_REQUEST_ID])
+        .expose_headers([X_REQUEST_ID, header::RETRY_AFTER])
+        .max_age(Duration::from_secs(86_400));
+    let origins: Vec<HeaderValue> =
+        app.config.allowed_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    if origins.is_empty() {
+        cors.allow_origin(AnyValue)
+    } else {
+        cors.allow_origin(AllowOrigin::list(origins)).allow_credentials(true)
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let what = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("unknown");
+    tracing::error!(panic = what, "a handler panicked");
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+/// Gives the request an id, logs and times it, and puts every failure, the framework's own
+/// included, into the envelope. Only the route's pattern is logged: paths and queries may
+/// tell who somebody is.
+async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = method_label(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let id = request_id(&request);
+    let mut response = next.run(request).await;
+
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        response = fail(response, &id);
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    let took = started.elapsed();
+    let route = route.as_ref().map_or("other", MatchedPath::as_str);
+    let endpoint = route.strip_prefix(BASE_PATH).unwrap_or(route);
+    app.metrics
+        .analytics_request_duration_seconds
+        .with_label_values(&[endpoint, method, status.as_str()])
+        .observe(took.as_secs_f64());
+    tracing::info!(
+        target: "access",
+        request_id = id,
+        method,
+        route,
+        status = status.as_u16(),
+        duration_ms = took.as_secs_f64() * 1e3,
+        "request"
+    );
+    response
+}
+
+/// The platform's, or the client's if it is a sane one, or a new one.
+fn request_id(request: &Request) -> String {
+    if let Some(RequestId(id)) = request.extensions().get() {
+        return id.clone();
+    }
+    let sane = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let sent = request.headers().get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(sane);
+    sent.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+}
+
+fn fail(response: Response, request_id: &str) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let failure = parts.extensions.remove::<Failure>().unwrap_or_else(|| Failure::of_status(parts.status));
+    // What is no failure of ours to name, such as 422 by an extractor, is a bad request.
+    if parts.status.is_client_error() && !NAMED.contains(&parts.status) {
+        parts.status = StatusCode::BAD_REQUEST;
+    }
+    if parts.status == StatusCode::SERVICE_UNAVAILABLE {
+        parts.headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
+    }
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.remove(header::CONTENT_ENCODING);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Response::from_parts(parts, Body::from(failure.body(request_id)))
+}
+
+/// The client errors that have a code of their own.
+const NAMED: [StatusCode; 6] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::UNAUTHORIZED,
+    StatusCode::NOT_FOUND,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::TOO_MANY_REQUESTS,
+];
+
+/// Methods are whatever the client likes; labels are not.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

@@ -1,0 +1,23 @@
+//! What all handlers share of HTTP: the envelope of answers, errors, parameters, the client.
+
+pub mod answers;
+mod client;
+mod error;
+mod layers;
+mod params;
+
+pub use answers::Answer;
+pub use client::{PeerAddress, client_address};
+pub use error::{ApiError, Failure};
+pub use layers::{EventBudget, RequestId, finish};
+pub use params::Params;
+
+/// Where every endpoint lives.
+pub const BASE_PATH: &str = "/api/v1/analytics";
+
+/// The most bytes of a body with one event: 64 KiB.
+pub const MOST_BYTES_EVENT: usize = 64 * 1024;
+/// The most bytes of a body with a batch: 1 MiB.
+pub const MOST_BYTES_BATCH: usize = 1024 * 1024;
+/// The most events of a batch.
+pub const MOST_EVENTS: usize = 500;

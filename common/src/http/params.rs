@@ -1,0 +1,124 @@
+//! Query parameters, parsed and bounded; none is ever silently replaced.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use crate::App;
+use crate::collect::allowed_site;
+use crate::outcome::{Code, Refusal};
+use crate::period::{Period, PeriodKey};
+use crate::site::Site;
+use crate::time::{Day, Timestamp};
+
+/// The parameters of a request's query. Of a name that stands there twice, the first counts.
+#[derive(Debug, Clone, Default)]
+pub struct Params(Vec<(String, String)>);
+
+impl<S: Sync> FromRequestParts<S> for Params {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
+    }
+}
+
+impl Params {
+    /// Parses a query; bytes that are no UTF-8 become U+FFFD and then fail where they matter.
+    #[must_use]
+    pub fn parse(query: &str) -> Self {
+        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    /// A parameter as it was sent.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `site`, or the default one.
+    ///
+    /// # Errors
+    /// `INVALID_SITE` when it is no slug, or not one of the configured sites.
+    pub fn site(&self, app: &App) -> Result<Site, Refusal> {
+        let site = match self.get("site") {
+            None => Site::default(),
+            Some(text) => Site::parse(text).ok_or_else(|| {
+                Refusal::new(Code::InvalidSite, format!("site must be {}", Site::RULE))
+            })?,
+        };
+        allowed_site(app, &site)?;
+        Ok(site)
+    }
+
+    /// `period`, if it is there.
+    ///
+    /// # Errors
+    /// `INVALID_PERIOD` when it is none.
+    pub fn period(&self) -> Result<Option<Period>, Refusal> {
+        self.get("period")
+            .map(|text| {
+                Period::parse(text)
+                    .ok_or_else(|| Refusal::new(Code::InvalidPeriod, "period must be day, week or month"))
+            })
+            .transpose()
+    }
+
+    /// `period`, or the day, at `date`, or at `now`.
+    ///
+    /// # Errors
+    /// `INVALID_PERIOD` or `INVALID_DATE`.
+    pub fn period_key(&self, now: Timestamp) -> Result<PeriodKey, Refusal> {
+        let day = match self.get("date") {
+            None => now.day(),
+            Some(text) => Day::parse(text).ok_or_else(|| {
+                Refusal::new(Code::InvalidDate, "date must be a day from 1970-01-01 to 9999-12-31, as YYYY-MM-DD")
+            })?,
+        };
+        Ok(PeriodKey::of(self.period()?.unwrap_or(Period::Day), day))
+    }
+
+    /// A whole number within bounds, or `default`.
+    ///
+    /// # Errors
+    /// `code`, naming the bounds.
+    pub fn number<T>(&self, name: &str, range: RangeInclusive<T>, default: T, code: Code) -> Result<T, Refusal>
+    where
+        T: FromStr + PartialOrd + fmt::Display,
+    {
+        let Some(text) = self.get(name) else { return Ok(default) };
+        text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+            Refusal::new(code, format!("{name} must be a whole number from {} to {}", range.start(), range.end()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_name_their_range() {
+        let limit = |query| Params::parse(query).number("limit", 1..=20, 5, Code::InvalidLimit);
+        assert_eq!(limit("").unwrap(), 5);
+        assert_eq!(limit("limit=20&limit=x").unwrap(), 20);
+        for bad in ["limit=", "limit=0", "limit=21", "limit=-1", "limit=1.5", "limit=%FF", "limit=99999999999999999999"] {
+            let refusal = limit(bad).unwrap_err();
+            assert_eq!((refusal.code, &*refusal.message), (Code::InvalidLimit, "limit must be a whole number from 1 to 20"));
+        }
+    }
+
+    #[test]
+    fn periods_and_dates() {
+        let now = Timestamp::parse("2025-12-08T12:00:00Z").unwrap();
+        let key = |query| Params::parse(query).period_key(now).map(|key| key.to_string());
+        assert_eq!(key("").unwrap(), "2025-12-08");
+        assert_eq!(key("period=week&date=2024-12-30").unwrap(), "2025-W01");
+        assert_eq!(key("period=year").unwrap_err().code, Code::InvalidPeriod);
+        assert_eq!(key("date=2025-02-30").unwrap_err().code, Code::InvalidDate);
+    }
+}

@@ -1,0 +1,144 @@
+//! Who a cookieless visitor is for a day, and what is shown of any visitor outside.
+//!
+//! A visitor without an id of its own is HMAC-SHA-256 over site, address and user agent, keyed
+//! by a random salt of the UTC day and cut to a UUID. When the salt is destroyed, 48 hours
+//! after the day began, nobody can compute it again, not even for an address they guess.
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use crate::site::Site;
+use crate::source::Source;
+use crate::store::{Secret, SecretName, Store, StoreError};
+use crate::time::{DAY, Day, Timestamp};
+use crate::visitor::{Pseudonym, VisitorId};
+
+/// How long the salt of a day lives, from the day's begin: 48 hours.
+const SALT_LIFE: i64 = 2 * DAY;
+
+/// Answers who somebody is; remembers the few secrets that it needs until they expire.
+#[derive(Debug)]
+pub struct Identity {
+    store: Arc<dyn Store>,
+    source: Arc<dyn Source>,
+    known: RwLock<Vec<(SecretName, Secret)>>,
+}
+
+impl Identity {
+    /// How many secrets are remembered: the pseudonym key and the salts of three days are in
+    /// everyday use; an import goes through more.
+    const REMEMBERED: usize = 128;
+
+    /// Over the secrets of this store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, source: Arc<dyn Source>) -> Self {
+        Self { store, source, known: RwLock::default() }
+    }
+
+    /// The cookieless visitor with this address and user agent, on the day of their event.
+    ///
+    /// # Errors
+    /// When the store cannot answer the day's salt.
+    pub async fn visitor(
+        &self,
+        site: &Site,
+        address: IpAddr,
+        user_agent: &str,
+        day: Day,
+        now: Timestamp,
+    ) -> Result<VisitorId, StoreError> {
+        // The salt of a day long gone, as imports need it, lives for 48 hours from now.
+        let planned = day.start().plus(SALT_LIFE);
+        let expires = if planned > now { planned } else { now.plus(SALT_LIFE) };
+        let salt = self.secret(SecretName::Salt(day), Some(expires), now).await?;
+        let address = match address.to_canonical() {
+            IpAddr::V4(v4) => v4.octets().to_vec(),
+            IpAddr::V6(v6) => v6.octets().to_vec(),
+        };
+        Ok(keyed_uuid(&salt, &[site.as_str().as_bytes(), &address, user_agent.as_bytes()]).into())
+    }
+
+    /// The key that turns visitors into pseudonyms.
+    ///
+    /// # Errors
+    /// When the store cannot answer it.
+    pub async fn pseudonyms(&self, now: Timestamp) -> Result<Pseudonyms, StoreError> {
+        Ok(Pseudonyms(self.secret(SecretName::Pseudonyms, None, now).await?))
+    }
+
+    async fn secret(
+        &self,
+        name: SecretName,
+        expires: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<[u8; 32], StoreError> {
+        let alive = |secret: &Secret| secret.expires.is_none_or(|expires| expires > now);
+        {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, secret)) = known.iter().find(|(known, secret)| *known == name && alive(secret)) {
+                return Ok(secret.bytes);
+            }
+        }
+        let fresh = Secret { bytes: self.source.secret(), expires };
+        let secret = self.store.secret(name, fresh, now).await?;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(known, secret)| *known != name && alive(secret));
+        if known.len() >= Self::REMEMBERED {
+            known.remove(0);
+        }
+        known.push((name, secret));
+        Ok(secret.bytes)
+    }
+
+    /// Destroys expired salts, here and in the store; answers how many the store held.
+    ///
+    /// # Errors
+    /// When the store cannot.
+    pub async fn destroy_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.known
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|(_, secret)| secret.expires.is_none_or(|expires| expires > now));
+        self.store.destroy_secrets(now).await
+    }
+}
+
+/// Turns visitors into what is shown of them.
+#[derive(Clone)]
+pub struct Pseudonyms([u8; 32]);
+
+/// Never shows the key.
+impl std::fmt::Debug for Pseudonyms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pseudonyms")
+    }
+}
+
+impl Pseudonyms {
+    /// The pseudonym of a visitor of a site.
+    #[must_use]
+    pub fn of(&self, site: &Site, visitor: VisitorId) -> Pseudonym {
+        Pseudonym(keyed_uuid(&self.0, &[site.as_str().as_bytes(), visitor.as_bytes()]))
+    }
+}
+
+/// HMAC-SHA-256 (RFC 2104, FIPS 180-4) of the parts, each behind its length so that no two
+/// lists of parts look alike, cut to a version 8 UUID (RFC 9562).
+fn keyed_uuid(key: &[u8; 32], parts: &[&[u8]]) -> Uuid {
+    // An HMAC key shorter than the hash's block is padded with zeros (RFC 2104, section 2).
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(key);
+    let mut mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    let digest: [u8; 32] = mac.finalize().into_bytes().into();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}

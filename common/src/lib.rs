@@ -1,0 +1,43 @@
+//! The core of maicivy-analytics: everything that all eight functions share.
+//!
+//! Read in this order:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`time`], [`period`] | instants, days, ISO weeks, months: all UTC |
+//! | [`site`], [`visitor`], [`event_type`], [`url`], [`event`] | the vocabulary: parsed once, valid ever after |
+//! | [`tally`] | what an event adds to the aggregates, said once for every engine |
+//! | [`store`] | the storage contract, its engines and its conformance suite |
+//! | [`identity`], [`bots`], [`outcome`] | who sent it, and what became of it |
+//! | [`collect`] | the write path: filter, identify, append, account |
+//! | [`app`], [`config`], [`metrics`], [`source`] | what a process holds |
+//! | [`http`] | the envelope, errors and parameters that all handlers share |
+//! | [`retention`] | the cleanup run |
+//!
+//! The core asks nobody for the time or for randomness: both are passed in. HTTP ends at
+//! [`http`]; the service and the engines know nothing of status codes.
+
+pub mod app;
+pub mod bots;
+pub mod collect;
+pub mod config;
+pub mod event;
+pub mod event_type;
+pub mod http;
+pub mod identity;
+#[cfg(feature = "lambda")]
+pub mod lambda;
+pub mod metrics;
+pub mod outcome;
+pub mod period;
+pub mod retention;
+pub mod site;
+pub mod source;
+pub mod store;
+pub mod tally;
+pub mod telemetry;
+pub mod time;
+pub mod url;
+pub mod visitor;
+
+pub use app::App;

@@ -1,0 +1,285 @@
+//! What an operator can see: every family, one registry a process.
+//!
+//! No client can make a new time series at will: a label's values come from a closed set or
+//! are capped by [`Capped`].
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
+};
+
+use crate::event::Event;
+use crate::event_type::EventType;
+use crate::outcome::{Code, Filter, Outcome};
+use crate::tally;
+
+/// How many distinct values a label may have before the rest are `other`.
+pub const MOST_LABELS: usize = 200;
+
+/// From 100 µs to 10 s.
+const SECONDS: [f64; 15] =
+    [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// A label whose values senders choose: the first [`MOST_LABELS`] of at most 100 bytes, then
+/// `other`.
+#[derive(Debug, Default)]
+pub struct Capped(Mutex<HashSet<Box<str>>>);
+
+impl Capped {
+    /// The value to use for `value`.
+    pub fn label<'a>(&self, value: &'a str) -> &'a str {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.contains(value) {
+            return value;
+        }
+        if seen.len() >= MOST_LABELS || value.len() > 100 {
+            return "other";
+        }
+        seen.insert(value.into());
+        value
+    }
+}
+
+/// All families. Fields are named as on `/metrics`, without `maicivy_`.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the help texts below document each family")]
+pub struct Metrics {
+    registry: Registry,
+    pub visitors_total: IntCounter,
+    pub letters_generated_total: IntCounterVec,
+    pub events_total: IntCounterVec,
+    pub page_views_total: IntCounterVec,
+    pub ingest_received_total: IntCounter,
+    pub ingest_outcomes_total: IntCounterVec,
+    pub current_visitors: IntGauge,
+    pub websocket_connections: IntGauge,
+    pub conversion_rate: Gauge,
+    pub cv_theme_views: GaugeVec,
+    pub analytics_request_duration_seconds: HistogramVec,
+    pub redis_operation_duration_seconds: HistogramVec,
+    pub database_query_duration_seconds: HistogramVec,
+    pub group_commit_events: Histogram,
+    pub websocket_messages_total: IntCounterVec,
+    pub websocket_gaps_total: IntCounter,
+    pub websocket_rejected_total: IntCounter,
+    pub rate_limited_requests_total: IntCounterVec,
+    pub cleanup_last_success_timestamp_seconds: IntGauge,
+    pub cleanup_deleted_events_total: IntCounter,
+    paths: Capped,
+    event_types: Capped,
+}
+
+impl Metrics {
+    /// Registers all families; those with closed label sets start at zero.
+    ///
+    /// # Errors
+    /// Only when two families have one name.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let make = Maker(&registry);
+        let metrics = Self {
+            visitors_total: make.counter("visitors_total", "Visitors first seen in their day")?,
+            letters_generated_total: make.counters("letters_generated_total", "Letters stored", &["type"])?,
+            events_total: make.counters("events_total", "Events stored", &["event_type"])?,
+            page_views_total: make.counters("page_views_total", "Page views stored", &["path"])?,
+            ingest_received_total: make.counter("ingest_received_total", "Events received, whatever became of them")?,
+            ingest_outcomes_total: make.counters(
+                "ingest_outcomes_total",
+                "What became of received events; at rest the sum equals maicivy_ingest_received_total",
+                &["outcome", "reason"],
+            )?,
+            current_visitors: make.int_gauge("current_visitors", "Visitors of all sites in the active window")?,
+            websocket_connections: make.int_gauge("websocket_connections", "Open live connections")?,
+            conversion_rate: make.gauge("conversion_rate", "Letters of today by unique visitors of today, all sites")?,
+            cv_theme_views: make.gauges("cv_theme_views", "Views of a theme over the kept days, all sites", &["theme"])?,
+            analytics_request_duration_seconds: make.histograms(
+                "analytics_request_duration_seconds",
+                "From the request's head to the answer's",
+                &["endpoint", "method", "status"],
+            )?,
+            redis_operation_duration_seconds: make.histograms(
+                "redis_operation_duration_seconds",
+                "Time of one Redis operation",
+                &["operation"],
+            )?,
+            database_query_duration_seconds: make.histograms(
+                "database_query_duration_seconds",
+                "Time of one query or transaction, its wait for a connection included",
+                &["query_type"],
+            )?,
+            group_commit_events: make.register(Histogram::with_opts(
+                HistogramOpts::new("maicivy_group_commit_events", "Events made durable by one commit")
+                    .buckets(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0]),
+            )?)?,
+            websocket_messages_total: make.counters(
+                "websocket_messages_total",
+                "Messages on live connections",
+                &["direction"],
+            )?,
+            websocket_gaps_total: make.counter("websocket_gaps_total", "Times a slow client missed events for good")?,
+            websocket_rejected_total: make.counter("websocket_rejected_total", "Live connections turned away")?,
+            rate_limited_requests_total: make.counters(
+                "rate_limited_requests_total",
+                "Requests turned away by the rate limit",
+                &["kind"],
+            )?,
+            cleanup_last_success_timestamp_seconds: make.int_gauge(
+                "cleanup_last_success_timestamp_seconds",
+                "When a retention run last succeeded, Unix time; 0 when none has",
+            )?,
+            cleanup_deleted_events_total: make.counter("cleanup_deleted_events_total", "Events deleted by retention")?,
+            paths: Capped::default(),
+            event_types: Capped::default(),
+            registry: registry.clone(),
+        };
+        make.gauges("build_info", "Always 1; the version is the label", &["version"])?
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1.0);
+        metrics.start_at_zero();
+        Ok(metrics)
+    }
+
+    fn start_at_zero(&self) {
+        for letter_type in ["motivation", "anti_motivation", "unspecified"] {
+            self.letters_generated_total.with_label_values(&[letter_type]);
+        }
+        for outcome in ["stored", "duplicate", "failed"] {
+            self.ingest_outcomes_total.with_label_values(&[outcome, ""]);
+        }
+        for reason in [Filter::Bot, Filter::OptOut] {
+            self.ingest_outcomes_total.with_label_values(&["filtered", reason.as_str()]);
+        }
+        for code in [
+            Code::InvalidEvent,
+            Code::InvalidJson,
+            Code::InvalidSite,
+            Code::MissingVisitor,
+            Code::PayloadTooLarge,
+        ] {
+            self.ingest_outcomes_total.with_label_values(&["rejected", code.as_str()]);
+        }
+        for operation in ["apply", "read", "publish", "limit"] {
+            self.redis_operation_duration_seconds.with_label_values(&[operation]);
+        }
+        for direction in ["in", "out"] {
+            self.websocket_messages_total.with_label_values(&[direction]);
+        }
+        for kind in ["events", "reads"] {
+            self.rate_limited_requests_total.with_label_values(&[kind]);
+        }
+        for event_type in ["page_view", "letter_generate", "cv_theme_change", "pdf_download"] {
+            self.events_total.with_label_values(&[self.event_types.label(event_type)]);
+        }
+        self.page_views_total.with_label_values(&[self.paths.label("/")]);
+    }
+
+    /// Counts events as received; each must be [`Self::settle`]d later.
+    pub fn receive(&self, events: usize) {
+        self.ingest_received_total.inc_by(events as u64);
+    }
+
+    /// Counts what became of one received event.
+    pub fn settle(&self, outcome: &Outcome) {
+        let (outcome, reason) = match outcome {
+            Outcome::Stored(_) => ("stored", ""),
+            Outcome::Duplicate(_) => ("duplicate", ""),
+            Outcome::Filtered(filter) => ("filtered", filter.as_str()),
+            Outcome::Rejected(refusal) => ("rejected", refusal.code.as_str()),
+            Outcome::Failed => ("failed", ""),
+        };
+        self.ingest_outcomes_total.with_label_values(&[outcome, reason]).inc();
+    }
+
+    /// Counts a stored event by what it is.
+    pub fn stored(&self, event: &Event, new_visitor: bool) {
+        self.events_total.with_label_values(&[self.event_types.label(event.event_type.name())]).inc();
+        if new_visitor {
+            self.visitors_total.inc();
+        }
+        match event.event_type {
+            EventType::PageView => {
+                let page = event.page_url.as_ref().map_or("/", |url| url.page());
+                self.page_views_total.with_label_values(&[self.paths.label(page)]).inc();
+            }
+            EventType::LetterGenerate => {
+                let letter_type = tally::letter_type(event).unwrap_or("unspecified");
+                self.letters_generated_total.with_label_values(&[letter_type]).inc();
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts one query, of a closed set of types, and how long it took.
+    pub fn queried(&self, query_type: &'static str, took: Duration) {
+        self.database_query_duration_seconds.with_label_values(&[query_type]).observe(took.as_secs_f64());
+    }
+
+    /// All families in the Prometheus text format 0.0.4.
+    ///
+    /// # Errors
+    /// When a family cannot be written.
+    pub fn text(&self) -> prometheus::Result<String> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+/// Makes families named `maicivy_…` and registers them.
+struct Maker<'a>(&'a Registry);
+
+impl Maker<'_> {
+    fn register<C: prometheus::core::Collector + Clone + 'static>(&self, family: C) -> prometheus::Result<C> {
+        self.0.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    fn opts(name: &str, help: &str) -> Opts {
+        Opts::new(format!("maicivy_{name}"), help)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.register(IntCounter::with_opts(Self::opts(name, help))?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.register(IntCounterVec::new(Self::opts(name, help), labels)?)
+    }
+
+    fn int_gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.register(IntGauge::with_opts(Self::opts(name, help))?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+        self.register(Gauge::with_opts(Self::opts(name, help))?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+        self.register(GaugeVec::new(Self::opts(name, help), labels)?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<HistogramVec> {
+        let opts = HistogramOpts::new(format!("maicivy_{name}"), help).buckets(SECONDS.to_vec());
+        self.register(HistogramVec::new(opts, labels)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_capped() {
+        let capped = Capped::default();
+        for n in 0..1_000 {
+            capped.label(&format!("/{n}"));
+        }
+        assert_eq!(capped.label("/199"), "/199");
+        assert_eq!(capped.label("/200"), "other");
+        assert_eq!(Capped::default().label(&"x".repeat(101)), "other");
+    }
+}

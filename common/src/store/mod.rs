@@ -1,0 +1,320 @@
+//! The storage contract: what an engine promises, whichever it is.
+//!
+//! Every promise here has a case in the conformance suite (`conformance`, feature `testing`),
+//! which runs on each engine.
+
+#[cfg(feature = "testing")]
+pub mod conformance;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use crate::event::Event;
+use crate::period::PeriodKey;
+use crate::site::Site;
+use crate::tally::Dimension;
+use crate::time::{Day, Timestamp};
+
+/// What callers branch on.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The engine cannot answer now; asking again later may help. Nothing was changed.
+    #[error("{engine} is unavailable: {reason}")]
+    Unavailable {
+        /// Which engine.
+        engine: &'static str,
+        /// What it said, for the operator's eyes only.
+        reason: String,
+    },
+    /// Anything else.
+    #[error("{engine} failed")]
+    Other {
+        /// Which engine.
+        engine: &'static str,
+        /// What it said, for the operator's eyes only.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What an engine answers, or why it does not.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// What became of one appended event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// Durable and counted.
+    Stored {
+        /// Whether it is the first event of its visitor, on its site, on its day.
+        new_visitor: bool,
+    },
+    /// An event with this id was stored before on this site; nothing changed.
+    Duplicate,
+    /// Its site would be one more than [`Site::MOST`]; nothing changed.
+    TooManySites,
+}
+
+/// What happens now, and has happened today.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Realtime {
+    /// Distinct visitors whose latest event is younger than the window. Events that lie ahead
+    /// of the clock count as young.
+    pub current_visitors: u64,
+    /// Distinct visitors of today.
+    pub unique_today: u64,
+    /// Events of today.
+    pub total_events: u64,
+    /// Letters of today.
+    pub letters_today: u64,
+}
+
+/// The figures of one period.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// All events.
+    pub events: u64,
+    /// Page views.
+    pub page_views: u64,
+    /// Letters of either type, or of none.
+    pub letters: u64,
+    /// Letters of type `motivation`.
+    pub motivation: u64,
+    /// Letters of type `anti_motivation`.
+    pub anti_motivation: u64,
+    /// Distinct visitors.
+    pub visitors: u64,
+}
+
+/// The stretch of time a ranking covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Span {
+    /// One period.
+    Period(PeriodKey),
+    /// All days from this one on.
+    Since(Day),
+}
+
+/// The most frequent values of a dimension.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ranking {
+    /// All values together, those beyond the limit too.
+    pub total: u64,
+    /// Value and count: most frequent first, ties by value, ascending by bytes.
+    pub rows: Vec<(String, u64)>,
+}
+
+/// Where a page of the timeline starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimelineFrom {
+    /// At the newest event, after passing over this many.
+    Newest {
+        /// How many to pass over.
+        offset: u32,
+    },
+    /// Below the event with this time and id, whether or not it still exists.
+    Below(Timestamp, Uuid),
+}
+
+/// A place on a page and how often it was clicked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClickCell {
+    /// The page's path.
+    pub page: String,
+    /// 0 to 100, percent from the left.
+    pub x: u8,
+    /// 0 to 100, percent from the top.
+    pub y: u8,
+    /// Clicks.
+    pub count: u64,
+    /// The element clicked most often there, ties by name; empty when none was named.
+    pub element: String,
+}
+
+/// An event's place in the order in which its store committed events. Later commits have
+/// greater positions; nothing else may be concluded from the number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);
+
+/// A stored event and its place in the live feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Its place.
+    pub position: Position,
+    /// The event.
+    pub event: Event,
+}
+
+/// Which secret is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SecretName {
+    /// The salt of cookieless visitors of a UTC day.
+    Salt(Day),
+    /// The key of the pseudonyms shown outside. Kept for good.
+    Pseudonyms,
+}
+
+/// A secret and when it is destroyed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Secret {
+    /// The bytes.
+    pub bytes: [u8; 32],
+    /// From this instant on it is never answered again, and its bytes are soon gone from the
+    /// disk; `None` is for good.
+    pub expires: Option<Timestamp>,
+}
+
+/// Never shows the bytes.
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+/// What one bounded step of the retention run did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Events deleted.
+    pub deleted: u64,
+    /// Whether nothing is left to do.
+    pub done: bool,
+}
+
+/// An aggregate that is not what the events say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Which aggregate, in words that name its site, period and value.
+    pub aggregate: String,
+    /// What a recount of the events gives.
+    pub expected: i64,
+    /// What is stored.
+    pub found: i64,
+}
+
+/// What `verify` or `rebuild` went through.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Recount {
+    /// Events recounted.
+    pub events: u64,
+    /// Aggregates compared.
+    pub aggregates: u64,
+    /// The first [`Recount::MOST_LISTED`] differences.
+    pub differences: Vec<Difference>,
+    /// How many differences there are in all.
+    pub different: u64,
+}
+
+impl Recount {
+    /// How many differences are listed one by one.
+    pub const MOST_LISTED: usize = 100;
+}
+
+/// Says how far a long run has come: events done, and events in all.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+
+/// A store of events and of everything that is counted from them.
+///
+/// Common to all methods: ranges are half-open and in UTC; a site that was never seen has
+/// zeros and empty lists; after `append` has answered, every later read on the same store
+/// sees its events (an engine that cannot promise this across instances says so in its
+/// documentation). Counts are exact unless an engine says otherwise.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// The engine's name, for logs and metrics.
+    fn engine(&self) -> &'static str;
+
+    /// Appends events and says what became of each, in their order.
+    ///
+    /// The answer comes when the events are durable. Events and aggregates change together or
+    /// not at all, and each event changes every aggregate of its own day, ISO week and month
+    /// exactly once, however often it is appended. Ids are compared within a site, for as long
+    /// as the event is kept, and within the call too: the first one wins.
+    ///
+    /// # Errors
+    /// On an error nothing was stored, as far as the engine can know; appending the same events
+    /// again is always safe.
+    async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>>;
+
+    /// What happens on a site: today is the day of `now`, and current is who had an event
+    /// after `now` minus `window` milliseconds (at most an hour).
+    async fn realtime(&self, site: &Site, now: Timestamp, window: i64) -> Result<Realtime>;
+
+    /// The figures of a period.
+    async fn totals(&self, site: &Site, period: PeriodKey) -> Result<Totals>;
+
+    /// The most frequent values of a dimension, at most `limit`.
+    async fn ranking(&self, site: &Site, dimension: Dimension, span: Span, limit: usize) -> Result<Ranking>;
+
+    /// A value's count for each day of the range, zeros included, oldest first.
+    async fn daily(&self, site: &Site, dimension: Dimension, value: &str, days: Range<Day>) -> Result<Vec<(Day, u64)>>;
+
+    /// Events of a site, newest first by their own time, ties by id from the greatest; at most
+    /// `limit`.
+    async fn timeline(&self, site: &Site, from: TimelineFrom, limit: usize) -> Result<Vec<Event>>;
+
+    /// Clicked places of one page, or of all, in these hours since the Unix epoch: most
+    /// clicked first, ties by page, then `y`, then `x`; at most `limit`.
+    async fn heatmap(&self, site: &Site, page: Option<&str>, hours: Range<i64>, limit: usize) -> Result<Vec<ClickCell>>;
+
+    /// All sites that were ever seen, by name.
+    async fn sites(&self) -> Result<Vec<Site>>;
+
+    /// Events of every site, as they are committed, in order of position. What was appended by
+    /// other processes may be missing here, and is found with [`Store::committed_after`].
+    fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>>;
+
+    /// The place of a stored event.
+    async fn position(&self, site: &Site, id: Uuid) -> Result<Option<Position>>;
+
+    /// A site's events after a place, in order of position, at most `limit`.
+    async fn committed_after(&self, site: &Site, after: Position, limit: usize) -> Result<Vec<Committed>>;
+
+    /// The secret of this name. If there is none yet, or it has expired by `now`, `fresh`
+    /// becomes it; the first writer wins and all others are answered the winner's.
+    async fn secret(&self, name: SecretName, fresh: Secret, now: Timestamp) -> Result<Secret>;
+
+    /// Destroys secrets that have expired by `now`, so that not even the disk holds them.
+    /// Answers how many there were.
+    async fn destroy_secrets(&self, now: Timestamp) -> Result<u64>;
+
+    /// One bounded step of deleting what no longer is to be kept: events of days before
+    /// `cutoff`, and of the aggregates what has outlived its use by `now` (day counters after
+    /// 90 days, week and month counters after 365). Callers repeat it until it is done.
+    async fn delete_before(&self, cutoff: Day, now: Timestamp) -> Result<Step>;
+
+    /// Notes that a retention run succeeded.
+    async fn cleaned(&self, at: Timestamp) -> Result<()>;
+
+    /// When a retention run last succeeded.
+    async fn last_cleaned(&self) -> Result<Option<Timestamp>>;
+
+    /// The first day whose events are all still there, as far as cleanup goes; aggregates of
+    /// periods that begin before it cannot be recounted.
+    async fn kept_since(&self) -> Result<Option<Day>>;
+
+    /// Recounts every aggregate whose period the events still cover and lists differences.
+    async fn verify(&self, now: Timestamp, progress: Progress<'_>) -> Result<Recount>;
+
+    /// Replaces every aggregate whose period the events still cover by a recount; lists what
+    /// was different before. Appends wait meanwhile.
+    async fn rebuild(&self, now: Timestamp, progress: Progress<'_>) -> Result<Recount>;
+
+    /// Whether it can take events now.
+    ///
+    /// # Errors
+    /// Says why not.
+    async fn check(&self) -> Result<()>;
+
+    /// A number that changes no later than any answer can: as long as it stays the same, so do
+    /// the answers to questions about a fixed time. `None` when the engine cannot know.
+    fn version(&self) -> Option<u64>;
+
+    /// Answers everything under way and lets go of the engine. Later calls are `Unavailable`.
+    async fn close(&self);
+}
