@@ -92,6 +92,14 @@ pub struct Totals {
     pub visitors: u64,
 }
 
+impl Totals {
+    /// Letters by distinct visitors; 0 when there are none.
+    #[must_use]
+    pub fn conversion_rate(&self) -> f64 {
+        if self.visitors == 0 { 0.0 } else { self.letters as f64 / self.visitors as f64 }
+    }
+}
+
 /// The stretch of time a ranking covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Span {
@@ -216,7 +224,7 @@ impl Recount {
 }
 
 /// Says how far a long run has come: events done, and events in all.
-pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
 /// A store of events and of everything that is counted from them.
 ///
@@ -299,11 +307,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     async fn kept_since(&self) -> Result<Option<Day>>;
 
     /// Recounts every aggregate whose period the events still cover and lists differences.
-    async fn verify(&self, now: Timestamp, progress: Progress<'_>) -> Result<Recount>;
+    async fn verify(&self, now: Timestamp, progress: Progress) -> Result<Recount>;
 
     /// Replaces every aggregate whose period the events still cover by a recount; lists what
     /// was different before. Appends wait meanwhile.
-    async fn rebuild(&self, now: Timestamp, progress: Progress<'_>) -> Result<Recount>;
+    async fn rebuild(&self, now: Timestamp, progress: Progress) -> Result<Recount>;
 
     /// Whether it can take events now.
     ///

@@ -1,1 +1,95 @@
-//! .
+//! Deletes what is older than the retention: on a schedule, by `POST /cleanup`, by the local
+//! runtime's timer and its `cleanup` sub-command.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::Router;
+use common::App;
+use common::http::{Answer, ApiError, BASE_PATH};
+use common::outcome::{Code, Refusal};
+use common::retention::{self, Report};
+use common::store::StoreError;
+use common::time::Timestamp;
+use utoipa::OpenApi;
+
+/// Why a run failed; in Lambda its variant is the stable error type of the invocation.
+#[derive(Debug, thiserror::Error)]
+pub enum CleanupError {
+    /// The store could not be asked; the next run does what this one did not.
+    #[error("cleanup: the store is unavailable")]
+    StoreUnavailable(#[source] StoreError),
+    /// The store failed.
+    #[error("cleanup: the store failed")]
+    StoreFailed(#[source] StoreError),
+}
+
+impl From<CleanupError> for lambda_runtime::Diagnostic {
+    fn from(error: CleanupError) -> Self {
+        let error_type = match &error {
+            CleanupError::StoreUnavailable(_) => "StoreUnavailable",
+            CleanupError::StoreFailed(_) => "StoreFailed",
+        };
+        Self { error_type: error_type.to_owned(), error_message: error.to_string() }
+    }
+}
+
+/// Runs cleanup as of `now`; idempotent.
+///
+/// # Errors
+/// When the store cannot; what was deleted until then stays deleted.
+pub async fn run(app: &App, now: Timestamp) -> Result<Report, CleanupError> {
+    retention::run(app, now).await.map_err(|error| {
+        tracing::error!(error = common::collect::error_text(&error), "cleanup failed");
+        match error {
+            error @ StoreError::Unavailable { .. } => CleanupError::StoreUnavailable(error),
+            error => CleanupError::StoreFailed(error),
+        }
+    })
+}
+
+/// `POST /cleanup`.
+pub fn router(app: App) -> Router {
+    Router::new().route(&format!("{BASE_PATH}/cleanup"), post(cleanup)).with_state(app)
+}
+
+/// The documentation of this endpoint.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    #[derive(OpenApi)]
+    #[openapi(paths(cleanup))]
+    struct Api;
+    Api::openapi()
+}
+
+/// Deletes what is older than the retention, by hand.
+#[utoipa::path(
+    post,
+    path = "/api/v1/analytics/cleanup",
+    tag = "operation",
+    security(("admin" = [])),
+    responses(
+        (status = 200, description = "What was deleted", body = Answer<Report>),
+        (status = 401, description = "UNAUTHORIZED: no admin token is configured, or this is not it"),
+        (status = 503, description = "UNAVAILABLE"),
+    )
+)]
+async fn cleanup(State(app): State<App>, headers: axum::http::HeaderMap) -> Result<Response, ApiError> {
+    let Some(token) = &app.config.admin_token else {
+        return Err(unauthorized("admin calls are off: set ANALYTICS_ADMIN_TOKEN to turn them on").into());
+    };
+    let given = headers
+        .get(axum::http::header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .unwrap_or_default();
+    if !token.is(given) {
+        return Err(unauthorized("this call needs the header Authorization: Bearer with the admin token").into());
+    }
+    let report = retention::run(&app, app.now()).await?;
+    Ok(Answer::new(report).into_response())
+}
+
+fn unauthorized(message: &str) -> Refusal {
+    Refusal::new(Code::Unauthorized, message)
+}

@@ -1,1 +1,99 @@
-//! .
+//! Where visitors click.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use common::App;
+use common::http::{Answer, ApiError, BASE_PATH, Params};
+use common::outcome::{Code, Refusal};
+use common::url::Url;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
+
+/// The most places that one answer has; beyond it the least clicked ones are left out.
+pub const MOST_PLACES: usize = 10_000;
+
+/// A place on a page and how often it was clicked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Place {
+    /// Percent of the page's width from the left, 0 to 100.
+    pub x: u8,
+    /// Percent of the page's height from the top, 0 to 100.
+    pub y: u8,
+    /// Clicks.
+    pub count: u64,
+    /// The page's path.
+    pub page_url: String,
+    /// The element clicked there most often, if senders named any.
+    pub element: Option<String>,
+}
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Meta {
+    /// The page's path; null for all pages.
+    pub page_url: Option<String>,
+    /// The hours looked back.
+    pub hours: i64,
+    /// How many places follow.
+    pub count: usize,
+}
+
+/// `GET /heatmap`.
+pub fn router(app: App) -> Router {
+    Router::new().route(&format!("{BASE_PATH}/heatmap"), get(heatmap)).with_state(app)
+}
+
+/// The documentation of this endpoint.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    #[derive(OpenApi)]
+    #[openapi(paths(heatmap))]
+    struct Api;
+    Api::openapi()
+}
+
+/// Clicked places, most clicked first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/analytics/heatmap",
+    tag = "questions",
+    params(
+        ("page_url" = Option<String>, Query, description = "The page, by its path (alias `page`); all pages when none is named"),
+        ("hours" = Option<u32>, Query, minimum = 1, maximum = 168, description = "How many hours back, the current one included; 24 when not said"),
+        ("site" = Option<String>, Query, description = "The site, `default` when none is named"),
+    ),
+    responses(
+        (status = 200, description = "Clicked places", body = Answer<Vec<Place>, Meta>),
+        (status = 400, description = "INVALID_HOURS, INVALID_EVENT (page_url) or INVALID_SITE"),
+    )
+)]
+async fn heatmap(State(app): State<App>, params: Params) -> Result<Response, ApiError> {
+    let hour = app.now().hour();
+    let site = params.site(&app)?;
+    let hours = params.number("hours", 1..=168_i64, 24, Code::InvalidHours)?;
+    let page = match params.get("page_url").or_else(|| params.get("page")) {
+        None | Some("") => None,
+        Some(text) => {
+            let url = Url::parse(text).ok_or_else(|| {
+                Refusal::new(Code::InvalidEvent, "page_url must have at most 2048 characters, none of them a control character")
+            })?;
+            Some(url.page().to_owned())
+        }
+    };
+    app.answer(format!("heatmap/{site}/{hour}/{hours}/{page:?}"), async {
+        let cells = app.store.heatmap(&site, page.as_deref(), hour - hours + 1..i64::MAX, MOST_PLACES).await?;
+        let places = cells.into_iter().map(|cell| Place {
+            x: cell.x,
+            y: cell.y,
+            count: cell.count,
+            page_url: cell.page,
+            element: Some(cell.element).filter(|element| !element.is_empty()),
+        });
+        let places: Vec<Place> = places.collect();
+        let meta = Meta { page_url: page.clone(), hours, count: places.len() };
+        Ok(Answer::with_meta(places, meta))
+    })
+    .await
+}

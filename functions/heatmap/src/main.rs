@@ -1,2 +1,6 @@
-//! .
-fn main() {}
+//! The `heatmap` endpoint as an AWS Lambda function.
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    common::lambda::run(heatmap::router).await
+}

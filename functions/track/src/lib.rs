@@ -1,1 +1,223 @@
-//! .
+//! Takes events: one, or a batch. The write path reads from here to `common::collect`, to the
+//! store's `append`, and back as an answer.
+
+mod body;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::post;
+use common::App;
+use common::collect::{Sender, collect};
+use common::event::SentEvent;
+use common::http::answers::json;
+use common::http::{ApiError, BASE_PATH, EventBudget, MOST_BYTES_BATCH, MOST_BYTES_EVENT, MOST_EVENTS};
+use common::outcome::{Code, Outcome, Refusal};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::{OpenApi, ToSchema};
+
+/// An event as it is sent. Only `event_type` is required; fields not listed are passed over.
+#[derive(Debug, ToSchema)]
+#[schema(as = Event)]
+#[allow(dead_code, reason = "the schema of the wire; common::event::SentEvent parses it")]
+pub struct EventOnTheWire {
+    /// `page_view`, `cv_theme_change`, `letter_generate`, `pdf_download`, `button_click`,
+    /// `link_click`, `form_submit`, `scroll`, `hover`, or a name of your own.
+    #[schema(pattern = "^[a-z][a-z0-9_.:-]{0,49}$", example = "button_click")]
+    event_type: String,
+    /// At most 8 KiB and 32 levels. Clicks have `x` and `y` in percent of the page, themes
+    /// `theme`, letters `letter_type` (`motivation` or `anti_motivation`).
+    #[schema(value_type = Option<Object>, example = json!({"button": "cta", "x": 45.2, "y": 20}))]
+    event_data: Option<serde_json::Value>,
+    /// The page; of its query only `theme`, `ref`, `source` and `utm_*` are kept.
+    #[schema(max_length = 2048, example = "/cv?theme=backend")]
+    page_url: Option<String>,
+    /// The visitor, a UUID; without it one is told by header, cookie, or for the day.
+    #[schema(format = Uuid)]
+    visitor_id: Option<String>,
+    /// Names the event, a UUID: sending it again counts nothing twice.
+    #[schema(format = Uuid)]
+    event_id: Option<String>,
+    /// The site, `default` when none is named.
+    #[schema(pattern = "^[a-z0-9.-]{1,63}$")]
+    site: Option<String>,
+    /// Where the visitor came from.
+    #[schema(max_length = 2048)]
+    referrer: Option<String>,
+    /// The event's own time, at most 24 h ago and 5 minutes ahead; now when not said.
+    #[schema(format = DateTime)]
+    timestamp: Option<String>,
+}
+
+/// What became of one event.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Tracked {
+    success: bool,
+    message: &'static str,
+    data: TrackedData,
+}
+
+/// The event's id, where it has one, and its outcome.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TrackedData {
+    /// Names the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = Uuid)]
+    id: Option<String>,
+    /// `stored`, `duplicate` or `filtered`.
+    outcome: &'static str,
+    /// Why it was filtered: `bot` or `opt_out`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Batch {
+    success: bool,
+    data: BatchData,
+}
+
+/// How many events had which outcome.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct BatchData {
+    /// Durable and counted.
+    stored: u32,
+    /// Stored before; not counted again.
+    duplicate: u32,
+    /// Left out on purpose.
+    filtered: u32,
+    /// The sender's mistakes.
+    rejected: Vec<RejectedEvent>,
+}
+
+/// One bad event of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RejectedEvent {
+    /// Its place in the batch, from 0.
+    index: usize,
+    /// The error code.
+    code: &'static str,
+    /// What is wrong and what is allowed.
+    error: String,
+}
+
+/// `POST /event` and `POST /events`.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route(&format!("{BASE_PATH}/event"), post(event))
+        .route(&format!("{BASE_PATH}/events"), post(events))
+        .with_state(app)
+}
+
+/// The documentation of these endpoints.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    #[derive(OpenApi)]
+    #[openapi(paths(event, events))]
+    struct Api;
+    Api::openapi()
+}
+
+/// Takes one event. An answer 201 means that it is durable and counted.
+#[utoipa::path(
+    post,
+    path = "/api/v1/analytics/event",
+    tag = "events",
+    request_body = EventOnTheWire,
+    responses(
+        (status = 201, description = "Stored", body = Tracked),
+        (status = 200, description = "An event with this event_id was stored before", body = Tracked),
+        (status = 202, description = "Filtered: a bot, or a visitor who asks not to be tracked", body = Tracked),
+        (status = 400, description = "INVALID_JSON, INVALID_EVENT, INVALID_SITE or MISSING_VISITOR"),
+        (status = 413, description = "PAYLOAD_TOO_LARGE: more than 64 KiB"),
+        (status = 429, description = "RATE_LIMITED; Retry-After says for how long"),
+        (status = 503, description = "UNAVAILABLE: send it again later with the same event_id"),
+    )
+)]
+async fn event(State(app): State<App>, sender: Sender, request: Request) -> Result<Response, ApiError> {
+    let now = app.now();
+    let sent = match body::read(request, MOST_BYTES_EVENT).await {
+        Ok(body) => body::parse::<&RawValue>(&body).and_then(|json| SentEvent::parse(json, now)),
+        Err(refusal) => Err(refusal),
+    };
+    let outcome = collect(&app, sender, vec![sent], now).await.pop().unwrap_or(Outcome::Failed);
+    match outcome {
+        Outcome::Stored(id) => Ok(tracked(StatusCode::CREATED, "Event tracked successfully", Some(id.to_string()), "stored", None)),
+        Outcome::Duplicate(id) => Ok(tracked(StatusCode::OK, "Event was tracked before", Some(id.to_string()), "duplicate", None)),
+        Outcome::Filtered(filter) => {
+            Ok(tracked(StatusCode::ACCEPTED, "Event filtered", None, "filtered", Some(filter.as_str())))
+        }
+        Outcome::Rejected(refusal) => Err(refusal.into()),
+        Outcome::Failed => Err(ApiError::NotStored),
+    }
+}
+
+fn tracked(status: StatusCode, message: &'static str, id: Option<String>, outcome: &'static str, reason: Option<&'static str>) -> Response {
+    let data = TrackedData { id, outcome, reason };
+    answer(status, &Tracked { success: true, message, data })
+}
+
+/// Takes up to 500 events. Good ones are stored whatever the bad ones are.
+#[utoipa::path(
+    post,
+    path = "/api/v1/analytics/events",
+    tag = "events",
+    request_body = Vec<EventOnTheWire>,
+    responses(
+        (status = 200, description = "What became of them", body = Batch),
+        (status = 400, description = "INVALID_JSON: not an array"),
+        (status = 413, description = "PAYLOAD_TOO_LARGE: more than 1 MiB or 500 events"),
+        (status = 429, description = "RATE_LIMITED; Retry-After says for how long"),
+        (status = 503, description = "UNAVAILABLE: send them again later with the same event_ids"),
+    )
+)]
+async fn events(State(app): State<App>, sender: Sender, request: Request) -> Result<Response, ApiError> {
+    let now = app.now();
+    let budget = request.extensions().get::<EventBudget>().cloned();
+    let body = body::read(request, MOST_BYTES_BATCH).await;
+    let batch = body.as_ref().map_err(Clone::clone).and_then(|body| {
+        let batch: Vec<&RawValue> = body::parse(body)?;
+        if batch.len() > MOST_EVENTS {
+            let many = format!("a batch may have at most {MOST_EVENTS} events, this has {}", batch.len());
+            return Err(Refusal::new(Code::PayloadTooLarge, many));
+        }
+        Ok(batch)
+    });
+    let batch = match batch {
+        Ok(batch) => batch,
+        Err(refusal) => {
+            // A body that cannot be told apart into events is one rejected thing.
+            collect(&app, sender, vec![Err(refusal.clone())], now).await;
+            return Err(refusal.into());
+        }
+    };
+    if let (Some(EventBudget(charge)), Some(more)) = (budget, u32::try_from(batch.len()).ok().and_then(|count| count.checked_sub(1))) {
+        charge(more).map_err(|retry_after| ApiError::RateLimited { retry_after })?;
+    }
+    let sent = batch.into_iter().map(|json| SentEvent::parse(json, now)).collect();
+    let outcomes = collect(&app, sender, sent, now).await;
+    if outcomes.contains(&Outcome::Failed) {
+        return Err(ApiError::NotStored);
+    }
+    let mut data = BatchData::default();
+    for (index, outcome) in outcomes.into_iter().enumerate() {
+        match outcome {
+            Outcome::Stored(_) => data.stored += 1,
+            Outcome::Duplicate(_) => data.duplicate += 1,
+            Outcome::Filtered(_) => data.filtered += 1,
+            Outcome::Rejected(Refusal { code, message }) => {
+                data.rejected.push(RejectedEvent { index, code: code.as_str(), error: message });
+            }
+            Outcome::Failed => {}
+        }
+    }
+    Ok(answer(StatusCode::OK, &Batch { success: true, data }))
+}
+
+fn answer(status: StatusCode, body: &impl Serialize) -> Response {
+    // Our own types cannot fail to be JSON.
+    json(status, serde_json::to_vec(body).unwrap_or_default().into())
+}

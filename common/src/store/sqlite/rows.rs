@@ -1,0 +1,71 @@
+//! Events as rows.
+
+use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
+use rusqlite::{Row, types::FromSql, types::FromSqlError, types::FromSqlResult};
+use uuid::Uuid;
+
+use crate::event::{Event, EventData};
+use crate::event_type::EventType;
+use crate::site::Site;
+use crate::store::{Committed, Position};
+use crate::time::Timestamp;
+use crate::url::Url;
+
+/// The numbers of the built-in event types: a type's place here, which never changes.
+const NUMBERED: [EventType; 9] = [
+    EventType::PageView,
+    EventType::CvThemeChange,
+    EventType::LetterGenerate,
+    EventType::PdfDownload,
+    EventType::ButtonClick,
+    EventType::LinkClick,
+    EventType::FormSubmit,
+    EventType::Scroll,
+    EventType::Hover,
+];
+
+impl ToSql for EventType {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match NUMBERED.iter().position(|numbered| numbered == self) {
+            Some(number) => ToSqlOutput::Owned(Value::Integer(number as i64)),
+            None => ToSqlOutput::Borrowed(ValueRef::Text(self.name().as_bytes())),
+        })
+    }
+}
+
+impl FromSql for EventType {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Integer(number) => usize::try_from(number)
+                .ok()
+                .and_then(|number| NUMBERED.get(number).cloned())
+                .ok_or(FromSqlError::OutOfRange(number)),
+            other => Self::parse(other.as_str()?).ok_or(FromSqlError::InvalidType),
+        }
+    }
+}
+
+/// The columns that [`committed`] reads, with the aliases `e`, `p` and `r` of [`EVENTS`].
+pub(super) const COLUMNS: &str =
+    "e.position, e.id, e.visitor, e.event_type, e.data, p.value, r.value, e.created_at";
+
+/// Events joined with their addresses.
+pub(super) const EVENTS: &str = "events e left join strings p on p.id = e.page_url left join strings r on r.id = e.referrer";
+
+/// Reads [`COLUMNS`].
+pub(super) fn committed(site: &Site, row: &Row<'_>) -> rusqlite::Result<Committed> {
+    let url = |text: Option<String>| text.map(|text| Url::from_stored(&text));
+    Ok(Committed {
+        position: Position(row.get::<_, i64>(0)?.unsigned_abs()),
+        event: Event {
+            id: Uuid::from_bytes(row.get(1)?),
+            site: site.clone(),
+            visitor: Uuid::from_bytes(row.get(2)?).into(),
+            event_type: row.get(3)?,
+            data: EventData::from_stored(row.get(4)?),
+            page_url: url(row.get(5)?),
+            referrer: url(row.get(6)?),
+            created_at: Timestamp::from_millis(row.get(7)?),
+        },
+    })
+}
