@@ -1,0 +1,45 @@
+//! The built program.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// Where the program is: what `LOCAL_RUNTIME_BIN` names, or else it is built, once a process,
+/// with the cargo that runs the tests and in their profile.
+pub fn path() -> &'static PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| variable("LOCAL_RUNTIME_BIN").map_or_else(build, PathBuf::from))
+}
+
+/// The root of the workspace.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace").into()
+}
+
+/// A variable of the tests' own environment, when it is set and not empty.
+#[allow(clippy::disallowed_methods, reason = "the harness has no configuration to read it for")]
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn build() -> PathBuf {
+    let mut cargo = Command::new(variable("CARGO").unwrap_or_else(|| "cargo".to_owned()));
+    cargo.current_dir(workspace()).stderr(Stdio::inherit());
+    cargo.args(["build", "--package", "local-runtime", "--bin", "local-runtime"]);
+    cargo.arg("--message-format=json-render-diagnostics");
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let built = cargo.output().expect("cargo runs");
+    assert!(built.status.success(), "the program does not build");
+    String::from_utf8_lossy(&built.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "local-runtime")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .expect("cargo names the program it built")
+}

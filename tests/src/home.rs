@@ -1,0 +1,171 @@
+//! A directory and an environment of its own.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::server::Server;
+use crate::wait::within;
+use crate::{binary, random};
+
+/// Where the program runs: nothing of the outer environment but `PATH` gets in, and nothing
+/// is written elsewhere. Clones share the directory, which goes with the last of them.
+#[derive(Debug, Clone)]
+pub struct Home {
+    dir: Arc<TempDir>,
+    environment: BTreeMap<String, String>,
+}
+
+/// How a run of the program ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// Both outputs.
+    #[must_use]
+    pub fn output(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
+
+    /// Fails the test unless the run ended with this exit code.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "exit code, after:\n{}", self.output());
+        self
+    }
+}
+
+impl Home {
+    /// A fresh one, with an embedded store, a port of its own and, unless a test says
+    /// otherwise, no rate limit that it could hit.
+    #[must_use]
+    pub fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("analytics-").tempdir().expect("a directory can be made");
+        for part in ["data", "output"] {
+            std::fs::create_dir(dir.path().join(part)).expect("a directory can be made");
+        }
+        let home = Self { dir: Arc::new(dir), environment: BTreeMap::new() };
+        let store = format!("sqlite:{}", home.data().join("analytics.db").display());
+        home.env("ANALYTICS_ADDR", "127.0.0.1:0").env("ANALYTICS_STORE", store).env("ANALYTICS_RATE_LIMIT", "1000000")
+    }
+
+    /// With this variable set.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Without this variable.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    /// Where the store is.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    /// Where the outputs of servers go.
+    #[must_use]
+    pub fn output(&self) -> PathBuf {
+        self.path().join("output")
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file into the directory and answers its path.
+    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> String {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("it has a parent")).expect("a directory can be made");
+        std::fs::write(&path, contents).expect("a file can be written");
+        path.display().to_string()
+    }
+
+    /// The program with these arguments, not yet started.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary::path());
+        command.args(arguments).current_dir(self.path()).env_clear();
+        if let Some(path) = binary::variable("PATH") {
+            command.env("PATH", path);
+        }
+        command.env("HOME", self.path()).envs(&self.environment);
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    /// Runs the program to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Finished {
+        let output = within(&format!("{arguments:?}"), self.command(arguments).output()).await;
+        let output = output.expect("the program starts");
+        Finished {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Starts a server and waits until it is ready.
+    pub async fn serve(&self) -> Server {
+        self.serve_with(&["serve"]).await
+    }
+
+    /// Starts a server with these arguments and waits until it is ready.
+    pub async fn serve_with(&self, arguments: &[&str]) -> Server {
+        Server::start(self.clone(), arguments).await
+    }
+
+    /// Whether any of the files below the directory holds these bytes; the names of those
+    /// that do.
+    #[must_use]
+    pub fn files_with(&self, bytes: &[u8]) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut open = vec![self.data(), self.output()];
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                let entries = std::fs::read_dir(&path).expect("a directory can be read");
+                open.extend(entries.map(|entry| entry.expect("an entry can be read").path()));
+            } else if std::fs::read(&path).is_ok_and(|file| contains(&file, bytes)) {
+                found.push(path.display().to_string());
+            }
+        }
+        found
+    }
+
+    /// A file for the output of one more run.
+    pub(crate) fn output_file(&self, stream: &str) -> PathBuf {
+        let number = std::fs::read_dir(self.output()).map_or(0, Iterator::count);
+        self.output().join(format!("{number:03}-{stream}-{:08x}", random::fresh() as u32))
+    }
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Whether `bytes` stand anywhere in `text`.
+#[must_use]
+pub fn contains(text: &[u8], bytes: &[u8]) -> bool {
+    text.windows(bytes.len()).any(|window| window == bytes)
+}

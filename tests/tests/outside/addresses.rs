@@ -1,0 +1,55 @@
+//! Whose address counts: the peer's, unless a trusted proxy says whose.
+
+use serde_json::json;
+use tests::home::Home;
+use tests::http::{Request, post};
+use tests::server::Server;
+use tests::{BROWSER, number};
+
+fn view(forwarded: &str) -> Request {
+    let event = json!({"event_type": "page_view", "page_url": "/"});
+    post("/event", &event).header("user-agent", BROWSER).header("x-forwarded-for", forwarded)
+}
+
+async fn visitors_of(server: &Server, requests: impl IntoIterator<Item = Request>) -> u64 {
+    for request in requests {
+        let answer = server.send(request).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+    }
+    number(&server.data("/realtime").await["current_visitors"])
+}
+
+#[tokio::test]
+async fn nobody_is_believed_by_default() {
+    let server = Server::new().await;
+    let spoofed = ["198.18.77.66", "198.18.77.67, 10.0.0.1", "127.0.0.1", "nonsense", ""].map(view);
+    assert_eq!(visitors_of(&server, spoofed).await, 1);
+    let real_ip = post("/event", &json!({"event_type": "page_view"})).header("user-agent", BROWSER);
+    let other_headers = [
+        real_ip.clone().header("x-real-ip", "198.18.77.66"),
+        real_ip.clone().header("forwarded", "for=198.18.77.67"),
+        real_ip.header("cf-connecting-ip", "198.18.77.68"),
+    ];
+    assert_eq!(visitors_of(&server, other_headers).await, 1);
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_is_read_from_the_right() {
+    let server = Home::new().env("ANALYTICS_TRUSTED_PROXIES", "127.0.0.0/8,10.0.0.0/8").serve().await;
+    assert_eq!(visitors_of(&server, ["198.18.77.66", "198.18.77.66"].map(view)).await, 1);
+    let said_by_the_client = ["203.0.113.1, 198.18.77.66", "nonsense,203.0.113.2,198.18.77.66"].map(view);
+    assert_eq!(visitors_of(&server, said_by_the_client).await, 1, "only the rightmost counts");
+    let through_proxies = ["198.18.77.66, 10.1.2.3", "203.0.113.9, 198.18.77.66,10.1.2.3 , 127.0.0.9"].map(view);
+    assert_eq!(visitors_of(&server, through_proxies).await, 1, "trusted proxies are passed over");
+    assert_eq!(visitors_of(&server, ["198.18.77.67", "2001:db8::1"].map(view)).await, 3);
+    let twice = view("203.0.113.5").header("x-forwarded-for", "198.18.77.67");
+    assert_eq!(visitors_of(&server, [twice]).await, 3, "several headers are one list");
+}
+
+#[tokio::test]
+async fn a_proxy_elsewhere_is_not_believed() {
+    let server = Home::new().env("ANALYTICS_TRUSTED_PROXIES", "127.0.0.1/32").serve().await;
+    let from = |source: [u8; 4], forwarded| view(forwarded).from(source.into());
+    assert_eq!(visitors_of(&server, [from([127, 0, 0, 1], "198.18.77.66"), from([127, 0, 0, 1], "198.18.77.67")]).await, 2);
+    assert_eq!(visitors_of(&server, [from([127, 0, 0, 2], "198.18.77.68"), from([127, 0, 0, 2], "198.18.77.69")]).await, 3);
+}

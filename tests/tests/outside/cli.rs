@@ -1,0 +1,129 @@
+//! The program's sub-commands and what it makes of its environment.
+
+use serde_json::json;
+use tests::home::Home;
+use tests::server::Server;
+use tests::uuid;
+
+#[tokio::test]
+async fn help_helps() {
+    let home = Home::new();
+    let help = home.run(&["--help"]).await.expect_code(0).stdout;
+    for command in ["serve", "import", "demo", "cleanup", "verify", "rebuild", "healthcheck"] {
+        assert!(help.contains(command), "{command} is not in:\n{help}");
+        let help = home.run(&[command, "--help"]).await.expect_code(0).stdout;
+        assert!(help.len() > 60, "{command}: {help}");
+    }
+    assert!(help.contains("ANALYTICS_"), "where the configuration is:\n{help}");
+    for (command, option) in
+        [("serve", "--static-dir"), ("import", "--site"), ("import", "--format"), ("import", "--rebase")]
+    {
+        let help = home.run(&[command, "--help"]).await.stdout;
+        assert!(help.contains(option), "{command} {option}:\n{help}");
+    }
+}
+
+#[tokio::test]
+async fn misuse_is_64() {
+    let home = Home::new();
+    for arguments in [&["frobnicate"][..], &["serve", "--frobnicate"], &["import"], &["import", "--format", "xml", "x"]] {
+        let finished = home.run(arguments).await.expect_code(64);
+        assert!(!finished.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+/// All mistakes are reported together, each by the name of its variable.
+#[tokio::test]
+async fn mistakes_of_configuration() {
+    let mistakes = [
+        ("ANALYTICS_ADDR", "nowhere"),
+        ("ANALYTICS_STORE", "mongodb://localhost/x"),
+        ("ANALYTICS_IDENTITY", "guess"),
+        ("ANALYTICS_TRUSTED_PROXIES", "10.0.0.0/8,300.1.1.1"),
+        ("ANALYTICS_ALLOWED_ORIGINS", "not an origin"),
+        ("ANALYTICS_SITES", "cv.example,A B"),
+        ("ANALYTICS_RETENTION_DAYS", "-1"),
+        ("ANALYTICS_CLEANUP_AT", "25:61"),
+        ("ANALYTICS_RATE_LIMIT", "lots"),
+        ("ANALYTICS_WS_MAX", "many"),
+        ("ANALYTICS_ACTIVE_WINDOW_SECONDS", "soon"),
+        ("ANALYTICS_HONOR_OPT_OUT", "perhaps"),
+        ("ANALYTICS_LOG", "xml"),
+    ];
+    let home = mistakes.iter().fold(Home::new(), |home, (name, value)| home.env(name, *value));
+    for command in ["serve", "verify", "cleanup"] {
+        let stderr = home.run(&[command]).await.expect_code(64).stderr;
+        for (name, _) in mistakes {
+            assert!(stderr.contains(name), "{command}: {name} is not in:\n{stderr}");
+        }
+    }
+    for (name, value) in mistakes {
+        let stderr = Home::new().env(name, value).run(&["serve"]).await.expect_code(64).stderr;
+        assert!(stderr.contains(name), "{name}:\n{stderr}");
+    }
+}
+
+/// A store that cannot be opened is a failed run, not a mistake of configuration.
+#[tokio::test]
+async fn a_store_that_cannot_be_opened() {
+    let home = Home::new();
+    let path = home.write("data/no-database", "this is no database ".repeat(1_000));
+    let finished = home.env("ANALYTICS_STORE", format!("sqlite:{path}")).run(&["serve"]).await.expect_code(1);
+    assert!(!finished.stderr.is_empty());
+    assert!(!finished.output().contains("panicked"), "{}", finished.output());
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken() {
+    let server = Server::new().await;
+    let second = Home::new().env("ANALYTICS_ADDR", server.address.to_string());
+    let finished = second.run(&["serve"]).await.expect_code(1);
+    assert!(finished.stderr.contains(&server.address.port().to_string()), "{}", finished.stderr);
+}
+
+#[tokio::test]
+async fn healthcheck() {
+    let server = Server::new().await;
+    let address = server.address.to_string();
+    let home = server.home.clone().env("ANALYTICS_ADDR", &*address);
+    home.run(&["healthcheck"]).await.expect_code(0);
+    server.end().await;
+    home.run(&["healthcheck"]).await.expect_code(1);
+}
+
+/// On a store with nothing in it, everything agrees.
+#[tokio::test]
+async fn verify_and_rebuild_of_nothing() {
+    let home = Home::new();
+    home.run(&["verify"]).await.expect_code(0);
+    home.run(&["rebuild"]).await.expect_code(0);
+    home.run(&["cleanup"]).await.expect_code(0);
+    home.run(&["verify"]).await.expect_code(0);
+}
+
+/// What only the built-in rules could get wrong is not; `verify` has something to recount.
+#[tokio::test]
+async fn verify_says_what_it_did() {
+    let server = Server::new().await;
+    server
+        .store_all(&(0..321).map(|_| json!({"event_type": "scroll", "visitor_id": uuid()})).collect::<Vec<_>>())
+        .await;
+    let home = server.end().await;
+    for command in ["verify", "rebuild"] {
+        let finished = home.run(&[command]).await.expect_code(0);
+        assert!(finished.output().contains("321"), "{command} names the events it recounted: {}", finished.output());
+    }
+}
+
+#[tokio::test]
+async fn logs_are_json_when_asked_for() {
+    let server = Home::new().env("ANALYTICS_LOG", "json").serve().await;
+    server.data("/stats").await;
+    server.store(&json!({"event_type": "scroll", "visitor_id": uuid()})).await;
+    let written = server.written();
+    let lines: Vec<_> = written.lines().filter(|line| !line.contains("listening on http://") || line.starts_with('{')).collect();
+    assert!(!lines.is_empty(), "there is an access log:\n{written}");
+    for line in lines {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok_and(|line| line.is_object()), "{line}");
+    }
+}

@@ -1,0 +1,67 @@
+//! Which pages may ask and send.
+
+use serde_json::json;
+use tests::answer::Answer;
+use tests::home::Home;
+use tests::http::{get, post, request};
+use tests::server::Server;
+use tests::{API, uuid};
+
+const CV: &str = "https://cv.example";
+
+async fn preflight(server: &Server, origin: &str) -> Answer {
+    let asked = request("OPTIONS", format!("{API}/event"))
+        .header("origin", origin)
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type,x-visitor-id");
+    server.send(asked).await
+}
+
+fn allowed(answer: &Answer, header: &str) -> String {
+    answer.header(&format!("access-control-allow-{header}")).unwrap_or_default().to_lowercase()
+}
+
+#[tokio::test]
+async fn any_origin_without_credentials() {
+    let server = Server::new().await;
+    let answer = preflight(&server, CV).await;
+    assert!((200..300).contains(&answer.status), "{}", answer.status);
+    assert!(["*", CV].contains(&&*allowed(&answer, "origin")), "{:?}", answer.headers);
+    assert_ne!(allowed(&answer, "credentials"), "true");
+    let methods = allowed(&answer, "methods");
+    assert!(methods == "*" || methods.contains("post"), "{methods}");
+    let headers = allowed(&answer, "headers");
+    assert!(headers == "*" || (headers.contains("content-type") && headers.contains("x-visitor-id")), "{headers}");
+
+    for request in [
+        get(format!("{API}/realtime")),
+        post("/event", &json!({"event_type": "scroll", "visitor_id": uuid()})),
+        post("/event", &json!({})),
+        get(format!("{API}/nothing")),
+    ] {
+        let answer = server.send(request.header("origin", CV)).await;
+        assert!(["*", CV].contains(&&*allowed(&answer, "origin")), "{}: {:?}", answer.status, answer.headers);
+        assert_ne!(allowed(&answer, "credentials"), "true");
+    }
+}
+
+#[tokio::test]
+async fn listed_origins_with_credentials() {
+    let server = Home::new().env("ANALYTICS_ALLOWED_ORIGINS", "https://cv.example,http://localhost:3000").serve().await;
+    for origin in [CV, "http://localhost:3000"] {
+        for answer in [preflight(&server, origin).await, server.send(get(format!("{API}/realtime")).header("origin", origin)).await] {
+            assert_eq!(allowed(&answer, "origin"), origin);
+            assert_eq!(allowed(&answer, "credentials"), "true");
+            let vary = answer.headers.iter().filter(|(name, _)| name == "vary");
+            assert!(vary.flat_map(|(_, value)| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case("origin")));
+        }
+        let headers = allowed(&preflight(&server, origin).await, "headers");
+        assert!(headers.contains("content-type") && headers.contains("x-visitor-id"), "not * with credentials: {headers}");
+    }
+    for origin in ["https://evil.example", "http://cv.example", "null", "https://cv.example.evil.example"] {
+        for answer in [preflight(&server, origin).await, server.send(get(format!("{API}/realtime")).header("origin", origin)).await] {
+            let granted = allowed(&answer, "origin");
+            assert!(granted != "*" && granted != origin, "{origin}: {granted}");
+        }
+    }
+}

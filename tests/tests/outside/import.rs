@@ -1,0 +1,180 @@
+//! Access logs become events, once.
+
+use std::path::Path;
+
+use tests::access_log::{AccessLog, Line};
+use tests::clock::{days_ago, today};
+use tests::home::Home;
+use tests::{BOT, binary, list, number, text};
+
+/// Page views of a day, as a server on this home answers.
+async fn views(home: &Home, site: &str, days: std::ops::Range<i64>) -> Vec<u64> {
+    let server = home.serve().await;
+    let mut views = Vec::new();
+    for ago in days {
+        let stats = server.data(&format!("/stats?site={site}&date={}", days_ago(ago))).await;
+        assert_eq!(stats["page_views"], stats["total_events"], "{stats}");
+        views.push(number(&stats["page_views"]));
+    }
+    server.end().await;
+    views
+}
+
+/// Seven page views by three visitors on two days, and a lot of other lines; the malformed
+/// ones are lines 8 and 137.
+fn mixed() -> AccessLog {
+    let mut log = AccessLog::default();
+    let line = Line::default();
+    for n in 0..4 {
+        log.combined(days_ago(2), Line { request: &format!("GET /cv?theme=ai&n={n}"), ..line });
+    }
+    log.combined(days_ago(2), Line { address: "198.18.5.10", status: 304, ..line });
+    log.combined(days_ago(1), Line { address: "198.18.5.11", request: "GET /about/", ..line });
+    log.combined(days_ago(1), Line { address: "2001:db8::7", request: "GET /docs/index.html", ..line });
+    log.raw("this is no line of an access log");
+    for (request, status) in [
+        ("GET /style.css", 200),
+        ("GET /app.js?v=1", 200),
+        ("GET /logo.PNG", 200),
+        ("GET /favicon.ico", 200),
+        ("GET /cv", 404),
+        ("GET /cv", 500),
+        ("GET /cv", 301),
+        ("POST /cv", 200),
+        ("HEAD /cv", 200),
+    ] {
+        log.combined(days_ago(1), Line { request, status, ..line });
+    }
+    for n in 17..136 {
+        let request = format!("GET /{}", if n % 2 == 0 { "a.css" } else { "cv" });
+        log.combined(days_ago(1), Line { request: &request, user_agent: BOT, ..line });
+    }
+    log.raw(r#"198.18.5.9 - - [99/Foo/2025:12:00:00 +0000] "GET /cv HTTP/1.1" 200 5 "-" "x""#);
+    log
+}
+
+#[tokio::test]
+async fn people_and_pages_only_and_only_once() {
+    let home = Home::new();
+    let path = home.write("access.log", mixed().text());
+    let output = home.run(&["import", &path]).await.expect_code(0).output();
+    for malformed in ["8", "137"] {
+        assert!(output.contains(malformed), "line {malformed} is not named:\n{output}");
+    }
+    assert_eq!(views(&home, "default", 0..3).await, [0, 2, 5]);
+
+    home.run(&["import", &path]).await.expect_code(0);
+    assert_eq!(views(&home, "default", 0..3).await, [0, 2, 5], "a second time nothing is new");
+    home.run(&["verify"]).await.expect_code(0);
+
+    let server = home.serve().await;
+    let stats = server.data(&format!("/stats?date={}", days_ago(2))).await;
+    assert_eq!(number(&stats["unique_visitors"]), 2, "{stats}");
+    let timeline = server.data("/timeline").await;
+    assert_eq!(list(&timeline).len(), 7);
+    let urls: Vec<_> = list(&timeline).iter().map(|event| text(&event["page_url"])).collect();
+    assert!(urls.contains(&"/cv?theme=ai") && !urls.iter().any(|url| url.contains("n=")), "{urls:?}");
+    assert_eq!(text(&timeline[0]["referrer"]), "https://search.example/");
+    let themes = server.data("/themes").await;
+    assert_eq!((&themes[0]["theme"], number(&themes[0]["views"])), (&"ai".into(), 4));
+}
+
+/// A log that has grown: what is new is stored, and nothing else.
+#[tokio::test]
+async fn a_log_that_has_grown() {
+    let home = Home::new();
+    let mut log = AccessLog::default();
+    for _ in 0..3 {
+        log.combined(days_ago(1), Line::default());
+    }
+    let path = home.write("access.log", log.text());
+    home.run(&["import", &path]).await.expect_code(0);
+    log.combined(days_ago(1), Line { address: "198.18.5.12", ..Line::default() });
+    let path = home.write("access.log", log.text());
+    home.run(&["import", &path]).await.expect_code(0);
+    assert_eq!(views(&home, "default", 1..2).await, [4]);
+}
+
+/// Two requests that look the same in the log were two.
+#[tokio::test]
+async fn equal_lines_are_different_requests() {
+    let home = Home::new();
+    let mut log = AccessLog::default();
+    log.combined(days_ago(1), Line::default());
+    let line = log.text().to_owned();
+    let path = home.write("access.log", line.repeat(5));
+    home.run(&["import", &path]).await.expect_code(0);
+    home.run(&["import", &path]).await.expect_code(0);
+    assert_eq!(views(&home, "default", 1..2).await, [5]);
+}
+
+#[tokio::test]
+async fn sites_formats_and_compression() {
+    let home = Home::new();
+    let mut common = AccessLog::default();
+    for n in 0..3 {
+        common.common(days_ago(1), Line { request: &format!("GET /page-{n}"), ..Line::default() });
+    }
+    let mut combined = AccessLog::default();
+    for _ in 0..2 {
+        combined.combined(days_ago(1), Line::default());
+    }
+    let path = home.write("common.log", common.text());
+    home.run(&["import", "--site", "common.example", "--format", "common", &path]).await.expect_code(0);
+    let gz = home.write("access.log.2.gz", combined.gz());
+    home.run(&["import", "--site", "gz.example", &gz]).await.expect_code(0);
+    home.run(&["import", "--site", "gz.example", &gz]).await.expect_code(0);
+    let plain = home.write("access.log", combined.text());
+    home.run(&["import", "--site", "both.example", &plain, &gz]).await.expect_code(0);
+    assert_eq!(views(&home, "gz.example", 1..2).await, [2]);
+    assert_eq!(views(&home, "default", 1..2).await, [0]);
+    assert_eq!(views(&home, "common.example", 1..2).await, [3]);
+    home.run(&["import", "--site", "No Site", &plain]).await.expect_code(64);
+    home.run(&["import", "no-such-file.log"]).await.expect_code(1);
+}
+
+#[tokio::test]
+async fn too_old_or_rebased() {
+    let home = Home::new();
+    let mut log = AccessLog::default();
+    for (ago, count) in [(401, 1), (400, 2), (399, 3)] {
+        for _ in 0..count {
+            log.combined(days_ago(ago), Line::default());
+        }
+    }
+    let path = home.write("old.log", log.text());
+    let output = home.run(&["import", &path]).await.expect_code(0).output();
+    let told = output.to_lowercase().replace('_', " ");
+    assert!(told.contains("too old") && told.contains('6'), "{output}");
+    let server = home.serve().await;
+    assert_eq!(list(&server.data("/timeline").await).len(), 0);
+    server.end().await;
+
+    for _ in 0..2 {
+        home.run(&["import", "--rebase", &path]).await.expect_code(0);
+        assert_eq!(views(&home, "default", 0..4).await, [3, 2, 1, 0], "by whole days, and once: today is {}", today());
+    }
+    home.run(&["verify"]).await.expect_code(0);
+}
+
+/// A real site's log, where it is at hand.
+#[tokio::test]
+async fn a_real_log() {
+    let data = binary::variable("MAICIVY_TEST_DATA").map_or_else(|| binary::workspace().join("../shared/data"), Into::into);
+    let path = Path::new(&data).join("access-log/access-semicomplete-2015.log");
+    if !path.exists() {
+        eprintln!("skipped: {} is not there; MAICIVY_TEST_DATA says where it is", path.display());
+        return;
+    }
+    let path = path.canonicalize().unwrap().display().to_string();
+    let home = Home::new();
+    let output = home.run(&["import", "--rebase", &path]).await.expect_code(0).output();
+    assert!(output.contains("8899"), "the malformed line:\n{output}");
+    let first = views(&home, "default", 0..5).await;
+    let total: u64 = first.iter().sum();
+    assert!((1_000..3_926).contains(&total), "page views by people: {first:?}");
+    assert_eq!(first[4], 0, "four days");
+    home.run(&["import", "--rebase", &path]).await.expect_code(0);
+    assert_eq!(views(&home, "default", 0..5).await, first, "a second time nothing is new");
+    home.run(&["verify"]).await.expect_code(0);
+}

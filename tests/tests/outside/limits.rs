@@ -1,0 +1,135 @@
+//! How much anybody may ask, send and make the server keep.
+
+use std::net::Ipv4Addr;
+
+use serde_json::{Value, json};
+use tests::answer::Answer;
+use tests::home::Home;
+use tests::http::{Connection, get, post};
+use tests::server::Server;
+use tests::{API, list, number, text, uuid};
+
+fn event() -> Value {
+    json!({"event_type": "scroll", "visitor_id": uuid()})
+}
+
+#[track_caller]
+fn limited(answer: &Answer) {
+    let error = answer.refused("over the limit", 429, "RATE_LIMITED");
+    assert!(!error.contains("198.18.") && !error.contains("127.0."), "{error}");
+    let after = answer.header("retry-after").and_then(|after| after.parse::<u64>().ok());
+    assert!(after.is_some_and(|seconds| (1..=60).contains(&seconds)), "{:?}", answer.headers);
+}
+
+#[tokio::test]
+async fn events_an_address() {
+    let home = Home::new().env("ANALYTICS_RATE_LIMIT", "3").env("ANALYTICS_TRUSTED_PROXIES", "127.0.0.1/32");
+    let server = home.serve().await;
+    let from = |address: &str| post("/event", &event()).header("x-forwarded-for", address);
+    for address in ["198.18.0.1", "198.18.0.2"] {
+        for _ in 0..3 {
+            assert_eq!(server.send(from(address)).await.status, 201, "{address}");
+        }
+        limited(&server.send(from(address)).await);
+        limited(&server.send(from(&format!("203.0.113.7, {address}"))).await);
+        let batch = post("/events", &json!([event()])).header("x-forwarded-for", address);
+        limited(&server.send(batch).await);
+    }
+    assert_eq!(server.send(from("198.18.0.3")).await.status, 201);
+    let direct = post("/event", &event()).from(Ipv4Addr::new(127, 0, 0, 9));
+    assert_eq!(server.send(direct.clone().header("x-forwarded-for", "198.18.0.1")).await.status, 201);
+    for n in 0..2 {
+        server.send(direct.clone().header("x-forwarded-for", format!("198.18.1.{n}"))).await;
+    }
+    limited(&server.send(direct.header("x-forwarded-for", "198.18.1.9")).await);
+
+    // Reads and probes have a limit of their own.
+    for path in ["/health", "/metrics", "/api/v1/analytics/realtime"] {
+        let answer = server.send(get(path).header("x-forwarded-for", "198.18.0.1")).await;
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    assert!(server.scrape().await.sum("maicivy_rate_limited_requests_total", &[]) >= 7.0);
+}
+
+/// A batch is as many events as it holds.
+#[tokio::test]
+async fn batches_count_their_events() {
+    let server = Home::new().env("ANALYTICS_RATE_LIMIT", "10").serve().await;
+    server.store_all(&(0..10).map(|_| event()).collect::<Vec<_>>()).await;
+    limited(&server.event(&event()).await);
+}
+
+#[tokio::test]
+async fn a_hundred_events_a_minute_by_default() {
+    let server = Home::new().without("ANALYTICS_RATE_LIMIT").serve().await;
+    let mut connection = server.connect().await.unwrap();
+    let mut stored = 0;
+    for _ in 0..110 {
+        match connection.send(&post("/event", &event())).await.unwrap() {
+            answer if answer.status == 201 => stored += 1,
+            answer => limited(&answer),
+        }
+    }
+    assert!((100..110).contains(&stored), "{stored}");
+}
+
+#[tokio::test]
+async fn reads_an_address() {
+    let server = Server::new().await;
+    let source = Ipv4Addr::new(127, 8, 8, 8);
+    let mut connection = Connection::open_from(server.address, source).await.unwrap();
+    let mut answered = 0;
+    let refused = loop {
+        let answer = connection.send(&get(format!("{API}/realtime"))).await.unwrap();
+        if answer.status != 200 {
+            break answer;
+        }
+        answered += 1;
+        assert!(answered < 2_000, "600 a minute");
+    };
+    limited(&refused);
+    assert!(answered >= 300, "{answered}: a page that asks a lot is served");
+    server.data("/realtime").await;
+    assert_eq!(server.send(post("/event", &event()).from(source)).await.status, 201);
+}
+
+/// Distinct values are capped at 10,000 a site and day; the rest are counted together.
+#[tokio::test]
+async fn distinct_values() {
+    tests::clock::away_from_midnight().await;
+    let server = Server::new().await;
+    let visitor = uuid();
+    let themed = |n: usize, site: &str| {
+        json!({"event_type": "page_view", "visitor_id": visitor, "event_data": {"theme": format!("t{n}")}, "site": site})
+    };
+    let mut n = 0;
+    while n < 10_500 {
+        let batch: Vec<_> = (n..n + 500).map(|n| themed(n, "default")).collect();
+        server.store_all(&batch).await;
+        n += 500;
+    }
+    server.store_all(&[themed(7, "default"), themed(10_499, "default"), themed(1, "b.example")]).await;
+    let themes = server.data("/themes?period=day&limit=2").await;
+    let rows: Vec<_> = list(&themes).iter().map(|row| (text(&row["theme"]), number(&row["views"]))).collect();
+    assert_eq!(rows, [("(other)", 501), ("t7", 2)]);
+    let elsewhere = server.data("/themes?site=b.example").await;
+    assert_eq!(elsewhere[0]["theme"], "t1");
+    server.kill().await.run(&["verify"]).await.expect_code(0);
+}
+
+/// Large answers are compressed for those who can read them so.
+#[tokio::test]
+async fn compression() {
+    use std::io::Read as _;
+    let server = Server::new().await;
+    server.store_all(&(0..100).map(|_| event()).collect::<Vec<_>>()).await;
+    let path = format!("{API}/timeline?limit=100");
+    let plain = server.send(get(&*path)).await;
+    assert_eq!(plain.header("content-encoding"), None);
+    let compressed = server.send(get(&*path).header("accept-encoding", "gzip")).await;
+    assert_eq!(compressed.header("content-encoding"), Some("gzip"));
+    assert!(compressed.body.len() < plain.body.len() / 2);
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(&*compressed.body).read_to_end(&mut text).unwrap();
+    assert_eq!(text, plain.body);
+}

@@ -1,0 +1,44 @@
+//! The product from outside: one module a promise.
+//!
+//! | promise | modules |
+//! |---|---|
+//! | events are taken, and answered as the contract says | `outcomes`, `batches`, `bounds`, `identity`, `sites` |
+//! | failures have one shape | `failures`, `parameters` |
+//! | questions are answered right | `figures`, `periods`, `timeline`, `heatmap`, `realtime` |
+//! | nothing is lost or counted twice | `crash`, `shutdown` |
+//! | nobody can be identified | `privacy`, `addresses` |
+//! | the feed is live and complete | `live`, `resume`, `crowd`, `slow` |
+//! | hostile input has bounds | `limits`, `labels` |
+//! | operators can see and steer | `metrics`, `cli`, `import`, `retention` |
+//! | browsers are served | `pages`, `cors` |
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod addresses;
+mod batches;
+mod bounds;
+mod cli;
+mod cors;
+mod crash;
+mod crowd;
+mod failures;
+mod figures;
+mod heatmap;
+mod identity;
+mod import;
+mod labels;
+mod limits;
+mod live;
+mod metrics;
+mod outcomes;
+mod pages;
+mod parameters;
+mod periods;
+mod privacy;
+mod realtime;
+mod resume;
+mod retention;
+mod shutdown;
+mod sites;
+mod slow;
+mod timeline;

@@ -1,0 +1,56 @@
+//! A client that never reads, in a feed that others read. (In the earlier service one dead
+//! client could stall the broadcast.)
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tests::live::{Live, PATH};
+use tests::server::Server;
+use tests::{text, uuid};
+use tokio::net::TcpSocket;
+
+const BATCHES: usize = 20;
+const BATCH: usize = 100;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_disturbs_nobody() {
+    let server = Server::new().await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(server.address).await.unwrap();
+    let mut asleep = Live::open_on(stream, &server, PATH, &[]).await;
+    let mut awake = Live::open(&server, PATH, Ipv4Addr::new(127, 0, 0, 2), &[]).await;
+
+    let reader = tokio::spawn(async move {
+        let ids = awake.ids(BATCHES * BATCH).await;
+        awake.ping().await;
+        ids
+    });
+    let padding = "x".repeat(7_000);
+    let mut slowest = Duration::ZERO;
+    for _ in 0..BATCHES {
+        let event = || json!({"event_type": "scroll", "visitor_id": uuid(), "event_data": {"padding": padding}});
+        let started = Instant::now();
+        server.store_all(&(0..BATCH).map(|_| event()).collect::<Vec<_>>()).await;
+        slowest = slowest.max(started.elapsed());
+    }
+    reader.await.unwrap();
+    assert!(slowest < Duration::from_secs(5), "senders wait for nobody: {slowest:?}");
+
+    // It wakes up: told of the gap, caught up, or closed.
+    let (mut events, mut told) = (0, false);
+    while let Some(message) = asleep.next_within(Duration::from_secs(7)).await {
+        match text(&message["type"]) {
+            "gap" => told = true,
+            "scroll" => events += 1,
+            _ => {}
+        }
+        if told || events == BATCHES * BATCH {
+            return;
+        }
+    }
+    server.store(&json!({"event_type": "scroll", "visitor_id": uuid()})).await;
+    let after = asleep.next_within(Duration::from_secs(1)).await;
+    assert_eq!(after, None, "neither told, nor caught up ({events} events), nor closed");
+}
