@@ -128,3 +128,28 @@ async fn chunks(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Vec<u8>>
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(mut bytes: &[u8]) -> io::Result<Answer> {
+        Answer::read(&mut bytes, "GET").await
+    }
+
+    #[tokio::test]
+    async fn bodies_of_all_kinds() {
+        for (text, body) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi and more", "hi"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1;x=y\r\ni\r\n0\r\n\r\n", "hi"),
+            ("HTTP/1.1 200 OK\r\n\r\nhi", "hi"),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", "hi"),
+            ("HTTP/1.1 204 No Content\r\n\r\nhi", ""),
+        ] {
+            assert_eq!(read(text.as_bytes()).await.unwrap().text(), body, "{text}");
+        }
+        for cut in ["", "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nhi", "HTTP/1.1 200 OK\r\ncont"] {
+            assert!(read(cut.as_bytes()).await.is_err(), "{cut}");
+        }
+    }
+}

@@ -46,7 +46,13 @@ pub fn post(endpoint: &str, json: &Value) -> Request {
 /// A request with nothing but a method and a path.
 #[must_use]
 pub fn request(method: &str, path: impl Into<String>) -> Request {
-    Request { method: method.to_owned(), path: path.into(), headers: Vec::new(), body: None, source: Ipv4Addr::LOCALHOST }
+    Request {
+        method: method.to_owned(),
+        path: path.into(),
+        headers: Vec::new(),
+        body: None,
+        source: Ipv4Addr::LOCALHOST,
+    }
 }
 
 /// A request that would open a live connection.

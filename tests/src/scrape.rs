@@ -113,3 +113,20 @@ fn quoted(text: &str) -> Option<(String, usize)> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_labels_and_escapes() {
+        let text = "# HELP a b\n# TYPE a counter\na{x=\"1\",y=\"p\\\"q\\\\,=\\n\"} 2\na{x=\"3\",y=\"\"} 0.5\nb 7\n";
+        let scrape = Scrape::read(text.to_owned());
+        assert!(scrape.has("a", "counter") && !scrape.has("b", "counter"));
+        assert_eq!(scrape.values("a", "y"), BTreeSet::from(["", "p\"q\\,=\n"]));
+        assert!((scrape.sum("a", &[("x", "1")]) - 2.0).abs() < 1e-9);
+        assert!((scrape.sum("a", &[]) - 2.5).abs() < 1e-9);
+        assert_eq!(scrape.labels(), BTreeSet::from([("a", "x"), ("a", "y")]));
+        assert_eq!(scrape.len(), 3);
+    }
+}

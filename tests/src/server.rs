@@ -65,7 +65,9 @@ impl Server {
 
     /// Sends a request on a connection of its own.
     pub async fn send(&self, request: Request) -> Answer {
-        self.try_send(request.clone()).await.unwrap_or_else(|error| panic!("{} {}: {error}", request.method, request.path))
+        self.try_send(request.clone())
+            .await
+            .unwrap_or_else(|error| panic!("{} {}: {error}", request.method, request.path))
     }
 
     /// Sends a request on a connection of its own.

@@ -50,6 +50,12 @@ async fn a_trusted_proxy_is_read_from_the_right() {
 async fn a_proxy_elsewhere_is_not_believed() {
     let server = Home::new().env("ANALYTICS_TRUSTED_PROXIES", "127.0.0.1/32").serve().await;
     let from = |source: [u8; 4], forwarded| view(forwarded).from(source.into());
-    assert_eq!(visitors_of(&server, [from([127, 0, 0, 1], "198.18.77.66"), from([127, 0, 0, 1], "198.18.77.67")]).await, 2);
-    assert_eq!(visitors_of(&server, [from([127, 0, 0, 2], "198.18.77.68"), from([127, 0, 0, 2], "198.18.77.69")]).await, 3);
+    assert_eq!(
+        visitors_of(&server, [from([127, 0, 0, 1], "198.18.77.66"), from([127, 0, 0, 1], "198.18.77.67")]).await,
+        2
+    );
+    assert_eq!(
+        visitors_of(&server, [from([127, 0, 0, 2], "198.18.77.68"), from([127, 0, 0, 2], "198.18.77.69")]).await,
+        3
+    );
 }

@@ -37,13 +37,7 @@ async fn each_event_has_its_own_outcome() {
         list(&data["rejected"]).iter().map(|bad| (number(&bad["index"]), text(&bad["code"]))).collect();
     assert_eq!(
         rejected,
-        [
-            (1, "INVALID_EVENT"),
-            (3, "INVALID_EVENT"),
-            (5, "MISSING_VISITOR"),
-            (6, "INVALID_SITE"),
-            (7, "INVALID_EVENT")
-        ]
+        [(1, "INVALID_EVENT"), (3, "INVALID_EVENT"), (5, "MISSING_VISITOR"), (6, "INVALID_SITE"), (7, "INVALID_EVENT")]
     );
     assert!(list(&data["rejected"]).iter().all(|bad| !text(&bad["error"]).is_empty()), "{body}");
     assert_eq!(number(&server.data("/realtime").await["total_events"]), 3);

@@ -26,7 +26,8 @@ async fn help_helps() {
 #[tokio::test]
 async fn misuse_is_64() {
     let home = Home::new();
-    for arguments in [&["frobnicate"][..], &["serve", "--frobnicate"], &["import"], &["import", "--format", "xml", "x"]] {
+    for arguments in [&["frobnicate"][..], &["serve", "--frobnicate"], &["import"], &["import", "--format", "xml", "x"]]
+    {
         let finished = home.run(arguments).await.expect_code(64);
         assert!(!finished.stderr.is_empty(), "{arguments:?}");
     }
@@ -121,7 +122,8 @@ async fn logs_are_json_when_asked_for() {
     server.data("/stats").await;
     server.store(&json!({"event_type": "scroll", "visitor_id": uuid()})).await;
     let written = server.written();
-    let lines: Vec<_> = written.lines().filter(|line| !line.contains("listening on http://") || line.starts_with('{')).collect();
+    let lines: Vec<_> =
+        written.lines().filter(|line| !line.contains("listening on http://") || line.starts_with('{')).collect();
     assert!(!lines.is_empty(), "there is an access log:\n{written}");
     for line in lines {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok_and(|line| line.is_object()), "{line}");

@@ -49,17 +49,28 @@ async fn any_origin_without_credentials() {
 async fn listed_origins_with_credentials() {
     let server = Home::new().env("ANALYTICS_ALLOWED_ORIGINS", "https://cv.example,http://localhost:3000").serve().await;
     for origin in [CV, "http://localhost:3000"] {
-        for answer in [preflight(&server, origin).await, server.send(get(format!("{API}/realtime")).header("origin", origin)).await] {
+        for answer in [
+            preflight(&server, origin).await,
+            server.send(get(format!("{API}/realtime")).header("origin", origin)).await,
+        ] {
             assert_eq!(allowed(&answer, "origin"), origin);
             assert_eq!(allowed(&answer, "credentials"), "true");
             let vary = answer.headers.iter().filter(|(name, _)| name == "vary");
-            assert!(vary.flat_map(|(_, value)| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case("origin")));
+            assert!(
+                vary.flat_map(|(_, value)| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case("origin"))
+            );
         }
         let headers = allowed(&preflight(&server, origin).await, "headers");
-        assert!(headers.contains("content-type") && headers.contains("x-visitor-id"), "not * with credentials: {headers}");
+        assert!(
+            headers.contains("content-type") && headers.contains("x-visitor-id"),
+            "not * with credentials: {headers}"
+        );
     }
     for origin in ["https://evil.example", "http://cv.example", "null", "https://cv.example.evil.example"] {
-        for answer in [preflight(&server, origin).await, server.send(get(format!("{API}/realtime")).header("origin", origin)).await] {
+        for answer in [
+            preflight(&server, origin).await,
+            server.send(get(format!("{API}/realtime")).header("origin", origin)).await,
+        ] {
             let granted = allowed(&answer, "origin");
             assert!(granted != "*" && granted != origin, "{origin}: {granted}");
         }

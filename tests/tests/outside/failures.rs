@@ -68,7 +68,11 @@ async fn bodies_that_are_too_large() {
     let most = 1024 * 1024;
     let answer = server.send(raw("/events", format!("{}[]", " ".repeat(most - 2)))).await;
     assert_ne!(answer.status, 413, "{}", answer.text());
-    server.send(raw("/events", format!("{}[]", " ".repeat(most - 1)))).await.refused("/events", 413, "PAYLOAD_TOO_LARGE");
+    server.send(raw("/events", format!("{}[]", " ".repeat(most - 1)))).await.refused(
+        "/events",
+        413,
+        "PAYLOAD_TOO_LARGE",
+    );
 }
 
 /// A body whose length nobody says beforehand is bounded as well.
@@ -125,7 +129,9 @@ async fn json_that_is_no_event() {
 async fn any_content_type_will_do() {
     let server = Server::new().await;
     let event = json!({"event_type": "scroll", "visitor_id": uuid()}).to_string();
-    for kind in ["text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "application/octet-stream", "nonsense"] {
+    for kind in
+        ["text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "application/octet-stream", "nonsense"]
+    {
         let plain = request("POST", format!("{API}/event")).header("content-type", kind).body(event.clone());
         let answer = server.send(plain).await;
         assert_eq!(answer.status, 201, "{kind}: {}", answer.text());

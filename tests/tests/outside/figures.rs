@@ -89,8 +89,10 @@ async fn letters() {
         let figures = ["total", "motivation", "anti_motivation", "unique_visitors"];
         assert_eq!(figures.map(|name| number(&letters[name])), [4, 2, 1, 3], "{letters}");
         assert!((letters["conversion_rate"].as_f64().unwrap() - 4.0 / 3.0).abs() < 0.01, "{letters}");
-        let history: Vec<_> =
-            list(&letters["history"]).iter().map(|entry| (text(&entry["date"]).to_owned(), number(&entry["count"]))).collect();
+        let history: Vec<_> = list(&letters["history"])
+            .iter()
+            .map(|entry| (text(&entry["date"]).to_owned(), number(&entry["count"])))
+            .collect();
         let expected: Vec<_> =
             (0..days).rev().map(|ago| (days_ago(ago).to_string(), if ago == 0 { 4 } else { 0 })).collect();
         assert_eq!(history, expected, "{period}: every day so far, zeros included");
@@ -132,7 +134,10 @@ async fn late_events_count_in_their_own_day() {
     assert_eq!(number(&now["letters_generated"]), on_time, "{now}");
     assert_eq!((number(&then["unique_visitors"]), number(&now["unique_visitors"])), (1, 1));
     assert_eq!(number(&server.data("/realtime").await["current_visitors"]), 1);
-    for (period, same) in [("week", week_key(day_of(late)) == week_key(today())), ("month", month_key(day_of(late)) == month_key(today()))] {
+    for (period, same) in [
+        ("week", week_key(day_of(late)) == week_key(today())),
+        ("month", month_key(day_of(late)) == month_key(today())),
+    ] {
         let stats = server.data(&format!("/stats?period={period}")).await;
         assert_eq!(number(&stats["total_events"]), if same { 3 } else { 1 }, "{stats}");
         assert_eq!(number(&stats["unique_visitors"]), 1, "{stats}");

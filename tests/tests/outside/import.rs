@@ -160,7 +160,8 @@ async fn too_old_or_rebased() {
 /// A real site's log, where it is at hand.
 #[tokio::test]
 async fn a_real_log() {
-    let data = binary::variable("MAICIVY_TEST_DATA").map_or_else(|| binary::workspace().join("../shared/data"), Into::into);
+    let data =
+        binary::variable("MAICIVY_TEST_DATA").map_or_else(|| binary::workspace().join("../shared/data"), Into::into);
     let path = Path::new(&data).join("access-log/access-semicomplete-2015.log");
     if !path.exists() {
         eprintln!("skipped: {} is not there; MAICIVY_TEST_DATA says where it is", path.display());

@@ -61,12 +61,18 @@ async fn hostile_names() {
     let single = ["maicivy_events_total", "maicivy_page_views_total", "maicivy_cv_theme_views"];
     for family in single {
         let count = |scrape: &tests::scrape::Scrape| {
-            scrape.labels().iter().filter(|(name, _)| *name == family).map(|(name, label)| scrape.values(name, label).len()).sum::<usize>()
+            scrape
+                .labels()
+                .iter()
+                .filter(|(name, _)| *name == family)
+                .map(|(name, label)| scrape.values(name, label).len())
+                .sum::<usize>()
         };
         assert!(count(&after) <= count(&before).max(MOST), "{family}");
     }
     let values = |scrape: &tests::scrape::Scrape| {
-        ["endpoint", "method"].map(|label| scrape.values("maicivy_analytics_request_duration_seconds_count", label).len())
+        ["endpoint", "method"]
+            .map(|label| scrape.values("maicivy_analytics_request_duration_seconds_count", label).len())
     };
     assert!(values(&after)[0] <= values(&before)[0] + 1, "the endpoint /event is new, and nothing else");
     assert_eq!(values(&after)[1], values(&before)[1]);

@@ -99,9 +99,7 @@ async fn distinct_values() {
     tests::clock::away_from_midnight().await;
     let server = Server::new().await;
     let visitor = uuid();
-    let themed = |n: usize, site: &str| {
-        json!({"event_type": "page_view", "visitor_id": visitor, "event_data": {"theme": format!("t{n}")}, "site": site})
-    };
+    let themed = |n: usize, site: &str| json!({"event_type": "page_view", "visitor_id": visitor, "event_data": {"theme": format!("t{n}")}, "site": site});
     let mut n = 0;
     while n < 10_500 {
         let batch: Vec<_> = (n..n + 500).map(|n| themed(n, "default")).collect();

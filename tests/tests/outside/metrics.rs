@@ -142,7 +142,8 @@ async fn clients_that_go_away() {
     }
     until("everything is accounted for", async || {
         let scrape = server.scrape().await;
-        let sums = ["maicivy_ingest_received_total", "maicivy_ingest_outcomes_total"].map(|name| scrape.sum(name, &[]) as u64);
+        let sums =
+            ["maicivy_ingest_received_total", "maicivy_ingest_outcomes_total"].map(|name| scrape.sum(name, &[]) as u64);
         if sums[0] == sums[1] && sums[0] > 0 { Ok(()) } else { Err(format!("{sums:?}")) }
     })
     .await;

@@ -148,7 +148,8 @@ async fn no_visitor_can_be_told() {
     let explicit = Home::new().env("ANALYTICS_IDENTITY", "explicit").serve().await;
     let browser = explicit.send(post("/event", &bare).header("user-agent", BROWSER)).await;
     browser.refused("cookieless visitors are turned off", 400, "MISSING_VISITOR");
-    let session = post("/event", &bare).header("user-agent", BROWSER).header("cookie", format!("maicivy_session={}", uuid()));
+    let session =
+        post("/event", &bare).header("user-agent", BROWSER).header("cookie", format!("maicivy_session={}", uuid()));
     assert_eq!(explicit.send(session).await.status, 201);
 }
 
@@ -156,7 +157,8 @@ async fn no_visitor_can_be_told() {
 #[tokio::test]
 async fn the_timeline_shows_what_was_sent() {
     let server = Server::new().await;
-    let data: Value = json!({"b": [1, 2.5, null, true], "a": {"é": "\u{1F600}\n\"'"}, "z": -0.001, "big": 9_007_199_254_740_991_u64});
+    let data: Value =
+        json!({"b": [1, 2.5, null, true], "a": {"é": "\u{1F600}\n\"'"}, "z": -0.001, "big": 9_007_199_254_740_991_u64});
     let at = tests::clock::seconds_from_now(-60).strftime("%Y-%m-%dT%H:%M:%S.125Z").to_string();
     let id = uuid();
     server
@@ -167,7 +169,14 @@ async fn the_timeline_shows_what_was_sent() {
         .await;
     let event = server.data("/timeline").await[0].take();
     assert_eq!(
-        [&event["id"], &event["event_type"], &event["event_data"], &event["page_url"], &event["referrer"], &event["created_at"]],
+        [
+            &event["id"],
+            &event["event_type"],
+            &event["event_data"],
+            &event["page_url"],
+            &event["referrer"],
+            &event["created_at"]
+        ],
         [
             &json!(id),
             &json!("form_submit"),
@@ -179,5 +188,8 @@ async fn the_timeline_shows_what_was_sent() {
     );
     server.store(&json!({"event_type": "scroll", "visitor_id": uuid()})).await;
     let least = server.data("/timeline?limit=1").await[0].take();
-    assert_eq!([&least["event_data"], &least["page_url"], &least["referrer"]], [&json!({}), &Value::Null, &Value::Null]);
+    assert_eq!(
+        [&least["event_data"], &least["page_url"], &least["referrer"]],
+        [&json!({}), &Value::Null, &Value::Null]
+    );
 }

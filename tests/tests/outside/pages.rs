@@ -41,7 +41,8 @@ async fn the_dashboard_runs_nobody_elses_code() {
     assert!(policy.contains("default-src"), "{policy}");
     for unsafe_word in ["unsafe-eval", "unsafe-inline", "*", "http:", "https:", "data:"] {
         let scripts = policy.split(';').find(|rule| rule.trim().starts_with("script-src"));
-        let scripts = scripts.or_else(|| policy.split(';').find(|rule| rule.trim().starts_with("default-src"))).unwrap();
+        let scripts =
+            scripts.or_else(|| policy.split(';').find(|rule| rule.trim().starts_with("default-src"))).unwrap();
         assert!(!scripts.contains(unsafe_word), "{policy}");
     }
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
@@ -71,7 +72,12 @@ async fn every_route_is_described() {
     let described = answer.json();
     assert!(text(&described["openapi"]).starts_with("3."), "{described}");
     let base = described["servers"][0]["url"].as_str().unwrap_or_default().trim_end_matches('/').to_owned();
-    let paths: Vec<_> = described["paths"].as_object().unwrap().keys().flat_map(|path| [path.clone(), format!("{base}{path}")]).collect();
+    let paths: Vec<_> = described["paths"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .flat_map(|path| [path.clone(), format!("{base}{path}")])
+        .collect();
     for route in ROUTES {
         assert!(paths.iter().any(|path| path == route), "{route} is not among {paths:?}");
     }
@@ -122,7 +128,8 @@ async fn a_site_of_ones_own() {
         assert_eq!(answer.status, status, "{what}: {}", answer.text());
         answer
     };
-    let page = ask(browser("/about.html?theme=ai&token=x").header("referer", "https://search.example/?q=me"), 200).await;
+    let page =
+        ask(browser("/about.html?theme=ai&token=x").header("referer", "https://search.example/?q=me"), 200).await;
     assert!(page.text().contains("about.html") && is_kind(page.header("content-type"), "text/html"));
     ask(browser("/docs/"), 200).await;
     until("both views are counted", async || match page_views(&server).await {
@@ -140,7 +147,9 @@ async fn a_site_of_ones_own() {
     ask(browser("/about.html").header("dnt", "1"), 200).await;
     ask(browser("/about.html").header("sec-gpc", "1"), 200).await;
     ask(browser(&format!("{API}/realtime")), 200).await;
-    for path in ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/docs/../../secret.txt", "/%5c..%5csecret.txt"] {
+    for path in
+        ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/docs/../../secret.txt", "/%5c..%5csecret.txt"]
+    {
         let answer = server.send(browser(path)).await;
         assert!(!answer.text().contains("outside"), "{path}");
         assert!(answer.status >= 400, "{path}: {}", answer.status);
@@ -152,7 +161,10 @@ async fn a_site_of_ones_own() {
     let seen: Vec<_> = list(&timeline).iter().map(|event| text(&event["page_url"])).collect();
     assert_eq!(seen, ["/docs/", "/about.html?theme=ai"]);
     assert!(list(&timeline).iter().all(|event| event["event_type"] == "page_view"));
-    assert_eq!([&timeline[1]["referrer"], &timeline[0]["referrer"]], [&Value::from("https://search.example/"), &Value::Null]);
+    assert_eq!(
+        [&timeline[1]["referrer"], &timeline[0]["referrer"]],
+        [&Value::from("https://search.example/"), &Value::Null]
+    );
     assert_eq!(page_views(&server).await, 2);
     assert_eq!(number(&server.data("/stats").await["unique_visitors"]), 1);
 }

@@ -76,7 +76,10 @@ async fn traffic(server: &Server, visitor: &str) -> Vec<u8> {
         tests::http::request("PUT", format!("{API}/event?token=ask-7")),
         get(format!("{API}/heatmap?page_url=/cv%3Ftoken=told-1&hours=7000")),
     ];
-    requests.extend(["/realtime", "/stats", "/themes", "/timeline", "/letters", "/heatmap"].map(|question| get(format!("{API}{question}"))));
+    requests.extend(
+        ["/realtime", "/stats", "/themes", "/timeline", "/letters", "/heatmap"]
+            .map(|question| get(format!("{API}{question}"))),
+    );
     let dress = |request: Request| request.header("user-agent", AGENT).header("authorization", "Bearer hush-6");
     let mut answers = Vec::new();
     for request in requests {
@@ -111,7 +114,8 @@ async fn nothing_that_could_identify_is_left_anywhere() {
         let mut access_log = AccessLog::default();
         for n in 0..5 {
             let request = format!("GET /page-{n}.html?token=hush-7");
-            let line = Line { address: &LOGGED.to_string(), request: &request, user_agent: LOGGED_AGENT, ..Line::default() };
+            let line =
+                Line { address: &LOGGED.to_string(), request: &request, user_agent: LOGGED_AGENT, ..Line::default() };
             access_log.combined(days_ago(1), line);
         }
         access_log.raw(&format!("{LOGGED} malformed \"{LOGGED_AGENT}\" hush-8"));

@@ -25,16 +25,21 @@ async fn nothing_of_one_shows_on_another() {
     server.store(&on("a.example")).await;
     server.store(&json!({"event_type": "letter_generate", "visitor_id": uuid(), "site": "a.example"})).await;
     server
-        .store(&json!({"event_type": "click", "visitor_id": uuid(), "site": "b.example", "event_data": {"x": 1, "y": 2}}))
+        .store(
+            &json!({"event_type": "click", "visitor_id": uuid(), "site": "b.example", "event_data": {"x": 1, "y": 2}}),
+        )
         .await;
 
-    for (site, events, letters, themes, clicks) in [("a.example", 3, 1, 2, 0), ("b.example", 2, 0, 1, 1), ("default", 0, 0, 0, 0)] {
+    for (site, events, letters, themes, clicks) in
+        [("a.example", 3, 1, 2, 0), ("b.example", 2, 0, 1, 1), ("default", 0, 0, 0, 0)]
+    {
         let realtime = server.data(&format!("/realtime?site={site}")).await;
         assert_eq!(number(&realtime["total_events"]), events, "{site}");
         assert_eq!(number(&realtime["current_visitors"]), events, "{site}");
         let stats = server.data(&format!("/stats?site={site}")).await;
         assert_eq!((number(&stats["total_events"]), number(&stats["letters_generated"])), (events, letters), "{site}");
-        let views: u64 = list(&server.data(&format!("/themes?site={site}")).await).iter().map(|row| number(&row["views"])).sum();
+        let views: u64 =
+            list(&server.data(&format!("/themes?site={site}")).await).iter().map(|row| number(&row["views"])).sum();
         assert_eq!(views, themes, "{site}");
         assert_eq!(number(&server.data(&format!("/letters?site={site}")).await["total"]), letters, "{site}");
         assert_eq!(list(&server.data(&format!("/timeline?site={site}")).await).len() as u64, events, "{site}");
