@@ -10,7 +10,7 @@ use tests::{number, uuid};
 
 #[tokio::test]
 async fn visitors_leave_while_others_come() {
-    let server = Home::new().env("ANALYTICS_ACTIVE_WINDOW_SECONDS", "2").serve().await;
+    let server = Home::new().env("ANALYTICS_ACTIVE_WINDOW_SECONDS", "10").serve().await;
     let view = |visitor: &str| json!({"event_type": "page_view", "visitor_id": visitor});
     server.store(&view(&uuid())).await;
     let steady = uuid();
