@@ -66,12 +66,7 @@ impl App {
 
     /// Over a store that is open already.
     #[must_use]
-    pub fn with_store(
-        config: Config,
-        store: Arc<dyn Store>,
-        metrics: Arc<Metrics>,
-        source: Arc<dyn Source>,
-    ) -> Self {
+    pub fn with_store(config: Config, store: Arc<dyn Store>, metrics: Arc<Metrics>, source: Arc<dyn Source>) -> Self {
         Self {
             identity: Arc::new(Identity::new(Arc::clone(&store), Arc::clone(&source))),
             answers: Arc::new(Answers::new()),

@@ -38,12 +38,7 @@ impl std::fmt::Debug for Sender {
 
 /// Takes the events of one request and says what became of each, in their order. Every
 /// event is counted as received, and then by its outcome, even if the client goes away.
-pub async fn collect(
-    app: &App,
-    sender: Sender,
-    sent: Vec<Result<SentEvent, Refusal>>,
-    now: Timestamp,
-) -> Vec<Outcome> {
+pub async fn collect(app: &App, sender: Sender, sent: Vec<Result<SentEvent, Refusal>>, now: Timestamp) -> Vec<Outcome> {
     app.metrics.receive(sent.len());
     let count = sent.len();
     let task = tokio::spawn({
@@ -65,12 +60,7 @@ pub async fn collect(
     }
 }
 
-async fn settle(
-    app: &App,
-    sender: &Sender,
-    sent: Vec<Result<SentEvent, Refusal>>,
-    now: Timestamp,
-) -> Vec<Outcome> {
+async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>>, now: Timestamp) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(sent.len());
     let mut events = Vec::with_capacity(sent.len());
     for event in sent {
@@ -112,12 +102,7 @@ async fn settle(
 }
 
 /// Cheap checks first: what is wrong, what is unwanted, who it is.
-async fn admit(
-    app: &App,
-    sender: &Sender,
-    sent: Result<SentEvent, Refusal>,
-    now: Timestamp,
-) -> Result<Event, Outcome> {
+async fn admit(app: &App, sender: &Sender, sent: Result<SentEvent, Refusal>, now: Timestamp) -> Result<Event, Outcome> {
     let sent = sent.map_err(Outcome::Rejected)?;
     allowed_site(app, &sent.site).map_err(Outcome::Rejected)?;
     if sender.opt_out && app.config.honor_opt_out {

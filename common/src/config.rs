@@ -44,11 +44,7 @@ pub const VARIABLES: [Variable; 18] = [
         "cookieless",
         "visitors without an id: cookieless tells them apart for a day, explicit turns them away",
     ),
-    variable(
-        "ANALYTICS_TRUSTED_PROXIES",
-        "",
-        "networks (CIDR, comma-separated) whose X-Forwarded-For is believed",
-    ),
+    variable("ANALYTICS_TRUSTED_PROXIES", "", "networks (CIDR, comma-separated) whose X-Forwarded-For is believed"),
     variable(
         "ANALYTICS_ALLOWED_ORIGINS",
         "",
@@ -203,9 +199,10 @@ impl Config {
     /// All mistakes together.
     #[allow(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_vars(std::env::vars_os().map(|(name, value)| {
-            (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
-        }))
+        Self::from_vars(
+            std::env::vars_os()
+                .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())),
+        )
     }
 
     /// Reads these variables. An empty value is as good as none. Names that begin with
@@ -216,14 +213,9 @@ impl Config {
     pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(vars.into_iter().collect::<BTreeMap<_, _>>());
         let config = Self {
-            addr: reader.parse("ANALYTICS_ADDR", "an address and port, such as 127.0.0.1:8080", |text| {
-                text.parse().ok()
-            }),
-            store: reader.parse(
-                "ANALYTICS_STORE",
-                "sqlite:PATH, postgres://… or dynamodb:TABLE",
-                reader::store_url,
-            ),
+            addr: reader
+                .parse("ANALYTICS_ADDR", "an address and port, such as 127.0.0.1:8080", |text| text.parse().ok()),
+            store: reader.parse("ANALYTICS_STORE", "sqlite:PATH, postgres://… or dynamodb:TABLE", reader::store_url),
             redis: reader.optional("ANALYTICS_REDIS", "redis://… or rediss://…", |text| {
                 (text.starts_with("redis://") || text.starts_with("rediss://")).then(|| text.to_owned())
             }),
@@ -244,9 +236,11 @@ impl Config {
             ),
             sites: Some(
                 reader
-                    .list("ANALYTICS_SITES", "sites separated by commas, each 1 to 63 of a-z, 0-9, '.' and '-'", |text| {
-                        Site::parse(text)
-                    })
+                    .list(
+                        "ANALYTICS_SITES",
+                        "sites separated by commas, each 1 to 63 of a-z, 0-9, '.' and '-'",
+                        |text| Site::parse(text),
+                    )
                     .into_iter()
                     .collect::<BTreeSet<_>>(),
             )
@@ -315,7 +309,16 @@ mod tests {
         ])
         .unwrap_err()
         .to_string();
-        for name in ["ADDR", "STORE", "RETENTION_DAYS", "CLEANUP_AT", "TRUSTED_PROXIES", "ALLOWED_ORIGINS", "ADMIN_TOKEN", "LOG"] {
+        for name in [
+            "ADDR",
+            "STORE",
+            "RETENTION_DAYS",
+            "CLEANUP_AT",
+            "TRUSTED_PROXIES",
+            "ALLOWED_ORIGINS",
+            "ADMIN_TOKEN",
+            "LOG",
+        ] {
             assert!(message.contains(&format!("ANALYTICS_{name} ")), "{name}: {message}");
         }
         assert!(message.contains("ANALYTICS_RETENTON_DAYS is not known; did you mean ANALYTICS_RETENTION_DAYS?"));
@@ -353,6 +356,10 @@ mod tests {
             .map(|variable| format!("# {}\n# {}={}\n\n", variable.meaning, variable.name, variable.default))
             .collect();
         let example = include_str!("../../.env.example");
-        assert!(example.ends_with(expected.trim_end_matches('\n').to_owned().as_str()) || example.trim_end().ends_with(expected.trim_end()), "expected:\n{expected}");
+        assert!(
+            example.ends_with(expected.trim_end_matches('\n').to_owned().as_str())
+                || example.trim_end().ends_with(expected.trim_end()),
+            "expected:\n{expected}"
+        );
     }
 }

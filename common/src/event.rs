@@ -65,8 +65,7 @@ impl EventData {
         if fields.values().map(depth).max().unwrap_or(0) >= Self::DEEPEST {
             return Err(invalid(format!("event_data may have at most {} levels", Self::DEEPEST)));
         }
-        let text = serde_json::to_string(fields)
-            .map_err(|_| invalid("event_data must be a JSON object"))?;
+        let text = serde_json::to_string(fields).map_err(|_| invalid("event_data must be a JSON object"))?;
         if text.len() > Self::LARGEST {
             return Err(invalid(format!(
                 "event_data may have at most {} bytes of JSON, this has {}",
@@ -160,13 +159,12 @@ impl SentEvent {
     /// # Errors
     /// `INVALID_EVENT` or `INVALID_SITE`, naming the field and what is allowed.
     pub fn parse(json: &RawValue, now: Timestamp) -> Result<Self, Refusal> {
-        let wire: Wire<'_> = serde_json::from_str(json.get()).map_err(|_| {
-            invalid("an event must be a JSON object with an event_type, each field at most once")
-        })?;
+        let wire: Wire<'_> = serde_json::from_str(json.get())
+            .map_err(|_| invalid("an event must be a JSON object with an event_type, each field at most once"))?;
 
         let rule = format!("event_type must be a string: {}", EventType::RULE);
-        let event_type: Cow<'_, str> = text(wire.event_type, &rule)?
-            .ok_or_else(|| invalid(format!("event_type is missing; {rule}")))?;
+        let event_type: Cow<'_, str> =
+            text(wire.event_type, &rule)?.ok_or_else(|| invalid(format!("event_type is missing; {rule}")))?;
         let event_type = EventType::parse(&event_type).ok_or_else(|| invalid(rule))?;
 
         let rule = format!("site must be a string of {}", Site::RULE);
@@ -178,9 +176,7 @@ impl SentEvent {
 
         let data = match present(wire.event_data) {
             None => EventData::EMPTY,
-            Some(raw) => {
-                EventData::new(&parse::<Map<String, Value>>(raw, "event_data must be a JSON object")?)?
-            }
+            Some(raw) => EventData::new(&parse::<Map<String, Value>>(raw, "event_data must be a JSON object")?)?,
         };
         if event_type == EventType::LetterGenerate
             && let Some(letter_type) = data.fields().get("letter_type")
@@ -244,11 +240,7 @@ fn text<'a>(raw: Option<&'a RawValue>, rule: &str) -> Result<Option<Cow<'a, str>
         .transpose()
 }
 
-fn field<T>(
-    raw: Option<&RawValue>,
-    rule: &str,
-    read: impl Fn(&str) -> Option<T>,
-) -> Result<Option<T>, Refusal> {
+fn field<T>(raw: Option<&RawValue>, rule: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Refusal> {
     text(raw, rule)?.map(|text| read(&text).ok_or_else(|| invalid(rule))).transpose()
 }
 
@@ -256,10 +248,7 @@ fn url(raw: Option<&RawValue>, name: &str) -> Result<Option<Url>, Refusal> {
     if present(raw).is_none() {
         return Ok(None);
     }
-    let rule = format!(
-        "{name} must be a string of at most {} characters without control characters",
-        Url::LONGEST
-    );
+    let rule = format!("{name} must be a string of at most {} characters without control characters", Url::LONGEST);
     field(raw, &rule, Url::parse)
 }
 
@@ -268,9 +257,7 @@ fn timestamp(raw: Option<&RawValue>, now: Timestamp) -> Result<Option<Timestamp>
     if let Some(time) = time
         && !(now.plus(-LATEST)..=now.plus(EARLIEST)).contains(&time)
     {
-        return Err(invalid(
-            "timestamp may lie at most 24 hours in the past and 5 minutes in the future",
-        ));
+        return Err(invalid("timestamp may lie at most 24 hours in the past and 5 minutes in the future"));
     }
     Ok(time)
 }
@@ -347,9 +334,7 @@ mod tests {
         };
         assert!(sent(&nested(EventData::DEEPEST)).is_ok());
         assert!(sent(&nested(EventData::DEEPEST + 1)).is_err());
-        let wide = |bytes: usize| {
-            format!(r#"{{"event_type":"a","event_data":{{"k":"{}"}}}}"#, "x".repeat(bytes - 8))
-        };
+        let wide = |bytes: usize| format!(r#"{{"event_type":"a","event_data":{{"k":"{}"}}}}"#, "x".repeat(bytes - 8));
         assert!(sent(&wide(EventData::LARGEST)).is_ok());
         assert!(sent(&wide(EventData::LARGEST + 1)).is_err());
     }

@@ -43,8 +43,7 @@ const BUILT_IN: [(EventType, &str, Option<&str>); 9] = [
 
 impl EventType {
     /// What a custom name may be, for error messages.
-    pub const RULE: &'static str =
-        "1 to 50 of a-z, 0-9, '_', '.', ':' and '-', starting with a letter";
+    pub const RULE: &'static str = "1 to 50 of a-z, 0-9, '_', '.', ':' and '-', starting with a letter";
 
     /// Parses a name or an alias of older clients; `None` when it breaks [`Self::RULE`].
     #[must_use]

@@ -94,8 +94,13 @@ impl Metrics {
             )?,
             current_visitors: make.int_gauge("current_visitors", "Visitors of all sites in the active window")?,
             websocket_connections: make.int_gauge("websocket_connections", "Open live connections")?,
-            conversion_rate: make.gauge("conversion_rate", "Letters of today by unique visitors of today, all sites")?,
-            cv_theme_views: make.gauges("cv_theme_views", "Views of a theme over the kept days, all sites", &["theme"])?,
+            conversion_rate: make
+                .gauge("conversion_rate", "Letters of today by unique visitors of today, all sites")?,
+            cv_theme_views: make.gauges(
+                "cv_theme_views",
+                "Views of a theme over the kept days, all sites",
+                &["theme"],
+            )?,
             analytics_request_duration_seconds: make.histograms(
                 "analytics_request_duration_seconds",
                 "From the request's head to the answer's",
@@ -131,7 +136,8 @@ impl Metrics {
                 "cleanup_last_success_timestamp_seconds",
                 "When a retention run last succeeded, Unix time; 0 when none has",
             )?,
-            cleanup_deleted_events_total: make.counter("cleanup_deleted_events_total", "Events deleted by retention")?,
+            cleanup_deleted_events_total: make
+                .counter("cleanup_deleted_events_total", "Events deleted by retention")?,
             paths: Capped::default(),
             event_types: Capped::default(),
             registry: registry.clone(),
@@ -153,13 +159,9 @@ impl Metrics {
         for reason in [Filter::Bot, Filter::OptOut] {
             self.ingest_outcomes_total.with_label_values(&["filtered", reason.as_str()]);
         }
-        for code in [
-            Code::InvalidEvent,
-            Code::InvalidJson,
-            Code::InvalidSite,
-            Code::MissingVisitor,
-            Code::PayloadTooLarge,
-        ] {
+        for code in
+            [Code::InvalidEvent, Code::InvalidJson, Code::InvalidSite, Code::MissingVisitor, Code::PayloadTooLarge]
+        {
             self.ingest_outcomes_total.with_label_values(&["rejected", code.as_str()]);
         }
         for operation in ["apply", "read", "publish", "limit"] {

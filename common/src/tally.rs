@@ -39,8 +39,7 @@ pub enum Dimension {
 
 impl Dimension {
     /// All of them, by number.
-    pub const ALL: [Self; 5] =
-        [Self::All, Self::EventType, Self::Theme, Self::LetterType, Self::Visitors];
+    pub const ALL: [Self; 5] = [Self::All, Self::EventType, Self::Theme, Self::LetterType, Self::Visitors];
 
     /// Whether a sender chooses its values, so that they must be capped.
     #[must_use]
@@ -75,10 +74,8 @@ impl Tally {
     /// Works it out from nothing but the event.
     #[must_use]
     pub fn of(event: &Event) -> Self {
-        let mut counters = vec![
-            (Dimension::All, String::new()),
-            (Dimension::EventType, event.event_type.name().to_owned()),
-        ];
+        let mut counters =
+            vec![(Dimension::All, String::new()), (Dimension::EventType, event.event_type.name().to_owned())];
         counters.extend(theme(event).map(|theme| (Dimension::Theme, theme)));
         counters.extend(letter_type(event).map(|letter| (Dimension::LetterType, letter.to_owned())));
         Self { counters, click: click(event) }
@@ -94,9 +91,7 @@ pub fn theme(event: &Event) -> Option<String> {
     }
     let valid = |theme: &str| !theme.is_empty() && theme.chars().count() <= LONGEST_THEME;
     let said = fields(event).get("theme").and_then(Value::as_str).filter(|theme| valid(theme)).map(str::to_owned);
-    said.or_else(|| {
-        event.page_url.as_ref()?.query("theme").filter(|theme| valid(theme)).map(Cow::into_owned)
-    })
+    said.or_else(|| event.page_url.as_ref()?.query("theme").filter(|theme| valid(theme)).map(Cow::into_owned))
 }
 
 /// `motivation` or `anti_motivation`, of a letter that says which it is.

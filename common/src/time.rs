@@ -31,7 +31,7 @@ impl Timestamp {
 
     /// Parses RFC 3339 (any offset); more precise instants are cut to milliseconds.
     ///
-    /// `None` when the text is no instant of the years 1970 to 9999.
+    /// `None` when the text is no instant from 1970 to the last that jiff knows, 9999-12-30T22:00Z.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let millis = text.parse::<jiff::Timestamp>().ok()?.as_millisecond();
@@ -165,13 +165,10 @@ mod tests {
 
     #[test]
     fn instants_are_written_as_they_are_read() {
-        for text in ["1970-01-01T00:00:00.000Z", "2025-12-08T10:15:30.125Z", "9999-12-31T23:59:59.999Z"] {
+        for text in ["1970-01-01T00:00:00.000Z", "2025-12-08T10:15:30.125Z", "9998-12-31T23:59:59.999Z"] {
             assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(
-            Timestamp::parse("2025-12-08T11:15:30.1259+01:00").unwrap().to_string(),
-            "2025-12-08T10:15:30.125Z"
-        );
+        assert_eq!(Timestamp::parse("2025-12-08T11:15:30.1259+01:00").unwrap().to_string(), "2025-12-08T10:15:30.125Z");
         for bad in ["", "2025-12-08", "1969-12-31T23:59:59Z", "yesterday", "2025-13-01T00:00:00Z"] {
             assert_eq!(Timestamp::parse(bad), None, "{bad}");
         }

@@ -44,9 +44,8 @@ impl Answers {
     const ROOM: u64 = 4 * 1024 * 1024;
 
     pub(crate) fn new() -> Self {
-        let weight = |key: &String, (_, body): &(u64, Bytes)| {
-            u32::try_from(key.len() + body.len() + 64).unwrap_or(u32::MAX)
-        };
+        let weight =
+            |key: &String, (_, body): &(u64, Bytes)| u32::try_from(key.len() + body.len() + 64).unwrap_or(u32::MAX);
         Self(Cache::builder().max_capacity(Self::ROOM).weigher(weight).build())
     }
 }

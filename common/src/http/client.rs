@@ -75,9 +75,11 @@ impl FromRequestParts<App> for Sender {
             address: peer.map(|peer| client_address(peer, headers, &app.config.trusted_proxies)),
             user_agent: headers.get(header::USER_AGENT).and_then(|value| user_agent(value.as_bytes())),
             visitor: headers.get("x-visitor-id").map(|value| {
-                value.to_str().ok().and_then(VisitorId::parse).ok_or_else(|| {
-                    Refusal::new(Code::InvalidEvent, "the header X-Visitor-Id must be a UUID")
-                })
+                value
+                    .to_str()
+                    .ok()
+                    .and_then(VisitorId::parse)
+                    .ok_or_else(|| Refusal::new(Code::InvalidEvent, "the header X-Visitor-Id must be a UUID"))
             }),
             session: session(headers),
             opt_out: text("dnt") == Some("1") || text("sec-gpc") == Some("1"),

@@ -51,7 +51,12 @@ pub fn finish(router: Router, app: &App) -> Router {
 fn cors(app: &App) -> CorsLayer {
     let cors = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, HeaderName::from_static("x-visitor-id"), X_REQUEST_ID])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::AUTHORIZATION,
+            HeaderName::from_static("x-visitor-id"),
+            X_REQUEST_ID,
+        ])
         .expose_headers([X_REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_secs(86_400));
     let origins: Vec<HeaderValue> =

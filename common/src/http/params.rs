@@ -47,9 +47,8 @@ impl Params {
     pub fn site(&self, app: &App) -> Result<Site, Refusal> {
         let site = match self.get("site") {
             None => Site::default(),
-            Some(text) => Site::parse(text).ok_or_else(|| {
-                Refusal::new(Code::InvalidSite, format!("site must be {}", Site::RULE))
-            })?,
+            Some(text) => Site::parse(text)
+                .ok_or_else(|| Refusal::new(Code::InvalidSite, format!("site must be {}", Site::RULE)))?,
         };
         allowed_site(app, &site)?;
         Ok(site)
@@ -106,9 +105,13 @@ mod tests {
         let limit = |query| Params::parse(query).number("limit", 1..=20, 5, Code::InvalidLimit);
         assert_eq!(limit("").unwrap(), 5);
         assert_eq!(limit("limit=20&limit=x").unwrap(), 20);
-        for bad in ["limit=", "limit=0", "limit=21", "limit=-1", "limit=1.5", "limit=%FF", "limit=99999999999999999999"] {
+        for bad in ["limit=", "limit=0", "limit=21", "limit=-1", "limit=1.5", "limit=%FF", "limit=99999999999999999999"]
+        {
             let refusal = limit(bad).unwrap_err();
-            assert_eq!((refusal.code, &*refusal.message), (Code::InvalidLimit, "limit must be a whole number from 1 to 20"));
+            assert_eq!(
+                (refusal.code, &*refusal.message),
+                (Code::InvalidLimit, "limit must be a whole number from 1 to 20")
+            );
         }
     }
 

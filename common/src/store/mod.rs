@@ -268,7 +268,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Clicked places of one page, or of all, in these hours since the Unix epoch: most
     /// clicked first, ties by page, then `y`, then `x`; at most `limit`.
-    async fn heatmap(&self, site: &Site, page: Option<&str>, hours: Range<i64>, limit: usize) -> Result<Vec<ClickCell>>;
+    async fn heatmap(&self, site: &Site, page: Option<&str>, hours: Range<i64>, limit: usize)
+    -> Result<Vec<ClickCell>>;
 
     /// All sites that were ever seen, by name.
     async fn sites(&self) -> Result<Vec<Site>>;

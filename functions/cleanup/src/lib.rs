@@ -1,10 +1,10 @@
 //! Deletes what is older than the retention: on a schedule, by `POST /cleanup`, by the local
 //! runtime's timer and its `cleanup` sub-command.
 
+use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::Router;
 use common::App;
 use common::http::{Answer, ApiError, BASE_PATH};
 use common::outcome::{Code, Refusal};

@@ -77,7 +77,10 @@ async fn heatmap(State(app): State<App>, params: Params) -> Result<Response, Api
         None | Some("") => None,
         Some(text) => {
             let url = Url::parse(text).ok_or_else(|| {
-                Refusal::new(Code::InvalidEvent, "page_url must have at most 2048 characters, none of them a control character")
+                Refusal::new(
+                    Code::InvalidEvent,
+                    "page_url must have at most 2048 characters, none of them a control character",
+                )
             })?;
             Some(url.page().to_owned())
         }

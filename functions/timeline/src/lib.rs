@@ -108,10 +108,7 @@ async fn timeline(State(app): State<App>, params: Params) -> Result<Response, Ap
         let mut events = app.store.timeline(&site, from, limit + 1).await?;
         let more = events.len() > limit;
         events.truncate(limit);
-        let next_cursor = events
-            .last()
-            .filter(|_| more)
-            .map(|last| Cursor(last.created_at, last.id).to_string());
+        let next_cursor = events.last().filter(|_| more).map(|last| Cursor(last.created_at, last.id).to_string());
         let pseudonyms = app.identity.pseudonyms(now).await?;
         let entries = events.into_iter().map(|event| Entry {
             id: event.id.to_string(),

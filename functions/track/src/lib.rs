@@ -145,8 +145,12 @@ async fn event(State(app): State<App>, sender: Sender, request: Request) -> Resu
     };
     let outcome = collect(&app, sender, vec![sent], now).await.pop().unwrap_or(Outcome::Failed);
     match outcome {
-        Outcome::Stored(id) => Ok(tracked(StatusCode::CREATED, "Event tracked successfully", Some(id.to_string()), "stored", None)),
-        Outcome::Duplicate(id) => Ok(tracked(StatusCode::OK, "Event was tracked before", Some(id.to_string()), "duplicate", None)),
+        Outcome::Stored(id) => {
+            Ok(tracked(StatusCode::CREATED, "Event tracked successfully", Some(id.to_string()), "stored", None))
+        }
+        Outcome::Duplicate(id) => {
+            Ok(tracked(StatusCode::OK, "Event was tracked before", Some(id.to_string()), "duplicate", None))
+        }
         Outcome::Filtered(filter) => {
             Ok(tracked(StatusCode::ACCEPTED, "Event filtered", None, "filtered", Some(filter.as_str())))
         }
@@ -155,7 +159,13 @@ async fn event(State(app): State<App>, sender: Sender, request: Request) -> Resu
     }
 }
 
-fn tracked(status: StatusCode, message: &'static str, id: Option<String>, outcome: &'static str, reason: Option<&'static str>) -> Response {
+fn tracked(
+    status: StatusCode,
+    message: &'static str,
+    id: Option<String>,
+    outcome: &'static str,
+    reason: Option<&'static str>,
+) -> Response {
     let data = TrackedData { id, outcome, reason };
     answer(status, &Tracked { success: true, message, data })
 }
@@ -194,7 +204,9 @@ async fn events(State(app): State<App>, sender: Sender, request: Request) -> Res
             return Err(refusal.into());
         }
     };
-    if let (Some(EventBudget(charge)), Some(more)) = (budget, u32::try_from(batch.len()).ok().and_then(|count| count.checked_sub(1))) {
+    if let (Some(EventBudget(charge)), Some(more)) =
+        (budget, u32::try_from(batch.len()).ok().and_then(|count| count.checked_sub(1)))
+    {
         charge(more).map_err(|retry_after| ApiError::RateLimited { retry_after })?;
     }
     let sent = batch.into_iter().map(|json| SentEvent::parse(json, now)).collect();

@@ -46,7 +46,12 @@ impl Aggregates {
     const MOST_KNOWN: usize = 100_000;
 
     pub(super) fn of_schema(schema: &str) -> Self {
-        Self { sql: Sql::of_schema(schema), known: HashSet::new(), distinct: HashMap::new(), pending: Pending::default() }
+        Self {
+            sql: Sql::of_schema(schema),
+            known: HashSet::new(),
+            distinct: HashMap::new(),
+            pending: Pending::default(),
+        }
     }
 
     /// Forgets what is known, and changes that are not flushed: after a rollback, or when
@@ -79,7 +84,13 @@ impl Aggregates {
     }
 
     /// Notes a visit; answers whether the visitor is new to the day, the week, the month.
-    fn visit(&mut self, connection: &Connection, site: i64, day: Day, visitor: VisitorId) -> rusqlite::Result<[bool; 3]> {
+    fn visit(
+        &mut self,
+        connection: &Connection,
+        site: i64,
+        day: Day,
+        visitor: VisitorId,
+    ) -> rusqlite::Result<[bool; 3]> {
         if !self.known.insert((site, day.number(), visitor)) {
             return Ok([false; 3]);
         }
@@ -141,7 +152,14 @@ impl Aggregates {
     }
 
     /// Whether a day counts this value by its own name: it does already, or has room for it.
-    fn value_fits(&mut self, connection: &Connection, site: i64, day: PeriodKey, dimension: Dimension, value: &str) -> rusqlite::Result<bool> {
+    fn value_fits(
+        &mut self,
+        connection: &Connection,
+        site: i64,
+        day: PeriodKey,
+        dimension: Dimension,
+        value: &str,
+    ) -> rusqlite::Result<bool> {
         let mut find = connection.prepare_cached(&self.sql.find_counter)?;
         if find.exists(params![site, day.bucket(), dimension as i64, value])? {
             return Ok(true);
@@ -151,7 +169,8 @@ impl Aggregates {
             Some(distinct) => *distinct,
             None => {
                 let mut count = connection.prepare_cached(&self.sql.count_values)?;
-                let count: i64 = count.query_row(params![site, day.bucket(), dimension as i64, OTHER], |row| row.get(0))?;
+                let count: i64 =
+                    count.query_row(params![site, day.bucket(), dimension as i64, OTHER], |row| row.get(0))?;
                 count as usize
             }
         };
@@ -168,7 +187,13 @@ impl Aggregates {
         fits
     }
 
-    fn add_clicks(&mut self, connection: &Connection, site: i64, day: Day, clicks: IndexMap<(i64, String, String, u8, u8), i64>) -> rusqlite::Result<()> {
+    fn add_clicks(
+        &mut self,
+        connection: &Connection,
+        site: i64,
+        day: Day,
+        clicks: IndexMap<(i64, String, String, u8, u8), i64>,
+    ) -> rusqlite::Result<()> {
         for ((hour, page, element, x, y), n) in clicks {
             let target = match self.find_target(connection, site, day, &page, &element)? {
                 Some(target) => target,
@@ -180,12 +205,26 @@ impl Aggregates {
         Ok(())
     }
 
-    fn find_target(&self, connection: &Connection, site: i64, day: Day, page: &str, element: &str) -> rusqlite::Result<Option<i64>> {
+    fn find_target(
+        &self,
+        connection: &Connection,
+        site: i64,
+        day: Day,
+        page: &str,
+        element: &str,
+    ) -> rusqlite::Result<Option<i64>> {
         let mut find = connection.prepare_cached(&self.sql.find_target)?;
         find.query_row(params![site, day.number(), page, element], |row| row.get(0)).optional()
     }
 
-    fn make_target(&mut self, connection: &Connection, site: i64, day: Day, page: &str, element: &str) -> rusqlite::Result<i64> {
+    fn make_target(
+        &mut self,
+        connection: &Connection,
+        site: i64,
+        day: Day,
+        page: &str,
+        element: &str,
+    ) -> rusqlite::Result<i64> {
         let place = (site, day.number(), None);
         let distinct = match self.distinct.get(&place) {
             Some(distinct) => *distinct,

@@ -29,8 +29,8 @@ use self::connection::{ENGINE, closed};
 use self::reads::Readers;
 use self::writer::Handle;
 use super::{
-    Appended, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret, SecretName,
-    Span, Step, Store, StoreError, TimelineFrom, Totals,
+    Appended, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret, SecretName, Span,
+    Step, Store, StoreError, TimelineFrom, Totals,
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -152,7 +152,13 @@ impl Store for Sqlite {
         self.readers.ask("timeline", move |connection| reads::timeline(connection, &site, from, limit)).await
     }
 
-    async fn heatmap(&self, site: &Site, page: Option<&str>, hours: Range<i64>, limit: usize) -> Result<Vec<ClickCell>> {
+    async fn heatmap(
+        &self,
+        site: &Site,
+        page: Option<&str>,
+        hours: Range<i64>,
+        limit: usize,
+    ) -> Result<Vec<ClickCell>> {
         let (site, page) = (site.clone(), page.map(str::to_owned));
         self.readers
             .ask("heatmap", move |connection| reads::heatmap(connection, &site, page.as_deref(), hours, limit))

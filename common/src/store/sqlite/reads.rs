@@ -69,7 +69,10 @@ impl Readers {
             this.metrics.queried(query_type, started.elapsed());
             Ok(answer)
         });
-        asked.await.map_err(|error| crate::store::StoreError::Other { engine: super::connection::ENGINE, source: error.into() })?
+        asked.await.map_err(|error| crate::store::StoreError::Other {
+            engine: super::connection::ENGINE,
+            source: error.into(),
+        })?
     }
 }
 
@@ -85,7 +88,12 @@ fn count(value: i64) -> u64 {
     value.unsigned_abs()
 }
 
-pub(super) fn realtime(connection: &Connection, site: &Site, now: Timestamp, window: i64) -> rusqlite::Result<Realtime> {
+pub(super) fn realtime(
+    connection: &Connection,
+    site: &Site,
+    now: Timestamp,
+    window: i64,
+) -> rusqlite::Result<Realtime> {
     let Some(id) = site_id(connection, site)? else { return Ok(Realtime::default()) };
     let current: i64 = connection
         .prepare_cached("select count(*) from presence where site = ?1 and last_seen > ?2")?
@@ -117,7 +125,13 @@ pub(super) fn totals(connection: &Connection, site: &Site, period: PeriodKey) ->
     })
 }
 
-pub(super) fn ranking(connection: &Connection, site: &Site, dimension: Dimension, span: Span, limit: usize) -> rusqlite::Result<Ranking> {
+pub(super) fn ranking(
+    connection: &Connection,
+    site: &Site,
+    dimension: Dimension,
+    span: Span,
+    limit: usize,
+) -> rusqlite::Result<Ranking> {
     let Some(id) = site_id(connection, site)? else { return Ok(Ranking::default()) };
     let (first, last) = match span {
         Span::Period(key) => (key.bucket(), key.bucket()),
@@ -138,7 +152,13 @@ pub(super) fn ranking(connection: &Connection, site: &Site, dimension: Dimension
     Ok(ranking)
 }
 
-pub(super) fn daily(connection: &Connection, site: &Site, dimension: Dimension, value: &str, days: Range<Day>) -> rusqlite::Result<Vec<(Day, u64)>> {
+pub(super) fn daily(
+    connection: &Connection,
+    site: &Site,
+    dimension: Dimension,
+    value: &str,
+    days: Range<Day>,
+) -> rusqlite::Result<Vec<(Day, u64)>> {
     let days = (days.start.number()..days.end.number()).map(Day::from_number);
     let Some(id) = site_id(connection, site)? else { return Ok(days.map(|day| (day, 0)).collect()) };
     let mut find = connection.prepare_cached(
@@ -152,7 +172,12 @@ pub(super) fn daily(connection: &Connection, site: &Site, dimension: Dimension, 
     .collect()
 }
 
-pub(super) fn timeline(connection: &Connection, site: &Site, from: TimelineFrom, limit: usize) -> rusqlite::Result<Vec<Event>> {
+pub(super) fn timeline(
+    connection: &Connection,
+    site: &Site,
+    from: TimelineFrom,
+    limit: usize,
+) -> rusqlite::Result<Vec<Event>> {
     let Some(id) = site_id(connection, site)? else { return Ok(Vec::new()) };
     // The page is cut before addresses are joined, so that an offset skips index entries only.
     let page = |condition: &str, rest: &str| {
@@ -179,7 +204,13 @@ pub(super) fn timeline(connection: &Connection, site: &Site, from: TimelineFrom,
     rows.collect()
 }
 
-pub(super) fn heatmap(connection: &Connection, site: &Site, page: Option<&str>, hours: Range<i64>, limit: usize) -> rusqlite::Result<Vec<ClickCell>> {
+pub(super) fn heatmap(
+    connection: &Connection,
+    site: &Site,
+    page: Option<&str>,
+    hours: Range<i64>,
+    limit: usize,
+) -> rusqlite::Result<Vec<ClickCell>> {
     let Some(id) = site_id(connection, site)? else { return Ok(Vec::new()) };
     // The inner query counts each element of a place; of the rows that the outer one groups,
     // a bare column comes from the one with the greatest `rank`, which sorts by count and
@@ -200,7 +231,13 @@ pub(super) fn heatmap(connection: &Connection, site: &Site, page: Option<&str>, 
          order by clicks desc, page, y, x limit ?5",
     )?;
     let rows = find.query_map(params![id, hours.start, hours.end, page, limit as i64], |row| {
-        Ok(ClickCell { page: row.get(0)?, x: row.get(1)?, y: row.get(2)?, count: count(row.get(3)?), element: row.get(4)? })
+        Ok(ClickCell {
+            page: row.get(0)?,
+            x: row.get(1)?,
+            y: row.get(2)?,
+            count: count(row.get(3)?),
+            element: row.get(4)?,
+        })
     })?;
     rows.collect()
 }
@@ -223,18 +260,19 @@ pub(super) fn position(connection: &Connection, site: &Site, id: Uuid) -> rusqli
         .map(|position| position.map(|position| Position(count(position))))
 }
 
-pub(super) fn committed_after(connection: &Connection, site: &Site, after: Position, limit: usize) -> rusqlite::Result<Vec<Committed>> {
+pub(super) fn committed_after(
+    connection: &Connection,
+    site: &Site,
+    after: Position,
+    limit: usize,
+) -> rusqlite::Result<Vec<Committed>> {
     let Some(id) = site_id(connection, site)? else { return Ok(Vec::new()) };
-    let sql = format!(
-        "select {COLUMNS} from {EVENTS} where e.position > ?1 and +e.site = ?2 order by e.position limit ?3"
-    );
+    let sql =
+        format!("select {COLUMNS} from {EVENTS} where e.position > ?1 and +e.site = ?2 order by e.position limit ?3");
     let mut find = connection.prepare_cached(&sql)?;
     find.query_map(params![after.0 as i64, id, limit as i64], |row| committed(site, row))?.collect()
 }
 
 pub(super) fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached("select value from meta where name = ?1")?
-        .query_row([name], |row| row.get(0))
-        .optional()
+    connection.prepare_cached("select value from meta where name = ?1")?.query_row([name], |row| row.get(0)).optional()
 }

@@ -76,10 +76,12 @@ fn count_again(connection: &Connection, now: Timestamp, progress: Heard<'_>) -> 
 
 fn add_all(connection: &Connection, covered: Covered, progress: Heard<'_>) -> rusqlite::Result<u64> {
     let start = covered.since.start().millis();
-    let total: i64 = connection.query_row("select count(*) from main.events where created_at >= ?1", [start], |row| row.get(0))?;
+    let total: i64 =
+        connection.query_row("select count(*) from main.events where created_at >= ?1", [start], |row| row.get(0))?;
     let sites: std::collections::HashMap<i64, Site> = {
         let mut find = connection.prepare("select id, name from main.sites")?;
-        let rows = find.query_map([], |row| Ok((row.get(0)?, Site::parse(&row.get::<_, String>(1)?).unwrap_or_default())))?;
+        let rows =
+            find.query_map([], |row| Ok((row.get(0)?, Site::parse(&row.get::<_, String>(1)?).unwrap_or_default())))?;
         rows.collect::<rusqlite::Result<_>>()?
     };
     let sql = format!("select {COLUMNS}, e.site from main.{EVENTS} where e.created_at >= ?1 order by e.position");
@@ -133,7 +135,13 @@ fn comparisons(covered: Covered) -> [Comparison; 4] {
         make(
             "site, month, visitor",
             format!("select site, month, visitor, days as n from SCHEMA.visitors where month >= {since}"),
-            |row| Ok(format!("site {}, days of a visitor in the month from day {}", row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+            |row| {
+                Ok(format!(
+                    "site {}, days of a visitor in the month from day {}",
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, i64>(1)?
+                ))
+            },
         ),
         make(
             "site, hour, page, element, x, y",
@@ -144,8 +152,11 @@ fn comparisons(covered: Covered) -> [Comparison; 4] {
             |row| {
                 Ok(format!(
                     "site {}, hour {}, clicks on {:?} at {}, {}",
-                    row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?,
-                    row.get::<_, i64>(4)?, row.get::<_, i64>(5)?
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, String>(2)?,
+                    row.get::<_, i64>(4)?,
+                    row.get::<_, i64>(5)?
                 ))
             },
         ),
@@ -164,8 +175,10 @@ fn compare(connection: &Connection, covered: Covered, recount: &mut Recount) -> 
         recount.aggregates += compared.unsigned_abs();
         let width = columns.split(',').count();
         let sql = format!(
-            "select {columns}, coalesce(b.n, 0), coalesce(a.n, 0)
-             from ({main}) a full join ({again}) b using ({columns}) where a.n is not b.n"
+            "select {columns}, sum(expected), sum(found) from (
+                 select {columns}, 0 as expected, n as found from ({main})
+                 union all select {columns}, n, 0 from ({again})
+             ) group by {columns} having sum(expected) <> sum(found)"
         );
         let mut find = connection.prepare(&sql)?;
         let mut rows = find.query([])?;
@@ -188,7 +201,8 @@ fn replace(connection: &Connection, covered: Covered) -> rusqlite::Result<()> {
     let hour = covered.since.start().hour();
     let day_of_hour = hour / 24;
     connection.execute("delete from main.counters where bucket >= ?1 * 4", params![since])?;
-    connection.execute("insert into main.counters select * from recount.counters where bucket >= ?1 * 4", params![since])?;
+    connection
+        .execute("insert into main.counters select * from recount.counters where bucket >= ?1 * 4", params![since])?;
     connection.execute("delete from main.visitors where month >= ?1", params![since])?;
     connection.execute("insert into main.visitors select * from recount.visitors where month >= ?1", params![since])?;
     connection.execute("delete from main.clicks where hour >= ?1", params![hour])?;

@@ -46,11 +46,11 @@ impl FromSql for EventType {
 }
 
 /// The columns that [`committed`] reads, with the aliases `e`, `p` and `r` of [`EVENTS`].
-pub(super) const COLUMNS: &str =
-    "e.position, e.id, e.visitor, e.event_type, e.data, p.value, r.value, e.created_at";
+pub(super) const COLUMNS: &str = "e.position, e.id, e.visitor, e.event_type, e.data, p.value, r.value, e.created_at";
 
 /// Events joined with their addresses.
-pub(super) const EVENTS: &str = "events e left join strings p on p.id = e.page_url left join strings r on r.id = e.referrer";
+pub(super) const EVENTS: &str =
+    "events e left join strings p on p.id = e.page_url left join strings r on r.id = e.referrer";
 
 /// Reads [`COLUMNS`].
 pub(super) fn committed(site: &Site, row: &Row<'_>) -> rusqlite::Result<Committed> {

@@ -164,7 +164,10 @@ impl Writer {
         let started = Instant::now();
         let written = self.transaction(|writer| {
             let mut position = writer.last_position()?;
-            requests.iter().map(|request| writer.append(&request.events, &mut position)).collect::<rusqlite::Result<Vec<_>>>()
+            requests
+                .iter()
+                .map(|request| writer.append(&request.events, &mut position))
+                .collect::<rusqlite::Result<Vec<_>>>()
         });
         self.metrics.queried("append", started.elapsed());
         self.metrics.group_commit_events.observe(count as f64);
@@ -179,9 +182,9 @@ impl Writer {
                     let _ = request.reply.send(Ok(answers));
                     if listened {
                         let stored = request.events.into_iter().zip(places);
-                        committed.extend(stored.filter_map(|(event, (_, position))| {
-                            Some(Committed { position: position?, event })
-                        }));
+                        committed.extend(
+                            stored.filter_map(|(event, (_, position))| Some(Committed { position: position?, event })),
+                        );
                     }
                 }
                 if !committed.is_empty() {
@@ -205,7 +208,10 @@ impl Writer {
 
     /// Runs `work` in a transaction that holds the write lock from its begin; commits it, or
     /// rolls it back and forgets what was only true inside.
-    pub(super) fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    pub(super) fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
         self.connection.prepare_cached("begin immediate")?.execute([])?;
         let result = self.notice_others().and_then(|()| work(self)).and_then(|value| {
             self.connection.prepare_cached("commit")?.execute([])?;
@@ -353,18 +359,15 @@ impl Writer {
     fn tidy(&mut self, now: Timestamp) {
         if now > self.pruned.plus(HOUR / 60) {
             self.pruned = now;
-            let pruned = self.connection.execute(
-                "delete from presence where last_seen < ?1",
-                params![now.plus(-super::MOST_PRESENT).millis()],
-            );
+            let pruned = self
+                .connection
+                .execute("delete from presence where last_seen < ?1", params![now.plus(-super::MOST_PRESENT).millis()]);
             if let Err(error) = pruned {
                 tracing::warn!(error = %error, "visitors long gone could not be forgotten");
             }
         }
-        let pages = self
-            .connection
-            .query_row("pragma wal_checkpoint(noop)", [], |row| row.get::<_, i64>(1))
-            .unwrap_or(0);
+        let pages =
+            self.connection.query_row("pragma wal_checkpoint(noop)", [], |row| row.get::<_, i64>(1)).unwrap_or(0);
         if pages > CHECKPOINT_PAGES {
             let started = Instant::now();
             if let Err(error) = self.checkpoint("passive") {

@@ -1,0 +1,119 @@
+//! Appending: durable, once, and within bounds.
+
+use serde_json::json;
+
+use super::Fixture;
+use super::samples::{at, event, key, on_page, on_site, put, site, with_data};
+use crate::period::Period;
+use crate::site::Site;
+use crate::store::{Appended, StoreError, TimelineFrom};
+use crate::url::Url;
+
+const NEW: Appended = Appended::Stored { new_visitor: true };
+const KNOWN: Appended = Appended::Stored { new_visitor: false };
+const NEWEST: TimelineFrom = TimelineFrom::Newest { offset: 0 };
+
+pub async fn stored_events_come_back_whole(fixture: impl Fixture) {
+    let mut whole = with_data(
+        on_page(event("signup.done", 1, at("2025-12-08T10:00:00.123Z")), "https://x.example/é?theme=a&ref=b"),
+        &json!({"text": "é\u{0}\"\\\u{1f600}", "big": 9_007_199_254_740_993_u64, "list": [1.5, null, true, {}]}),
+    );
+    whole.referrer = Url::parse("https://search.example/");
+    let bare = event("page_view", 2, at("2025-12-08T10:00:00.124Z"));
+    put(fixture.store(), &[whole.clone(), bare.clone()]).await;
+    assert_eq!(fixture.store().timeline(&site(), NEWEST, 10).await.unwrap(), [bare, whole]);
+}
+
+pub async fn an_id_is_stored_once(fixture: impl Fixture) {
+    let store = fixture.store();
+    let first = event("page_view", 1, at("2025-12-08T10:00:00Z"));
+    let mut other = event("scroll", 2, at("2025-12-08T11:00:00Z"));
+    other.id = first.id;
+    let now = at("2025-12-08T12:00:00Z");
+    let again = vec![first.clone(), other.clone()];
+    assert_eq!(store.append(again.clone(), now).await.unwrap(), [NEW, Appended::Duplicate]);
+    assert_eq!(store.append(again, now).await.unwrap(), [Appended::Duplicate, Appended::Duplicate]);
+    let totals = store.totals(&site(), key(Period::Day, "2025-12-08")).await.unwrap();
+    assert_eq!((totals.events, totals.page_views, totals.visitors), (1, 1, 1));
+    assert_eq!(store.timeline(&site(), NEWEST, 10).await.unwrap(), [first]);
+}
+
+pub async fn ids_are_compared_within_a_site(fixture: impl Fixture) {
+    let here = event("page_view", 1, at("2025-12-08T10:00:00Z"));
+    let there = on_site(here.clone(), "other.example");
+    let answers = fixture.store().append(vec![here, there], at("2025-12-08T10:00:00Z")).await.unwrap();
+    assert_eq!(answers, [NEW, NEW]);
+}
+
+pub async fn the_same_event_from_many_at_once_is_stored_once(fixture: impl Fixture) {
+    let store = fixture.store();
+    let now = at("2025-12-08T10:00:00Z");
+    let same = event("page_view", 1, now);
+    let append = || store.append(vec![same.clone(), event("scroll", 1, now)], now);
+    let (a, b, c, d) = tokio::join!(append(), append(), append(), append());
+    let stored = [a, b, c, d].into_iter().filter(|answer| answer.as_ref().unwrap()[0] != Appended::Duplicate).count();
+    assert_eq!(stored, 1);
+    let totals = store.totals(&site(), key(Period::Month, "2025-12-08")).await.unwrap();
+    assert_eq!((totals.events, totals.page_views, totals.visitors), (5, 1, 1));
+}
+
+pub async fn everything_survives_a_restart(mut fixture: impl Fixture) {
+    let now = at("2025-12-08T10:00:00Z");
+    let first = event("page_view", 1, now);
+    put(fixture.store(), &[first.clone(), event("click", 2, now)]).await;
+    fixture.reopen().await;
+    let store = fixture.store();
+    let answers = store.append(vec![first, event("scroll", 2, now), event("scroll", 3, now)], now).await.unwrap();
+    assert_eq!(answers, [Appended::Duplicate, KNOWN, NEW]);
+    let realtime = store.realtime(&site(), now, 300_000).await.unwrap();
+    assert_eq!((realtime.total_events, realtime.unique_today, realtime.current_visitors), (4, 3, 3));
+}
+
+pub async fn new_visitors_are_new_to_their_day(fixture: impl Fixture) {
+    let now = at("2025-12-09T00:00:00Z");
+    let yesterday = at("2025-12-08T23:59:59.999Z");
+    let events = vec![
+        event("page_view", 1, yesterday),
+        event("page_view", 1, now),
+        event("page_view", 1, yesterday),
+        on_site(event("page_view", 1, now), "other.example"),
+    ];
+    assert_eq!(fixture.store().append(events, now).await.unwrap(), [NEW, NEW, KNOWN, NEW]);
+}
+
+pub async fn sites_are_bounded(fixture: impl Fixture) {
+    let store = fixture.store();
+    let now = at("2025-12-08T10:00:00Z");
+    let events = (0..=Site::MOST).map(|number| on_site(event("scroll", 1, now), &format!("s{number}"))).collect();
+    let answers: Vec<Appended> = store.append(events, now).await.unwrap();
+    assert!(answers[..Site::MOST].iter().all(|answer| *answer == NEW));
+    assert_eq!(answers[Site::MOST], Appended::TooManySites);
+    assert_eq!(store.sites().await.unwrap().len(), Site::MOST);
+    let known = store.append(vec![on_site(event("scroll", 1, now), "s7")], now).await.unwrap();
+    assert_eq!(known, [KNOWN], "sites that are known go on");
+}
+
+pub async fn an_empty_batch_is_fine(fixture: impl Fixture) {
+    assert_eq!(fixture.store().append(Vec::new(), at("2025-12-08T10:00:00Z")).await.unwrap(), []);
+}
+
+pub async fn a_closed_store_is_unavailable(fixture: impl Fixture) {
+    let store = fixture.store();
+    let now = at("2025-12-08T10:00:00Z");
+    put(store, &[event("scroll", 1, now)]).await;
+    store.close().await;
+    assert!(matches!(store.append(vec![event("scroll", 1, now)], now).await, Err(StoreError::Unavailable { .. })));
+    assert!(matches!(store.realtime(&site(), now, 1).await, Err(StoreError::Unavailable { .. })));
+    assert!(matches!(store.check().await, Err(StoreError::Unavailable { .. })));
+    store.close().await;
+}
+
+pub async fn versions_change_with_what_is_stored(fixture: impl Fixture) {
+    let store = fixture.store();
+    if store.version().is_none() {
+        return;
+    }
+    let before = store.version();
+    put(store, &[event("scroll", 1, at("2025-12-08T10:00:00Z"))]).await;
+    assert_ne!(store.version(), before);
+}

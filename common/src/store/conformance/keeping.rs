@@ -1,0 +1,197 @@
+//! What is kept, for how long, and whether it is right.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Fixture;
+use super::samples::{at, day, event, key, on_page, put, site, with_data};
+use crate::event::Event;
+use crate::period::Period;
+use crate::store::{Appended, Progress, Secret, SecretName, Store, TimelineFrom};
+use crate::time::{DAY, Day, Timestamp};
+
+/// Nobody listens.
+#[must_use]
+pub fn quiet() -> Progress {
+    Arc::new(|_, _| {})
+}
+
+pub async fn the_first_secret_wins(mut fixture: impl Fixture) {
+    let now = at("2025-12-08T10:00:00Z");
+    let secret = |byte| Secret { bytes: [byte; 32], expires: Some(now.plus(DAY)) };
+    let store = fixture.store();
+    let salt = SecretName::Salt(day("2025-12-08"));
+    let (a, b) = tokio::join!(store.secret(salt, secret(1), now), store.secret(salt, secret(2), now));
+    let (a, b) = (a.unwrap(), b.unwrap());
+    assert_eq!(a, b);
+    let other = store.secret(SecretName::Salt(day("2025-12-09")), secret(3), now).await.unwrap();
+    assert_eq!(other, secret(3));
+    let forever = Secret { bytes: [4; 32], expires: None };
+    assert_eq!(store.secret(SecretName::Pseudonyms, forever, now).await.unwrap(), forever);
+    fixture.reopen().await;
+    let store = fixture.store();
+    assert_eq!(store.secret(salt, secret(5), now).await.unwrap(), a);
+    let later = now.plus(1_000 * DAY);
+    assert_eq!(store.secret(SecretName::Pseudonyms, secret(6), later).await.unwrap(), forever);
+}
+
+pub async fn secrets_expire(fixture: impl Fixture) {
+    let store = fixture.store();
+    let now = at("2025-12-08T10:00:00Z");
+    let salt = SecretName::Salt(day("2025-12-08"));
+    let secret = |byte, from: Timestamp| Secret { bytes: [byte; 32], expires: Some(from.plus(2 * DAY)) };
+    store.secret(salt, secret(1, now), now).await.unwrap();
+    assert_eq!(store.destroy_secrets(now.plus(2 * DAY - 1)).await.unwrap(), 0);
+    // Expired and not yet destroyed is as good as destroyed.
+    let then = now.plus(2 * DAY);
+    assert_eq!(store.secret(salt, secret(2, then), then).await.unwrap(), secret(2, then));
+    assert_eq!(store.destroy_secrets(then).await.unwrap(), 0);
+    assert_eq!(store.destroy_secrets(then.plus(2 * DAY)).await.unwrap(), 1);
+}
+
+async fn clean(store: &dyn Store, cutoff: Day, now: Timestamp) -> u64 {
+    let mut deleted = 0;
+    for _ in 0..10_000 {
+        let step = store.delete_before(cutoff, now).await.unwrap();
+        deleted += step.deleted;
+        if step.done {
+            return deleted;
+        }
+    }
+    panic!("cleanup does not come to an end");
+}
+
+/// One event of each kind a day, by two visitors, over `days` days that end with `last`.
+fn many_days(last: Day, days: i32) -> Vec<Event> {
+    (0..days)
+        .flat_map(|number| {
+            let when = last.plus(-number).start().plus(3_600_000);
+            let click = with_data(event("click", 1, when), &json!({"x": 1, "y": 2}));
+            [
+                on_page(event("page_view", 1, when), &format!("/cv?theme=t{}", number % 3)),
+                click,
+                event("letter_generate", 2, when),
+            ]
+        })
+        .collect()
+}
+
+pub async fn old_days_go(fixture: impl Fixture) {
+    let store = fixture.store();
+    let now = at("2025-12-08T02:00:00Z");
+    put(store, &many_days(now.day(), 100)).await;
+    let cutoff = now.day().plus(-90);
+    assert_eq!(clean(store, cutoff, now).await, 27);
+    let last = store.timeline(&site(), TimelineFrom::Newest { offset: 270 }, 10).await.unwrap();
+    assert_eq!(last.len(), 3);
+    assert!(last.iter().all(|event| event.created_at.day() == cutoff));
+    let totals = store.totals(&site(), key(Period::Day, "2025-12-08")).await.unwrap();
+    assert_eq!((totals.events, totals.visitors), (3, 2));
+    assert_eq!(store.kept_since().await.unwrap(), Some(cutoff));
+    // What is gone is gone for every question that reads events, and forgotten as a duplicate.
+    let returned = many_days(cutoff.plus(-1), 1);
+    put(store, &returned).await;
+}
+
+pub async fn cleanup_is_idempotent(mut fixture: impl Fixture) {
+    let now = at("2025-12-08T02:00:00Z");
+    put(fixture.store(), &many_days(now.day(), 95)).await;
+    let cutoff = now.day().plus(-90);
+    // Any number of steps may be cut off by a crash.
+    let first = fixture.store().delete_before(cutoff, now).await.unwrap();
+    fixture.reopen().await;
+    let store = fixture.store();
+    assert_eq!(first.deleted + clean(store, cutoff, now).await, 12);
+    assert_eq!(clean(store, cutoff, now).await, 0);
+    assert_eq!(clean(store, cutoff.plus(-5), now).await, 0);
+    assert_eq!(store.kept_since().await.unwrap(), Some(cutoff), "an earlier cutoff brings nothing back");
+}
+
+pub async fn positions_are_not_given_again(mut fixture: impl Fixture) {
+    let now = at("2025-12-08T02:00:00Z");
+    let old = event("scroll", 1, now);
+    put(fixture.store(), std::slice::from_ref(&old)).await;
+    let before = fixture.store().position(&site(), old.id).await.unwrap().unwrap();
+    let later = now.plus(200 * DAY);
+    assert_eq!(clean(fixture.store(), later.day(), later).await, 1);
+    fixture.reopen().await;
+    let store = fixture.store();
+    let new = event("scroll", 1, later);
+    put(store, std::slice::from_ref(&new)).await;
+    assert!(store.position(&site(), new.id).await.unwrap().unwrap() > before);
+}
+
+pub async fn long_counters_outlive_events(fixture: impl Fixture) {
+    let store = fixture.store();
+    let then = at("2025-01-06T10:00:00Z");
+    put(store, &[event("page_view", 1, then)]).await;
+    let figures = async |period| store.totals(&site(), key(period, "2025-01-06")).await.unwrap().events;
+    let now = then.plus(91 * DAY);
+    clean(store, now.day().plus(-30), now).await;
+    assert_eq!((figures(Period::Day).await, figures(Period::Week).await, figures(Period::Month).await), (0, 1, 1));
+    let now = then.plus(400 * DAY);
+    clean(store, now.day().plus(-30), now).await;
+    assert_eq!((figures(Period::Week).await, figures(Period::Month).await), (0, 0));
+}
+
+pub async fn cleanups_are_remembered(mut fixture: impl Fixture) {
+    assert_eq!(fixture.store().last_cleaned().await.unwrap(), None);
+    let now = at("2025-12-08T02:00:00Z");
+    fixture.store().cleaned(now).await.unwrap();
+    fixture.reopen().await;
+    assert_eq!(fixture.store().last_cleaned().await.unwrap(), Some(now));
+}
+
+pub async fn counts_are_verified(fixture: impl Fixture) {
+    let store = fixture.store();
+    let now = at("2025-12-08T02:00:00Z");
+    put(store, &many_days(now.day(), 40)).await;
+    let recount = store.verify(now, quiet()).await.unwrap();
+    assert_eq!((recount.events, recount.different, recount.differences.len()), (120, 0, 0));
+    assert!(recount.aggregates > 100);
+    fixture.corrupt().await;
+    let recount = store.verify(now, quiet()).await.unwrap();
+    assert!(recount.different > 0);
+    assert_eq!(recount.differences.len() as u64, recount.different.min(100));
+    assert!(recount.differences.iter().all(|difference| difference.expected != difference.found));
+}
+
+pub async fn counts_are_rebuilt(fixture: impl Fixture) {
+    let store = fixture.store();
+    let now = at("2025-12-08T02:00:00Z");
+    let events = many_days(now.day(), 40);
+    put(store, &events).await;
+    let month = key(Period::Month, "2025-12-08");
+    let before = store.totals(&site(), month).await.unwrap();
+    let heat = store.heatmap(&site(), None, 0..i64::MAX, 9).await.unwrap();
+    fixture.corrupt().await;
+    assert_ne!(store.totals(&site(), month).await.unwrap(), before);
+    assert!(store.rebuild(now, quiet()).await.unwrap().different > 0);
+    assert_eq!(store.totals(&site(), month).await.unwrap(), before);
+    assert_eq!(store.heatmap(&site(), None, 0..i64::MAX, 9).await.unwrap(), heat);
+    assert_eq!(store.verify(now, quiet()).await.unwrap().different, 0);
+    // Appending goes on where the recount ended.
+    let more = event("page_view", 1, now);
+    let answers = store.append(vec![more, events[0].clone(), event("scroll", 9, now)], now).await.unwrap();
+    assert_eq!(
+        answers,
+        [Appended::Stored { new_visitor: false }, Appended::Duplicate, Appended::Stored { new_visitor: true }]
+    );
+    assert_eq!(store.verify(now, quiet()).await.unwrap().different, 0);
+}
+
+pub async fn kept_periods_are_verified_after_cleanup(fixture: impl Fixture) {
+    let store = fixture.store();
+    let now = at("2025-12-10T02:00:00Z");
+    put(store, &many_days(now.day(), 100)).await;
+    for cutoff in [now.day().plus(-90), now.day().plus(-45)] {
+        let half = store.delete_before(cutoff, now).await.unwrap();
+        assert_eq!(store.verify(now, quiet()).await.unwrap().differences, [], "in the middle of a run, {half:?}");
+        clean(store, cutoff, now).await;
+        assert_eq!(store.verify(now, quiet()).await.unwrap().differences, []);
+        let november = store.totals(&site(), key(Period::Month, "2025-11-01")).await.unwrap();
+        assert_eq!((november.events, november.visitors), (90, 2), "a rebuild keeps what it cannot recount");
+        store.rebuild(now, quiet()).await.unwrap();
+    }
+}

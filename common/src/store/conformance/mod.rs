@@ -1,0 +1,67 @@
+//! What every engine must do, as named tests: one list of cases, each in a fresh store.
+//!
+//! An engine's test file says how a fresh store is made and expands the list:
+//!
+//! ```ignore
+//! common::store_conformance!(fresh_store);
+//! ```
+//!
+//! where `fresh_store()` is an async function that answers an `impl Fixture`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests: a panic is a finding")]
+#![allow(missing_docs, reason = "the names of the cases say what they check")]
+
+pub mod append;
+pub mod feed;
+pub mod keeping;
+pub mod property;
+pub mod questions;
+pub mod samples;
+
+use async_trait::async_trait;
+
+use super::Store;
+
+/// A fresh store, and what only its engine knows how to do to it.
+#[async_trait]
+pub trait Fixture: Send + Sync {
+    /// The store.
+    fn store(&self) -> &dyn Store;
+    /// Closes the store and opens it again, as a restart does.
+    async fn reopen(&mut self);
+    /// Changes, deletes and invents some counters behind the store's back.
+    async fn corrupt(&self);
+}
+
+/// Expands to one test a case, for stores made by the given async function.
+#[macro_export]
+macro_rules! store_conformance {
+    ($fresh:ident) => {
+        $crate::store_conformance!(@cases $fresh;
+            append: stored_events_come_back_whole, an_id_is_stored_once, ids_are_compared_within_a_site,
+                the_same_event_from_many_at_once_is_stored_once, everything_survives_a_restart,
+                new_visitors_are_new_to_their_day, sites_are_bounded, an_empty_batch_is_fine,
+                a_closed_store_is_unavailable, versions_change_with_what_is_stored;
+            questions: unknown_sites_are_empty, periods_are_those_of_the_event, weeks_across_new_year,
+                uniques_are_exact_across_weeks_and_months, themes_are_ranked, rankings_span_days,
+                days_without_events_are_zeros, letters_by_type, the_active_window_slides,
+                late_events_do_not_make_visitors_current, timelines_are_sorted, timelines_page_without_gaps,
+                clicks_are_grouped_by_place, clicks_name_the_most_clicked_element, heatmaps_are_cut_by_hour,
+                distinct_values_are_bounded, click_targets_are_bounded, sites_do_not_mix;
+            feed: commits_are_heard_in_order, duplicates_are_not_heard, positions_grow,
+                a_feed_is_resumed_without_gap_or_repeat;
+            keeping: the_first_secret_wins, secrets_expire, old_days_go, cleanup_is_idempotent,
+                positions_are_not_given_again, long_counters_outlive_events, cleanups_are_remembered,
+                counts_are_verified, counts_are_rebuilt, kept_periods_are_verified_after_cleanup;
+            property: aggregates_equal_a_recount;
+        );
+    };
+    (@cases $fresh:ident; $($module:ident: $($case:ident),+;)+) => {
+        $(mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                $crate::store::conformance::$module::$case(super::$fresh().await).await;
+            })+
+        })+
+    };
+}
