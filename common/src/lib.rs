@@ -36,6 +36,8 @@ pub mod source;
 pub mod store;
 pub mod tally;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod url;
 pub mod visitor;

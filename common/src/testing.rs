@@ -1,0 +1,86 @@
+//! An app with a store of its own and a clock that stands: what tests of handlers need.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "for tests: a panic is a finding")]
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use crate::App;
+use crate::config::Config;
+use crate::http::{BASE_PATH, PeerAddress, finish};
+use crate::source::Fixed;
+use crate::time::Timestamp;
+
+/// An app on the embedded engine, in a folder that goes with it.
+#[derive(Debug)]
+pub struct TestApp {
+    /// The app.
+    pub app: App,
+    /// Its clock.
+    pub source: Arc<Fixed>,
+    /// Where its file is.
+    pub folder: TempDir,
+    router: Router,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct TestAnswer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, or null when it is no JSON.
+    pub body: Value,
+}
+
+impl TestApp {
+    /// With these variables, one function's routes, and a clock that stands at `now`.
+    ///
+    /// # Panics
+    /// When anything fails.
+    pub async fn start(vars: &[(&str, &str)], router: fn(App) -> Router, now: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = format!("sqlite:{}", folder.path().join("analytics.db").display());
+        let vars = vars.iter().copied().chain([("ANALYTICS_STORE", store.as_str())]);
+        let config = Config::from_vars(vars.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
+        let source = Fixed::at(Timestamp::parse(now).unwrap());
+        let app = App::open(config, Arc::clone(&source) as _).await.unwrap();
+        let router = finish(router(app.clone()), &app);
+        Self { app, source, folder, router }
+    }
+
+    /// Asks for a path below [`BASE_PATH`].
+    pub async fn get(&self, path: &str) -> TestAnswer {
+        self.send(Request::get(format!("{BASE_PATH}{path}")).body(Body::empty()).unwrap()).await
+    }
+
+    /// Sends a body to a path below [`BASE_PATH`], with these headers, from an address.
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], address: Option<&str>, body: &str) -> TestAnswer {
+        let mut request = Request::post(format!("{BASE_PATH}{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(address) = address {
+            request = request.extension(PeerAddress(address.parse::<IpAddr>().unwrap()));
+        }
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    /// Sends a request.
+    pub async fn send(&self, request: Request<Body>) -> TestAnswer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        TestAnswer { status: parts.status, headers: parts.headers, body }
+    }
+}
