@@ -1,0 +1,92 @@
+//! The retention run over many old events while new ones arrive.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::access_log;
+use crate::connection::Connection;
+use crate::context::{BASE, Context};
+use crate::disk;
+use crate::duel::{self, Rounds, median};
+use crate::events::Shape;
+use crate::load::{Expect, Plan, Running};
+use crate::process::{self, Process};
+use crate::report::{Figure, Row};
+use crate::request::Ring;
+
+const CONNECTIONS: usize = 64;
+/// Guards nothing but a database of made-up events.
+const TOKEN: &str = "bench-admin-token";
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Adds the rows about the retention run.
+///
+/// # Errors
+/// When a process fails.
+pub(crate) async fn measure(context: &mut Context) -> Result<()> {
+    let old = context.options.old_events();
+    let home = context.home("old")?;
+    let log = home.join("access.log");
+    context.say(&format!("importing {old} old events"));
+    access_log::write(&log, old)?;
+    let began = Instant::now();
+    process::import(context.executable(), &home, &log)?;
+    let mut row = Row::new("import of an access log, lines");
+    row.rate = Some(old as f64 / began.elapsed().as_secs_f64());
+    context.report.add(row);
+
+    let shape = Shape { visitor: true, ..Shape::default() };
+    let events = Arc::new(Ring::events(&format!("{BASE}/event"), shape));
+    let (mut before, mut meanwhile) = (Rounds::default(), Rounds::default());
+    let (mut seconds, mut slower) = (Vec::new(), Vec::new());
+    for round in 1..=context.options.rounds() {
+        // A fresh copy each round: what is deleted is gone.
+        context.say(&format!("cleanup under load, round {round}"));
+        let copy = context.home(&format!("old-{round}"))?;
+        disk::copy_database(&home, &copy)?;
+        let variables = [("ANALYTICS_RETENTION_DAYS", "30"), ("ANALYTICS_ADMIN_TOKEN", TOKEN)];
+        let server = context.server(&copy, &variables).await?;
+        let plan = context.plan(&server, CONNECTIONS, &events, Expect::status(201));
+        let calm = duel::run(&mut context.report, "before cleanup", plan.clone()).await?;
+        let load = Running::start(Plan { warm: Duration::ZERO, length: PATIENCE, ..plan }).await?;
+        let began = Instant::now();
+        let deleted = clean(&server).await;
+        seconds.push(began.elapsed().as_secs_f64());
+        let busy = load.stop().await?;
+        context.report.check("during cleanup", &busy);
+        match deleted {
+            Ok(deleted) if deleted == old => {}
+            Ok(deleted) => context.report.fault(format!("cleanup deleted {deleted} of {old}")),
+            Err(error) => context.report.fault(format!("cleanup: {error:#}")),
+        }
+        before.add(&calm, None);
+        meanwhile.add(&busy, None);
+        slower.push(busy.percentile(99.0) / calm.percentile(99.0).max(0.001));
+        server.stop().await?;
+        // Copies are large; the next round needs the room.
+        std::fs::remove_dir_all(&copy)?;
+    }
+    context.report.add(before.row("POST /event before cleanup", CONNECTIONS, 1.0));
+    context.report.add(meanwhile.row("POST /event during cleanup", CONNECTIONS, 1.0));
+    let row = Row::ratio("p99 of ingest during to before", median(slower));
+    context.report.add(row.at_most(Figure::Ratio, 2.0));
+    let row = Row::of(&format!("cleanup of {old} events"), median(seconds), "s");
+    context.report.add(row.at_most(Figure::Value, 3.0));
+    Ok(())
+}
+
+/// Asks for the retention run; answers how many events it deleted.
+async fn clean(server: &Process) -> Result<u64> {
+    let request = format!(
+        "POST {BASE}/cleanup HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-length: 0\r\n\r\n"
+    );
+    let mut connection = Connection::open(server.addr, 300).await?;
+    let answer = tokio::time::timeout(PATIENCE, connection.exchange(request.as_bytes())).await??;
+    let text = String::from_utf8_lossy(answer.body);
+    let body: Value = serde_json::from_str(&text).with_context(|| text.clone().into_owned())?;
+    body["data"]["deleted"].as_u64().with_context(|| text.into_owned())
+}
