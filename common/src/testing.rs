@@ -12,12 +12,18 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
+use uuid::Uuid;
 
 use crate::App;
 use crate::config::Config;
+use crate::event::{Event, EventData};
+use crate::event_type::EventType;
 use crate::http::{BASE_PATH, PeerAddress, finish};
+use crate::site::Site;
 use crate::source::Fixed;
+use crate::store::Appended;
 use crate::time::Timestamp;
+use crate::url::Url;
 
 /// An app on the embedded engine, in a folder that goes with it.
 #[derive(Debug)]
@@ -83,4 +89,24 @@ impl TestApp {
         let body = serde_json::from_slice(&body).unwrap_or_default();
         TestAnswer { status: parts.status, headers: parts.headers, body }
     }
+}
+
+/// Appends an event of the default site at an instant, by visitor number `who`.
+///
+/// # Panics
+/// When it cannot be stored.
+pub async fn store_event(app: &App, who: u128, event_type: &str, page_url: &str, data: &Value, at: &str) {
+    let at = Timestamp::parse(at).unwrap();
+    let event = Event {
+        id: app.source.event_id(at),
+        site: Site::default(),
+        visitor: Uuid::from_u128(who).into(),
+        event_type: EventType::parse(event_type).unwrap(),
+        data: EventData::new(data.as_object().unwrap()).unwrap(),
+        page_url: Url::parse(page_url),
+        referrer: None,
+        created_at: at,
+    };
+    let answers = app.store.append(vec![event], at).await.unwrap();
+    assert!(matches!(answers[..], [Appended::Stored { .. }]));
 }

@@ -16,7 +16,14 @@ async fn start() -> TestApp {
     TestApp::start(&[], |_| Router::new(), NOW).await
 }
 
-async fn visitor(test: &TestApp, site: &str, address: &str, agent: &str, event_at: Timestamp, now: Timestamp) -> VisitorId {
+async fn visitor(
+    test: &TestApp,
+    site: &str,
+    address: &str,
+    agent: &str,
+    event_at: Timestamp,
+    now: Timestamp,
+) -> VisitorId {
     let address: IpAddr = address.parse().unwrap();
     test.app.identity.visitor(&Site::parse(site).unwrap(), address, agent, event_at.day(), now).await.unwrap()
 }

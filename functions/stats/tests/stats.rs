@@ -1,0 +1,48 @@
+//! The figures of a period.
+
+use common::testing::{TestApp, store_event};
+use serde_json::json;
+
+#[tokio::test]
+async fn days_weeks_and_months() {
+    let test = TestApp::start(&[], stats::router, "2025-12-08T12:00:00Z").await;
+    let none = json!({});
+    for (who, event_type, at) in [
+        (1, "page_view", "2025-12-01T10:00:00Z"),
+        (1, "page_view", "2025-12-08T10:00:00Z"),
+        (2, "page_view", "2025-12-08T10:00:00Z"),
+        (2, "letter_generate", "2025-12-08T10:00:00Z"),
+    ] {
+        store_event(&test.app, who, event_type, "/", &none, at).await;
+    }
+    for (query, key, events, views, letters, visitors, rate) in [
+        ("", "2025-12-08", 3, 2, 1, 2, 0.5),
+        ("?period=week", "2025-W50", 3, 2, 1, 2, 0.5),
+        ("?period=month", "2025-12", 4, 3, 1, 2, 0.5),
+        ("?period=day&date=2025-12-01", "2025-12-01", 1, 1, 0, 1, 0.0),
+        ("?date=2025-12-07", "2025-12-07", 0, 0, 0, 0, 0.0),
+        ("?period=week&date=2024-12-30", "2025-W01", 0, 0, 0, 0, 0.0),
+    ] {
+        let data = test.get(&format!("/stats{query}")).await.body["data"].clone();
+        let found = (
+            &data["period_key"],
+            &data["total_events"],
+            &data["page_views"],
+            &data["letters_generated"],
+            &data["unique_visitors"],
+        );
+        assert_eq!(found, (&json!(key), &json!(events), &json!(views), &json!(letters), &json!(visitors)), "{query}");
+        assert_eq!(data["conversion_rate"], json!(rate), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_kept_are_right() {
+    let test = TestApp::start(&[], stats::router, "2025-12-08T12:00:00Z").await;
+    for events in 1..=3 {
+        store_event(&test.app, 1, "scroll", "/", &json!({}), "2025-12-08T10:00:00Z").await;
+        for _ in 0..2 {
+            assert_eq!(test.get("/stats").await.body["data"]["total_events"], events);
+        }
+    }
+}

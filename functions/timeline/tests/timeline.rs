@@ -1,0 +1,64 @@
+//! Pages of events, and whom they show.
+
+use common::testing::{TestApp, store_event};
+use serde_json::json;
+
+#[tokio::test]
+async fn pages_by_cursor() {
+    let test = TestApp::start(&[], timeline::router, "2025-12-08T12:00:00Z").await;
+    for number in 0..7_u32 {
+        let at = format!("2025-12-08T10:00:0{}Z", number / 2);
+        store_event(&test.app, 1, "button_click", "/cv?theme=a&token=x", &json!({"n": number}), &at).await;
+    }
+    let mut seen = Vec::new();
+    let mut path = "/timeline?limit=3".to_owned();
+    loop {
+        let body = test.get(&path).await.body;
+        let page = body["data"].as_array().unwrap();
+        assert_eq!(body["meta"]["count"], page.len());
+        seen.extend(page.iter().map(|entry| entry["event_data"]["n"].as_u64().unwrap()));
+        let Some(cursor) = body["meta"]["next_cursor"].as_str() else { break };
+        path = format!("/timeline?limit=3&cursor={cursor}");
+        store_event(&test.app, 2, "scroll", "/", &json!({"n": 100}), "2025-12-08T11:00:00Z").await;
+    }
+    assert_eq!(seen, [6, 5, 4, 3, 2, 1, 0]);
+    let offset = test.get("/timeline?limit=2&offset=3").await.body;
+    assert_eq!(
+        offset["meta"],
+        json!({"limit": 2, "offset": 3, "count": 2, "next_cursor": offset["meta"]["next_cursor"]})
+    );
+}
+
+#[tokio::test]
+async fn visitors_are_pseudonyms() {
+    let test = TestApp::start(&[], timeline::router, "2025-12-08T12:00:00Z").await;
+    for who in [1, 2, 1] {
+        store_event(&test.app, who, "page_view", "/cv?theme=a", &json!({}), "2025-12-08T10:00:00Z").await;
+    }
+    let body = test.get("/timeline").await.body;
+    let [c, b, a] = [0, 1, 2].map(|at| body["data"][at]["visitor_id"].as_str().unwrap());
+    assert_eq!(a, c);
+    assert_ne!(a, b);
+    assert_ne!(a, uuid::Uuid::from_u128(1).to_string());
+    let entry = json!({
+        "id": body["data"][0]["id"], "visitor_id": c, "event_type": "page_view", "event_data": {},
+        "page_url": "/cv?theme=a", "referrer": null, "created_at": "2025-12-08T10:00:00.000Z",
+    });
+    assert_eq!(body["data"][0], entry);
+}
+
+#[tokio::test]
+async fn parameters_are_bounded() {
+    let test = TestApp::start(&[], timeline::router, "2025-12-08T12:00:00Z").await;
+    for (query, code) in [
+        ("limit=0", "INVALID_LIMIT"),
+        ("limit=101", "INVALID_LIMIT"),
+        ("offset=10001", "INVALID_OFFSET"),
+        ("offset=-1", "INVALID_OFFSET"),
+        ("cursor=", "INVALID_CURSOR"),
+        ("cursor=zz", "INVALID_CURSOR"),
+        ("offset=1&cursor=0123", "INVALID_OFFSET"),
+    ] {
+        assert_eq!(test.get(&format!("/timeline?{query}")).await.body["code"], code, "{query}");
+    }
+}

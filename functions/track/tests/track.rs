@@ -1,0 +1,165 @@
+//! What is answered to senders of events, and how it is accounted for.
+
+use common::App;
+use common::testing::TestApp;
+use serde_json::json;
+
+const NOW: &str = "2025-12-08T12:00:00Z";
+const VISITOR: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+const FIREFOX: (&str, &str) = ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0");
+const GOOGLEBOT: (&str, &str) =
+    ("user-agent", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)");
+const ADDRESS: Option<&str> = Some("198.18.0.1");
+
+async fn start(vars: &[(&str, &str)]) -> TestApp {
+    TestApp::start(vars, track::router, NOW).await
+}
+
+fn outcomes(app: &App) -> Vec<(String, u64)> {
+    let text = app.metrics.text().unwrap();
+    let received = "maicivy_ingest_received_total ";
+    text.lines()
+        .filter_map(|line| {
+            let name = if line.starts_with(received) {
+                "received"
+            } else {
+                line.strip_prefix("maicivy_ingest_outcomes_total")?.split(' ').next()?
+            };
+            Some((name.to_owned(), line.rsplit(' ').next()?.parse().ok()?)).filter(|(_, count)| *count > 0)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn an_event_is_stored_once() {
+    let test = start(&[]).await;
+    let id = "0190f0e0-0000-7000-8000-000000000001";
+    let body = json!({"event_type": "page_view", "visitor_id": VISITOR, "event_id": id}).to_string();
+    let first = test.post("/event", &[], None, &body).await;
+    assert_eq!(first.status, 201);
+    assert_eq!(
+        first.body,
+        json!({"success": true, "message": "Event tracked successfully", "data": {"id": id, "outcome": "stored"}})
+    );
+    let second = test.post("/event", &[("content-type", "text/plain")], None, &body).await;
+    assert_eq!((second.status.as_u16(), &second.body["data"]), (200, &json!({"id": id, "outcome": "duplicate"})));
+    let expected =
+        [("{outcome=\"duplicate\",reason=\"\"}", 1), ("{outcome=\"stored\",reason=\"\"}", 1), ("received", 2)];
+    let expected = expected.map(|(name, count)| (name.to_owned(), count));
+    assert_eq!(outcomes(&test.app), expected);
+}
+
+#[tokio::test]
+async fn who_it_is_and_whether_they_want_to_be_counted() {
+    let test = start(&[]).await;
+    let bare = r#"{"event_type":"scroll"}"#;
+    let named = json!({"event_type": "scroll", "visitor_id": VISITOR}).to_string();
+    for (headers, address, body, status, outcome) in [
+        (vec![FIREFOX], ADDRESS, bare, 201, "stored"),
+        (vec![FIREFOX], None, bare, 400, "MISSING_VISITOR"),
+        (vec![], ADDRESS, bare, 400, "MISSING_VISITOR"),
+        (vec![("x-visitor-id", VISITOR)], None, bare, 201, "stored"),
+        (vec![("x-visitor-id", "joe")], None, bare, 400, "INVALID_EVENT"),
+        (vec![("cookie", "a=b; maicivy_session=3f2504e0-4f89-41d3-9a0c-0305e82c3301")], None, bare, 201, "stored"),
+        (vec![("cookie", "maicivy_session=joe"), FIREFOX], ADDRESS, bare, 201, "stored"),
+        (vec![GOOGLEBOT], ADDRESS, bare, 202, "bot"),
+        (
+            vec![GOOGLEBOT, ("cookie", "maicivy_session=3f2504e0-4f89-41d3-9a0c-0305e82c3301")],
+            ADDRESS,
+            bare,
+            202,
+            "bot",
+        ),
+        (vec![GOOGLEBOT], ADDRESS, &named, 201, "stored"),
+        (vec![("dnt", "1")], None, &named, 202, "opt_out"),
+        (vec![("sec-gpc", "1")], None, bare, 202, "opt_out"),
+        (vec![("dnt", "0")], None, &named, 201, "stored"),
+    ] {
+        let answer = test.post("/event", &headers, address, body).await;
+        let said = ["reason", "outcome"].iter().find_map(|name| answer.body["data"][name].as_str());
+        let said = said.or(answer.body["code"].as_str()).unwrap_or_default();
+        assert_eq!((answer.status.as_u16(), said), (status, outcome), "{headers:?} {body}");
+    }
+}
+
+#[tokio::test]
+async fn explicit_identity_and_ignored_opt_out() {
+    let test = start(&[("ANALYTICS_IDENTITY", "explicit"), ("ANALYTICS_HONOR_OPT_OUT", "false")]).await;
+    let bare = r#"{"event_type":"scroll"}"#;
+    assert_eq!(test.post("/event", &[FIREFOX], ADDRESS, bare).await.body["code"], "MISSING_VISITOR");
+    let named = [("x-visitor-id", VISITOR), ("dnt", "1")];
+    assert_eq!(test.post("/event", &named, None, bare).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_batch_is_accounted_for_event_by_event() {
+    let test = start(&[("ANALYTICS_SITES", "default,b")]).await;
+    let id = "0190f0e0-0000-7000-8000-000000000001";
+    let event = |fields: serde_json::Value| {
+        let mut event = json!({"event_type": "scroll", "visitor_id": VISITOR});
+        event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        event
+    };
+    let batch = json!([
+        event(json!({"event_id": id})),
+        event(json!({"event_id": id})),
+        event(json!({"event_id": id, "site": "b"})),
+        event(json!({"site": "c"})),
+        event(json!({"timestamp": "2025-12-01T00:00:00Z"})),
+        7,
+        {"event_type": "scroll"},
+    ]);
+    let answer = test.post("/events", &[GOOGLEBOT], ADDRESS, &batch.to_string()).await;
+    assert_eq!(answer.status, 200);
+    let data = &answer.body["data"];
+    assert_eq!((&data["stored"], &data["duplicate"], &data["filtered"]), (&json!(2), &json!(1), &json!(1)));
+    let rejected: Vec<_> = data["rejected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["index"].as_u64().unwrap(), one["code"].as_str().unwrap()))
+        .collect();
+    assert_eq!(rejected, [(3, "INVALID_SITE"), (4, "INVALID_EVENT"), (5, "INVALID_EVENT")]);
+    let sum: u64 = outcomes(&test.app).iter().filter(|(name, _)| name != "received").map(|(_, count)| count).sum();
+    assert_eq!(sum, 7);
+    assert_eq!(test.post("/events", &[], None, "[]").await.body["data"]["stored"], 0);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_a_503_and_the_event_failed() {
+    let test = start(&[]).await;
+    test.app.store.close().await;
+    let body = json!({"event_type": "scroll", "visitor_id": VISITOR}).to_string();
+    for (path, body) in [("/event", body.clone()), ("/events", format!("[{body}]"))] {
+        let answer = test.post(path, &[], None, &body).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["code"]), (503, &json!("UNAVAILABLE")));
+        assert_eq!(answer.headers["retry-after"], "1");
+        assert!(!answer.body["error"].as_str().unwrap().contains("sqlite"), "no internals: {:?}", answer.body);
+    }
+    assert!(outcomes(&test.app).contains(&("{outcome=\"failed\",reason=\"\"}".to_owned(), 2)));
+}
+
+#[tokio::test]
+async fn bodies_are_bounded_and_json() {
+    let test = start(&[]).await;
+    let long = |bytes: usize| format!(r#"{{"event_type":"scroll","x":"{}"}}"#, "x".repeat(bytes));
+    for (path, body, status, code) in [
+        ("/event", "", 400, "INVALID_JSON"),
+        ("/event", "{", 400, "INVALID_JSON"),
+        ("/event", "{} x", 400, "INVALID_JSON"),
+        ("/event", "[]", 400, "INVALID_EVENT"),
+        ("/event", &long(65_536), 413, "PAYLOAD_TOO_LARGE"),
+        ("/events", "{}", 400, "INVALID_JSON"),
+        ("/events", &long(1_048_576), 413, "PAYLOAD_TOO_LARGE"),
+        ("/events", &format!("[{}0]", "0,".repeat(500)), 413, "PAYLOAD_TOO_LARGE"),
+    ] {
+        let answer = test.post(path, &[], None, body).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["code"]),
+            (status, &json!(code)),
+            "{path} {}",
+            &body[..body.len().min(20)]
+        );
+    }
+    assert_eq!(outcomes(&test.app).last(), Some(&("received".to_owned(), 8)));
+}
