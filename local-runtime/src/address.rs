@@ -1,0 +1,60 @@
+//! Client addresses, as limits need them: counted apart, and never kept.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::ConnectInfo;
+use axum::extract::Request;
+use common::App;
+use common::http::{PeerAddress, client_address};
+
+/// Turns addresses into keys that mean nothing outside this process: a SipHash under a random
+/// key that is never written anywhere.
+#[derive(Debug, Default)]
+pub(crate) struct AddressKeys(RandomState);
+
+impl AddressKeys {
+    /// The key of the client of a request. IPv6 clients are told apart by their /64, because
+    /// one client commands all of it; clients without an address share one key.
+    pub(crate) fn of(&self, request: &Request, app: &App) -> u64 {
+        self.key(client(request, app))
+    }
+
+    fn key(&self, address: Option<IpAddr>) -> u64 {
+        let network = address.map(|address| match address.to_canonical() {
+            IpAddr::V4(v4) => (4, u64::from(v4.to_bits())),
+            IpAddr::V6(v6) => (6, (v6.to_bits() >> 64) as u64),
+        });
+        self.0.hash_one(network)
+    }
+}
+
+fn client(request: &Request, app: &App) -> Option<IpAddr> {
+    let extensions = request.extensions();
+    let peer = extensions.get().map(|PeerAddress(peer)| *peer);
+    let peer = peer.or_else(|| extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip()))?;
+    Some(client_address(peer, request.headers(), &app.config.trusted_proxies))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_tell_networks_apart() {
+        let keys = AddressKeys::default();
+        let key = |text: &str| keys.key(Some(text.parse().unwrap()));
+        assert_eq!(key("192.0.2.1"), key("192.0.2.1"));
+        assert_eq!(key("192.0.2.1"), key("::ffff:192.0.2.1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+        assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
+        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+        assert_ne!(keys.key(None), key("0.0.0.0"));
+    }
+
+    #[test]
+    fn keys_are_of_one_process_only() {
+        let address = Some("192.0.2.1".parse().unwrap());
+        assert_ne!(AddressKeys::default().key(address), AddressKeys::default().key(address));
+    }
+}
