@@ -1,0 +1,178 @@
+//! Automatic page views: a tower layer that any axum site can put around its routes.
+//!
+//! It tracks a `page_view` for every answered request that
+//! - is a GET of a page: the path is not under `/api`, `/ws`, `/health`, `/metrics` or
+//!   `/dashboard`, is none of those passed over by [`PageViews::passing_over`], and does not
+//!   end like an asset (`.css`, `.png`, …);
+//! - is made by somebody who goes there: browsers that say that they fetch ahead, or fetch for
+//!   a script, are no visitors of the page (`Sec-Purpose`, `Sec-Fetch-Dest`);
+//! - succeeded with HTML, or with 304 because the browser has the HTML.
+//!
+//! Who the visitor is, and whether a bot or an opt-out is filtered, is decided by
+//! [`common::collect`], as for any event. That happens after the answer is on its way, so
+//! that no page waits for it; [`PageViews::drain`] waits for what is under way.
+//!
+//! ```
+//! # fn site(app: common::App) -> axum::Router {
+//! use axum::response::Html;
+//! use axum::routing::get;
+//! use local_runtime::PageViews;
+//!
+//! axum::Router::new().route("/", get(|| async { Html("<h1>CV</h1>") })).layer(PageViews::new(app))
+//! # }
+//! ```
+
+mod eligible;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::extract::FromRequestParts;
+use common::App;
+use common::collect::{Sender, allowed_site, collect};
+use common::event::SentEvent;
+use common::event_type::EventType;
+use common::outcome::Outcome;
+use common::site::Site;
+use common::url::Url;
+use futures_util::future::{BoxFuture, Either};
+use http::request::Parts;
+use http::{Request, Response, header};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use tower::{Layer, Service};
+
+/// How many page views may be on their way to the store; beyond that they are counted as
+/// failed and given up, so that a store that hangs cannot fill the memory.
+const MOST_UNDER_WAY: usize = 1_024;
+
+/// The layer; clones share everything.
+#[derive(Debug, Clone)]
+pub struct PageViews {
+    app: App,
+    site: Site,
+    passed_over: Arc<[String]>,
+    under_way: TaskTracker,
+    room: Arc<Semaphore>,
+}
+
+impl PageViews {
+    /// Counts for the default site, or for the first of the configured ones where they do not
+    /// include it.
+    #[must_use]
+    pub fn new(app: App) -> Self {
+        let first = || app.config.sites.as_ref().and_then(|sites| sites.first()).cloned();
+        let site = Site::default();
+        let site = if allowed_site(&app, &site).is_ok() { site } else { first().unwrap_or(site) };
+        Self {
+            app,
+            site,
+            passed_over: Arc::default(),
+            under_way: TaskTracker::new(),
+            room: Arc::new(Semaphore::new(MOST_UNDER_WAY)),
+        }
+    }
+
+    /// Counts for this site.
+    #[must_use]
+    pub fn for_site(self, site: Site) -> Self {
+        Self { site, ..self }
+    }
+
+    /// Does not count exactly these paths.
+    #[must_use]
+    pub fn passing_over(self, paths: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { passed_over: paths.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Waits until everything tracked so far is stored, or given up.
+    pub async fn drain(&self) {
+        self.under_way.close();
+        self.under_way.wait().await;
+        self.under_way.reopen();
+    }
+
+    fn wants<B>(&self, request: &Request<B>) -> bool {
+        eligible::request(request) && !self.passed_over.iter().any(|path| path == request.uri().path())
+    }
+
+    /// What the request tells, taken before the site answers it.
+    async fn sight(&self, parts: &mut Parts) -> (Sender, SentEvent) {
+        let Ok::<_, Infallible>(sender) = Sender::from_request_parts(parts, &self.app).await;
+        let mut view = SentEvent::new(self.site.clone(), EventType::PageView);
+        // Of an address that is too long the path alone still tells the page.
+        let page = parts.uri.path_and_query().and_then(|page| Url::parse(page.as_str()));
+        view.page_url = page.or_else(|| Url::parse(parts.uri.path()));
+        let referrer = parts.headers.get(header::REFERER).and_then(|value| value.to_str().ok());
+        view.referrer = referrer.filter(|referrer| !referrer.is_empty()).and_then(Url::parse);
+        (sender, view)
+    }
+
+    /// Sends the view on its way and returns at once.
+    fn track(&self, sender: Sender, view: SentEvent) {
+        let app = self.app.clone();
+        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+            app.metrics.receive(1);
+            app.metrics.settle(&Outcome::Failed);
+            return;
+        };
+        self.under_way.spawn(async move {
+            let now = app.now();
+            collect(&app, sender, vec![Ok(view)], now).await;
+            drop(place);
+        });
+    }
+}
+
+impl<S> Layer<S> for PageViews {
+    type Service = Tracked<S>;
+
+    fn layer(&self, site: S) -> Tracked<S> {
+        Tracked { site, views: self.clone() }
+    }
+}
+
+/// A site whose page views are tracked.
+#[derive(Debug, Clone)]
+pub struct Tracked<S> {
+    site: S,
+    views: PageViews,
+}
+
+impl<S, B, R> Service<Request<B>> for Tracked<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = Either<S::Future, BoxFuture<'static, Result<Response<R>, S::Error>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.site.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if !self.views.wants(&request) {
+            return Either::Left(self.site.call(request));
+        }
+        // The service that was polled ready is the one to call; the clone may not be.
+        let clone = self.site.clone();
+        let mut site = std::mem::replace(&mut self.site, clone);
+        let views = self.views.clone();
+        Either::Right(Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            let (sender, view) = views.sight(&mut parts).await;
+            let response = site.call(Request::from_parts(parts, body)).await?;
+            if eligible::response(&response) {
+                views.track(sender, view);
+            }
+            Ok(response)
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;
