@@ -1,0 +1,198 @@
+//! What happens by the clock: the retention run once a day, expired salts all the time.
+
+use std::time::Duration;
+
+use common::App;
+use common::collect::error_text;
+use common::retention;
+use common::store::StoreError;
+use common::time::{DAY, HOUR, SECOND, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+/// How often expired salts are destroyed, in milliseconds: 5 minutes.
+const SALTS_EVERY: i64 = 300 * SECOND;
+/// How long after the start a missed retention run is made up for: 10 s.
+const SHORTLY: i64 = 10 * SECOND;
+/// How long after a failed retention run it is tried again: 10 minutes.
+const TRY_AGAIN: i64 = 600 * SECOND;
+/// The longest sleep: the system's clock may be set, or the machine put to sleep, meanwhile.
+const LONGEST_SLEEP: i64 = 60 * SECOND;
+
+/// The first instant after `now` at which the UTC clock shows this hour and minute.
+#[must_use]
+pub(crate) fn next_run(now: Timestamp, (hour, minute): (u8, u8)) -> Timestamp {
+    let of_day = (i64::from(hour) * 60 + i64::from(minute)) * 60 * SECOND;
+    let today = now.day().start().plus(of_day);
+    if today > now { today } else { today.plus(DAY) }
+}
+
+/// When the next retention run is due.
+#[derive(Debug)]
+struct Schedule {
+    at: (u8, u8),
+    due: Timestamp,
+}
+
+impl Schedule {
+    fn new(now: Timestamp, at: (u8, u8)) -> Self {
+        Self { at, due: next_run(now, at) }
+    }
+
+    /// Makes a run due no later than at this instant.
+    fn hurry(&mut self, to: Timestamp) {
+        self.due = self.due.min(to);
+    }
+
+    /// Whether a run is due. When the system's clock is set back by more than an hour, what
+    /// was planned by the wrong clock is planned anew.
+    fn is_due(&mut self, now: Timestamp) -> bool {
+        if self.due > now.plus(DAY + HOUR) {
+            self.due = next_run(now, self.at);
+        }
+        now >= self.due
+    }
+
+    /// Plans the next run after one that was due. It lies after that one, too: a timer that
+    /// woke a little too early, or a clock that was set back a little, cannot fire twice.
+    fn done(&mut self, now: Timestamp) {
+        self.due = next_run(now.max(self.due), self.at);
+    }
+}
+
+/// Runs what is due until told to stop.
+pub(crate) async fn keep_time(app: App, stop: CancellationToken) {
+    let start = app.now();
+    let mut salts_due = start;
+    let mut schedule = Schedule::new(start, app.config.cleanup_at);
+    if missed_run(&app, start).await {
+        schedule.hurry(start.plus(SHORTLY));
+    }
+    loop {
+        let now = app.now();
+        salts_due = salts_due.min(now.plus(SALTS_EVERY));
+        if now >= salts_due {
+            destroy_salts(&app, now).await;
+            salts_due = now.plus(SALTS_EVERY);
+        }
+        if schedule.is_due(now) {
+            let done = retention::run(&app, now).await;
+            schedule.done(now);
+            if let Err(error) = done {
+                tracing::error!(error = error_text(&error), "cleanup failed; it is tried again in 10 minutes");
+                schedule.hurry(now.plus(TRY_AGAIN));
+            }
+        }
+        let until = schedule.due.min(salts_due).millis() - app.now().millis();
+        let sleep = Duration::from_millis(until.clamp(1, LONGEST_SLEEP).unsigned_abs());
+        if stop.run_until_cancelled(tokio::time::sleep(sleep)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Whether there are events, and no retention run has succeeded for a day.
+async fn missed_run(app: &App, now: Timestamp) -> bool {
+    let missed = async {
+        let last = app.store.last_cleaned().await?;
+        app.metrics.cleanup_last_success_timestamp_seconds.set(last.map_or(0, Timestamp::seconds));
+        let recent = last.is_some_and(|last| now.millis() - last.millis() < DAY);
+        Ok::<_, StoreError>(!recent && !app.store.sites().await?.is_empty())
+    };
+    missed.await.unwrap_or_else(|error| {
+        tracing::error!(error = error_text(&error), "cannot tell when cleanup last ran");
+        false
+    })
+}
+
+async fn destroy_salts(app: &App, now: Timestamp) {
+    match app.identity.destroy_expired(now).await {
+        Ok(0) => {}
+        Ok(salts) => tracing::info!(salts, "expired salts destroyed"),
+        Err(error) => tracing::error!(error = error_text(&error), "expired salts could not be destroyed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::source::Fixed;
+
+    use super::*;
+    use crate::testing;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_next_run_is_always_ahead() {
+        let next = |now: &str| next_run(at(now), (2, 30)).to_string();
+        assert_eq!(next("2025-12-08T02:29:59.999Z"), "2025-12-08T02:30:00.000Z");
+        assert_eq!(next("2025-12-08T02:30:00Z"), "2025-12-09T02:30:00.000Z");
+        assert_eq!(next("2025-12-31T23:00:00Z"), "2026-01-01T02:30:00.000Z");
+        assert_eq!(next("2024-02-28T03:00:00Z"), "2024-02-29T02:30:00.000Z");
+        assert_eq!(next_run(at("2025-12-08T00:00:00Z"), (0, 0)), at("2025-12-09T00:00:00Z"));
+    }
+
+    /// The earlier service fired twice a day after the first night.
+    #[test]
+    fn cleanup_is_due_once_a_day_however_the_timer_wakes() {
+        let start = at("2025-12-08T12:00:00Z");
+        // Milliseconds between two looks at the clock; the last clock is set back after each run.
+        for (step, back) in [(1_000, 0), (60_000, 0), (59_999, 0), (7_777, 0), (1_000, 5_000), (1_000, 1_800_000)] {
+            let mut schedule = Schedule::new(start, (2, 0));
+            let mut runs = Vec::new();
+            let mut now = start;
+            while now < at("2025-12-13T12:00:00Z") {
+                if schedule.is_due(now) {
+                    runs.push(now);
+                    schedule.done(now);
+                    now = now.plus(-back);
+                }
+                now = now.plus(step);
+            }
+            let days: Vec<String> = runs.iter().map(|run| run.day().to_string()).collect();
+            assert_eq!(days, ["2025-12-09", "2025-12-10", "2025-12-11", "2025-12-12", "2025-12-13"], "{step} {back}");
+            for run in runs {
+                let late = run.millis() - next_run(run.day().start(), (2, 0)).millis();
+                assert!((0..step).contains(&late), "{run}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_years_ahead_does_not_stop_cleanup() {
+        let mut schedule = Schedule::new(at("2031-01-01T00:00:00Z"), (2, 0));
+        assert!(!schedule.is_due(at("2025-12-08T12:00:00Z")));
+        assert!(schedule.is_due(at("2025-12-09T02:00:00Z")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cleanup_runs_when_it_is_due() {
+        let clock = Fixed::at(at("2025-12-08T01:59:00Z"));
+        let (app, _files) = testing::app_with(&[], clock.clone()).await;
+        let stop = CancellationToken::new();
+        let timer = tokio::spawn(keep_time(app.clone(), stop.clone()));
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(app.store.last_cleaned().await.unwrap(), None);
+        let due = at("2025-12-08T02:00:00.007Z");
+        clock.set(due);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(app.store.last_cleaned().await.unwrap(), Some(due));
+        assert_eq!(app.metrics.cleanup_last_success_timestamp_seconds.get(), due.seconds());
+        stop.cancel();
+        timer.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_missed_run_is_made_up_for_when_there_are_events() {
+        for (events, last, missed) in [(0, None, false), (1, None, true), (1, Some(25), true), (1, Some(23), false)] {
+            let now = at("2025-12-08T12:00:00Z");
+            let (app, _files) = testing::app_with(&[], Fixed::at(now)).await;
+            testing::append(&app, "default", events).await;
+            if let Some(hours) = last {
+                app.store.cleaned(now.plus(-hours * HOUR)).await.unwrap();
+            }
+            assert_eq!(missed_run(&app, now).await, missed, "{events} {last:?}");
+        }
+    }
+}
