@@ -1,0 +1,227 @@
+//! The hub: takes the store's feed, writes each event's message once, and keeps the heartbeat.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::ws::Utf8Bytes;
+use common::App;
+use common::collect::error_text;
+use common::identity::Pseudonyms;
+use common::site::Site;
+use common::store::{Committed, Position, StoreError};
+use prometheus::IntCounter;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::admission::Admission;
+use super::channel::Channel;
+use super::log::Log;
+use super::{MOST_MISSED, Timing, message};
+
+/// How long the clients of a busy feed wait for news, for each of them: ringing less often
+/// makes several events one write a client, which a thousand clients need to be served by.
+const PACE_PER_CLIENT: Duration = Duration::from_micros(20);
+/// At most this long.
+const SLOWEST_PACE: Duration = Duration::from_millis(20);
+/// How many clients may be reading from the store at once to be caught up.
+const CATCHING_UP: usize = 4;
+
+/// What all live connections share.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    pub(super) app: App,
+    pub(super) timing: Timing,
+    pub(super) admission: Arc<Admission>,
+    pub(super) stop: CancellationToken,
+    pub(super) sessions: TaskTracker,
+    pub(super) received: IntCounter,
+    pub(super) sent: IntCounter,
+    catching_up: Semaphore,
+    channels: Mutex<Channels>,
+}
+
+/// The channels of sites with clients, and how many each has.
+type Channels = HashMap<Site, (Arc<Channel>, usize)>;
+
+/// A client's share in its site's channel; the last one to be dropped closes the channel.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    hub: Arc<Hub>,
+    pub(super) channel: Arc<Channel>,
+    pub(super) news: watch::Receiver<()>,
+    pub(super) beat: watch::Receiver<Utf8Bytes>,
+    /// The number, in the channel's log, of the first event that is for this client.
+    pub(super) start: u64,
+}
+
+impl Hub {
+    /// A hub without clients. [`Self::run`] makes it live.
+    pub(crate) fn new(app: &App, timing: Timing, stop: CancellationToken) -> Arc<Self> {
+        let messages = &app.metrics.websocket_messages_total;
+        let admission = Admission::new(app.config.ws_max, app.config.ws_max_per_address, Arc::clone(&app.metrics));
+        Arc::new(Self {
+            timing,
+            admission: Arc::new(admission),
+            stop,
+            sessions: TaskTracker::new(),
+            received: messages.with_label_values(&["in"]),
+            sent: messages.with_label_values(&["out"]),
+            catching_up: Semaphore::new(CATCHING_UP),
+            channels: Mutex::default(),
+            app: app.clone(),
+        })
+    }
+
+    /// Passes events and heartbeats on until told to stop. `events` is the store's feed,
+    /// subscribed to before the first client can connect.
+    pub(crate) async fn run(self: Arc<Self>, events: Receiver<Arc<[Committed]>>) {
+        let stop = self.stop.clone();
+        let both = async { tokio::join!(self.pass_on(events), self.keep_beat()) };
+        stop.run_until_cancelled(both).await;
+    }
+
+    /// Waits until all clients have been sent away, which they are when the token is cancelled.
+    pub(crate) async fn drain(&self) {
+        self.sessions.close();
+        self.sessions.wait().await;
+    }
+
+    /// A share in a site's channel, which is opened if there is none.
+    pub(super) fn subscribe(self: &Arc<Self>, site: &Site) -> Subscription {
+        let mut channels = self.lock();
+        let (channel, clients) =
+            channels.entry(site.clone()).or_insert_with(|| (Arc::new(Channel::new(site.clone())), 0));
+        *clients += 1;
+        let channel = Arc::clone(channel);
+        let (news, beat) = channel.listen();
+        let start = channel.log().next();
+        Subscription { hub: Arc::clone(self), channel, news, beat, start }
+    }
+
+    /// A page of what follows a place, read for one client that has fallen behind; few may at
+    /// once, so that a thousand cannot hold up everybody else's questions.
+    pub(super) async fn read_after(&self, site: &Site, after: Position, limit: usize) -> Result<Vec<Committed>, StoreError> {
+        let _permit = self.catching_up.acquire().await;
+        self.app.store.committed_after(site, after, limit).await
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Channels> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn channels(&self) -> Vec<Arc<Channel>> {
+        self.lock().values().map(|(channel, _)| Arc::clone(channel)).collect()
+    }
+
+    async fn pass_on(&self, mut events: Receiver<Arc<[Committed]>>) {
+        let mut ring_at = Instant::now();
+        let mut unheard = false;
+        loop {
+            if unheard && Instant::now() >= ring_at {
+                self.channels().iter().for_each(|channel| channel.ring());
+                unheard = false;
+                let clients = u32::try_from(self.admission.open()).unwrap_or(u32::MAX);
+                ring_at = Instant::now() + PACE_PER_CLIENT.saturating_mul(clients).min(SLOWEST_PACE);
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(ring_at), if unheard => {}
+                batch = events.recv() => match batch {
+                    Ok(batch) => unheard |= self.publish(&batch).await,
+                    Err(RecvError::Lagged(batches)) => {
+                        tracing::warn!(batches, "the live feed fell behind the store");
+                        unheard |= self.catch_up().await;
+                    }
+                    Err(RecvError::Closed) => return,
+                },
+            }
+        }
+    }
+
+    /// Writes a batch of events into the logs of those sites that have clients. Answers whether
+    /// any has.
+    async fn publish(&self, batch: &[Committed]) -> bool {
+        if self.lock().is_empty() {
+            return false;
+        }
+        let pseudonyms = self.pseudonyms().await;
+        let channels = self.lock();
+        for committed in batch {
+            if let Some((channel, _)) = channels.get(&committed.event.site) {
+                channel.write(|log| log.push(committed.position, written(committed, pseudonyms.as_ref())));
+            }
+        }
+        true
+    }
+
+    /// Fetches from the store what the feed lost. Where that is more than anybody is caught up
+    /// with, or cannot be had, the clients are told that there is a gap.
+    async fn catch_up(&self) -> bool {
+        let pseudonyms = self.pseudonyms().await;
+        for channel in self.channels() {
+            // Nobody knows where a channel began that has not moved yet.
+            let Some(last) = channel.log().last() else {
+                channel.write(Log::tear);
+                continue;
+            };
+            let missed = self.app.store.committed_after(&channel.site, last, MOST_MISSED).await;
+            match missed {
+                Ok(missed) if missed.len() < MOST_MISSED => channel.write(|log| {
+                    for committed in &missed {
+                        log.push(committed.position, written(committed, pseudonyms.as_ref()));
+                    }
+                }),
+                Ok(_) => channel.write(Log::tear),
+                Err(error) => {
+                    tracing::error!(error = error_text(&error), "the live feed could not be caught up");
+                    channel.write(Log::tear);
+                }
+            }
+        }
+        true
+    }
+
+    /// Without the key there are no messages; clients then read the events from the store
+    /// later, which is where the key is.
+    async fn pseudonyms(&self) -> Option<Pseudonyms> {
+        let pseudonyms = self.app.identity.pseudonyms(self.app.now()).await;
+        pseudonyms
+            .inspect_err(|error| tracing::error!(error = error_text(error), "the pseudonym key could not be had"))
+            .ok()
+    }
+
+    /// Asks once a beat and site, however many clients there are.
+    async fn keep_beat(&self) {
+        let mut ticks = tokio::time::interval_at(Instant::now() + self.timing.beat, self.timing.beat);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            for channel in self.channels() {
+                // A beat is left out while the figures cannot be had; the store's error is logged there.
+                if let Ok(now) = realtime::current(&self.app, &channel.site, self.app.now()).await {
+                    channel.beat(message::heartbeat(now));
+                }
+            }
+        }
+    }
+}
+
+fn written(committed: &Committed, pseudonyms: Option<&Pseudonyms>) -> Option<Utf8Bytes> {
+    pseudonyms.map(|pseudonyms| message::event(&committed.event, pseudonyms))
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut channels = self.hub.lock();
+        if let Some((_, clients)) = channels.get_mut(&self.channel.site) {
+            *clients -= 1;
+            if *clients == 0 {
+                channels.remove(&self.channel.site);
+            }
+        }
+    }
+}

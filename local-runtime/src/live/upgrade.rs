@@ -1,0 +1,96 @@
+//! From a request to a live connection, or to the reason why not.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Request, State, WebSocketUpgrade};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use common::App;
+use common::http::Params;
+use common::outcome::{Code, Refusal};
+use http::{HeaderMap, header};
+
+use super::LARGEST_MESSAGE;
+use super::hub::Hub;
+use super::session::Session;
+use crate::address::AddressKeys;
+
+/// Where clients connect.
+const ROUTE: &str = "/ws/analytics";
+
+/// Read at once; messages of clients are short, and the buffer stays with the connection.
+const READ_BUFFER: usize = 512;
+/// Collected before it is written, so that several events are one write.
+const WRITE_BUFFER: usize = 2 * 1024;
+/// What may wait for a slow client to read on: the largest event and a few small ones.
+const MOST_UNWRITTEN: usize = 64 * 1024;
+
+/// The live feed's route.
+pub(crate) fn router(hub: Arc<Hub>) -> Router {
+    let keys = Arc::new(AddressKeys::default());
+    Router::new().route(ROUTE, get(connect)).with_state((hub, keys))
+}
+
+/// The live feed
+///
+/// A WebSocket; the messages are described with the project's live feed. Refused with 503 when
+/// there are too many connections, all in all or from one address, and with 401 for browsers
+/// on origins that are not allowed.
+#[utoipa::path(
+    get,
+    path = "/ws/analytics",
+    tag = "live",
+    params(("site" = Option<String>, Query, description = "Which site; `default` when none is named")),
+    responses(
+        (status = 101, description = "Live from here on"),
+        (status = 400, description = "`site` is none, or this is no WebSocket handshake"),
+        (status = 401, description = "The origin is not allowed"),
+        (status = 503, description = "Too many live connections; try again after `Retry-After` seconds"),
+    )
+)]
+pub(crate) async fn connect(
+    State((hub, keys)): State<(Arc<Hub>, Arc<AddressKeys>)>,
+    request: Request,
+) -> Result<Response, Response> {
+    let app = hub.app.clone();
+    let address = keys.of(&request, &app);
+    let (mut parts, _) = request.into_parts();
+    let site = Params::parse(parts.uri.query().unwrap_or_default()).site(&app);
+    let site = site.map_err(IntoResponse::into_response)?;
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
+    let upgrade = upgrade.map_err(IntoResponse::into_response)?;
+    if !allowed_origin(&parts.headers, &app) {
+        hub.app.metrics.websocket_rejected_total.inc();
+        let refusal = Refusal::new(Code::Unauthorized, "this origin may not connect; ANALYTICS_ALLOWED_ORIGINS lists those that may");
+        return Err(refusal.into_response());
+    }
+    let place = hub.admission.admit(address).filter(|_| !hub.stop.is_cancelled()).ok_or_else(|| {
+        hub.app.metrics.websocket_rejected_total.inc();
+        Refusal::new(Code::Unavailable, "there are too many live connections; try again later").into_response()
+    })?;
+    let session = hub.sessions.token();
+    Ok(upgrade
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(MOST_UNWRITTEN)
+        .max_message_size(LARGEST_MESSAGE)
+        .max_frame_size(LARGEST_MESSAGE)
+        .on_upgrade(move |socket| async move {
+            let subscription = hub.subscribe(&site);
+            Session::new(hub, socket, subscription, place).run().await;
+            drop(session);
+        }))
+}
+
+/// Whether a browser's page may connect: from anywhere when no origins are configured, or from
+/// one of those, or from a page that this very server has sent. Who names no origin is no
+/// browser and may.
+fn allowed_origin(headers: &HeaderMap, app: &App) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let Ok(origin) = origin.to_str() else { return false };
+    let allowed = &app.config.allowed_origins;
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let own = || origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host);
+    allowed.is_empty() || allowed.iter().any(|allowed| allowed == origin) || own()
+}
