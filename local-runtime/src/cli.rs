@@ -1,0 +1,226 @@
+//! The program's sub-commands and exit codes.
+//!
+//! 0 for what went well; 1 for a failed run or a difference found; 64 for a mistake in the
+//! arguments or in the configuration.
+
+mod client;
+mod healthcheck;
+mod import;
+mod recount;
+mod serve;
+mod variables;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use common::App;
+use common::app::OpenError;
+use common::config::{Config, ConfigError};
+use common::source::System;
+use common::store::StoreError;
+use common::telemetry;
+
+pub(crate) use self::client::{Answer, MOST_BYTES, Request};
+pub(crate) use self::serve::reachable;
+use crate::demo::{Demo, DemoError};
+use crate::import::ImportError;
+use crate::import::line::Format;
+
+/// Exit code for mistakes in arguments or configuration (`EX_USAGE` of sysexits.h).
+const USAGE: u8 = 64;
+
+/// Real-time, privacy-first web analytics in one process.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a command it serves. Everything else is configured in environment variables; \
+                  --help lists them.",
+    after_long_help = variables::help()
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+    /// What is logged, in the syntax of tracing's EnvFilter.
+    #[arg(long, env = "RUST_LOG", hide = true, global = true)]
+    log_filter: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API, the live feed, the dashboard and the metrics until SIGTERM or Ctrl-C
+    Serve(Serve),
+    /// Import access logs: page views of people are stored, everything else is counted
+    ///
+    /// Parts of pages, failed requests, bots and what is older than the retention are left out
+    /// and counted; lines that cannot be read are listed with their numbers and skipped. Importing
+    /// a file again stores nothing twice, also when it has grown or was packed.
+    Import(Import),
+    /// Send the events of made-up visitors to a running server, to have something to look at
+    Demo(Demo),
+    /// Delete what is older than the retention, and print a report as JSON
+    Cleanup,
+    /// Recount all aggregates from the events, and list those that differ
+    Verify,
+    /// Replace all aggregates by a recount of the events
+    Rebuild,
+    /// Ask the server at ANALYTICS_ADDR whether it is ready, for container health checks
+    Healthcheck,
+}
+
+#[derive(Debug, Default, Args)]
+struct Serve {
+    /// Also serve a site of your own from this folder, and count its page views
+    #[arg(long, value_name = "DIR")]
+    static_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Import {
+    /// Access logs, plain or .gz, in order; - is the standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The site that they belong to
+    #[arg(long, default_value = "default", value_parser = import::site)]
+    site: common::site::Site,
+    /// How much the lines tell; common ones have no user agent, so that bots count as people
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Move all times by whole days so that the newest line's day is today, to try an old log
+    #[arg(long)]
+    rebase: bool,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("{}", common::collect::error_text(.0))]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Failure {
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Usage(_) => USAGE,
+            Self::Import(ImportError::Site(_) | ImportError::Explicit | ImportError::RebasedStandardInput) => USAGE,
+            _ => 1,
+        }
+    }
+}
+
+/// Reads the arguments and does what they say.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            // What cannot be printed has no reader.
+            let _ = told.print();
+            return if told.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "error: {failure}");
+            failure.code().into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let config = Config::from_env()?;
+    if let Some(Command::Healthcheck) = cli.command {
+        return healthcheck::run(config.addr).map(|()| ExitCode::SUCCESS);
+    }
+    telemetry::start(config.log, cli.log_filter.as_deref());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
+    runtime.block_on(command(cli, config))
+}
+
+async fn command(cli: Cli, config: Config) -> Result<ExitCode, Failure> {
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(Serve { static_dir }) => serve::run(config, static_dir).await?,
+        Command::Demo(demo) => say(demo.run(config.addr).await?),
+        Command::Healthcheck => healthcheck::run(config.addr)?,
+        Command::Import(arguments) => {
+            let app = open(config).await?;
+            let code = import::run(&app, arguments).await;
+            app.store.close().await;
+            return code;
+        }
+        Command::Cleanup => {
+            let app = open(config).await?;
+            let report = common::retention::run(&app, app.now()).await;
+            app.store.close().await;
+            say(serde_json::to_string(&report?).map_err(|error| Failure::Failed(error.to_string()))?);
+        }
+        Command::Verify => return recount::run(open(config).await?, recount::Recounting::Verify).await,
+        Command::Rebuild => return recount::run(open(config).await?, recount::Recounting::Rebuild).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn open(config: Config) -> Result<App, Failure> {
+    Ok(App::open(config, Arc::new(System)).await?)
+}
+
+/// Prints a line on the standard output. Whoever closed it does not want to read it.
+fn say(text: impl fmt::Display) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_is_the_default_and_takes_the_same_options() {
+        let dir = |arguments: &[&str]| {
+            let cli = Cli::try_parse_from(arguments).unwrap();
+            match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+                Command::Serve(serve) => serve.static_dir,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(dir(&["local-runtime"]), None);
+        assert_eq!(dir(&["local-runtime", "--static-dir", "x"]), Some("x".into()));
+        assert_eq!(dir(&["local-runtime", "serve", "--static-dir", "x"]), Some("x".into()));
+        assert_eq!(dir(&["local-runtime", "serve", "--log-filter", "debug"]), None);
+    }
+
+    #[test]
+    fn the_help_lists_every_variable() {
+        let help = Cli::command().render_long_help().to_string();
+        for variable in common::config::VARIABLES {
+            assert!(help.contains(variable.name) && help.contains(variable.meaning), "{}", variable.name);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Ids for lines that have none, such that importing a line again is seen.
+
+use std::collections::HashMap;
+
+use common::site::Site;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// Gives the lines of a file their event ids.
+///
+/// An id is SHA-256 over the site, the line, and how many lines like it the file had before, cut
+/// to a version 8 UUID (RFC 9562). So a file that has grown, was moved or packed gives the same
+/// ids again, and a line that truly stands there twice counts twice. What cannot be seen: two
+/// equal lines of one second that a rotation put in two files count once.
+#[derive(Debug)]
+pub struct Fingerprints {
+    site: Site,
+    /// How often a line came, by 8 bytes of its hash: 12 bytes a page view, and not the line.
+    seen: HashMap<u64, u32>,
+}
+
+impl Fingerprints {
+    /// For files of this site.
+    #[must_use]
+    pub fn new(site: Site) -> Self {
+        Self { site, seen: HashMap::new() }
+    }
+
+    /// Begins another file.
+    pub fn next_file(&mut self) {
+        self.seen.clear();
+    }
+
+    /// The id of the file's next line.
+    pub fn id(&mut self, line: &[u8]) -> Uuid {
+        let site = self.site.as_str().as_bytes();
+        // A slug is shorter than 256 bytes, so its length ends it unmistakably.
+        let hash = Sha256::new().chain_update([site.len() as u8]).chain_update(site).chain_update(line);
+        let digest: [u8; 32] = hash.clone().finalize().into();
+        let mut first = [0; 8];
+        first.copy_from_slice(&digest[..8]);
+        let seen = self.seen.entry(u64::from_be_bytes(first)).or_insert(0);
+
+        // The count is always four bytes, so it cannot be taken for the end of a line.
+        let digest: [u8; 32] = hash.chain_update(seen.to_be_bytes()).finalize().into();
+        *seen = seen.saturating_add(1);
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_known_again_and_repeats_are_told_apart() {
+        let mut ids = Fingerprints::new(Site::default());
+        let first = [ids.id(b"a"), ids.id(b"b"), ids.id(b"a"), ids.id(b"a")];
+        ids.next_file();
+        let second = [ids.id(b"a"), ids.id(b"b"), ids.id(b"a"), ids.id(b"a")];
+        assert_eq!(first, second);
+        let distinct: std::collections::HashSet<_> = first.into_iter().collect();
+        assert_eq!(distinct.len(), 4);
+        assert_eq!(first[0].get_version_num(), 8);
+    }
+
+    #[test]
+    fn sites_have_ids_of_their_own() {
+        let id = |site: &str| Fingerprints::new(Site::parse(site).unwrap()).id(b"a");
+        assert_ne!(id("a"), id("b"));
+    }
+}
