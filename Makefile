@@ -14,7 +14,7 @@ run: ## build and serve on 127.0.0.1:8080 with data/analytics.db
 	./target/release/local-runtime serve $(ARGS)
 
 test: ## all tests, the product from outside included
-	$(CARGO) build -p local-runtime
+	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace --all-features
 
 check: $(TOOLS)/cargo-deny-$(DENY_VERSION) ## formatting, lints, documentation, dependency policy

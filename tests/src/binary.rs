@@ -1,8 +1,9 @@
-//! The built program.
+//! The built programs.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 
@@ -10,7 +11,15 @@ use serde_json::Value;
 /// with the cargo that runs the tests and in their profile.
 pub fn path() -> &'static PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| variable("LOCAL_RUNTIME_BIN").map_or_else(build, PathBuf::from))
+    PATH.get_or_init(|| variable("LOCAL_RUNTIME_BIN").map_or_else(|| build("local-runtime"), PathBuf::from))
+}
+
+/// Where the Lambda binary of a function is; it is built, once a process.
+#[must_use]
+pub fn function(name: &str) -> PathBuf {
+    static PATHS: OnceLock<Mutex<HashMap<String, PathBuf>>> = OnceLock::new();
+    let mut paths = PATHS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    paths.entry(name.to_owned()).or_insert_with(|| build(name)).clone()
 }
 
 /// The root of the workspace.
@@ -26,20 +35,20 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn build() -> PathBuf {
+fn build(package: &str) -> PathBuf {
     let mut cargo = Command::new(variable("CARGO").unwrap_or_else(|| "cargo".to_owned()));
     cargo.current_dir(workspace()).stderr(Stdio::inherit());
-    cargo.args(["build", "--package", "local-runtime", "--bin", "local-runtime"]);
+    cargo.args(["build", "--package", package, "--bin", package]);
     cargo.arg("--message-format=json-render-diagnostics");
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
     let built = cargo.output().expect("cargo runs");
-    assert!(built.status.success(), "the program does not build");
+    assert!(built.status.success(), "{package} does not build");
     String::from_utf8_lossy(&built.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "local-runtime")
+        .filter(|message| message["target"]["name"] == package)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         .expect("cargo names the program it built")
 }

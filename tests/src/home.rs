@@ -103,7 +103,13 @@ impl Home {
     /// The program with these arguments, not yet started.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary::path());
+        self.command_of(binary::path(), arguments)
+    }
+
+    /// Another program with these arguments, not yet started.
+    #[must_use]
+    pub fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(self.path()).env_clear();
         if let Some(path) = binary::variable("PATH") {
             command.env("PATH", path);

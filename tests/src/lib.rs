@@ -3,10 +3,11 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`binary`] | the built program |
+//! | [`binary`] | the built programs |
 //! | [`home`] | a directory and an environment of its own, for any number of runs |
 //! | [`server`] | a running server; dies with its test |
 //! | [`http`], [`answer`] | a small HTTP/1.1 client that can be as odd as a test needs |
+//! | [`lambda`] | a Lambda runtime API, and functions that run on it |
 //! | [`live`] | a client of the live feed |
 //! | [`scrape`] | `/metrics`, read |
 //! | [`access_log`] | access logs to import |
@@ -25,6 +26,7 @@ pub mod binary;
 pub mod clock;
 pub mod home;
 pub mod http;
+pub mod lambda;
 pub mod live;
 pub mod random;
 pub mod scrape;

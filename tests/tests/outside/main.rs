@@ -11,6 +11,7 @@
 //! | hostile input has bounds | `limits`, `labels` |
 //! | operators can see and steer | `metrics`, `cli`, `import`, `retention` |
 //! | browsers are served | `pages`, `cors` |
+//! | functions run in the cloud as they do here | `functions` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -23,6 +24,7 @@ mod crash;
 mod crowd;
 mod failures;
 mod figures;
+mod functions;
 mod heatmap;
 mod identity;
 mod import;
