@@ -21,7 +21,7 @@ check: $(TOOLS)/cargo-deny-$(DENY_VERSION) ## formatting, lints, documentation, 
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features --document-private-items
-	$(TOOLS)/bin/cargo-deny --offline --all-features check bans licenses sources
+	$(TOOLS)/bin/cargo-deny --all-features check bans licenses sources
 
 $(TOOLS)/cargo-deny-$(DENY_VERSION):
 	$(CARGO) install --locked --root $(TOOLS) cargo-deny --version $(DENY_VERSION)
