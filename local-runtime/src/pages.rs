@@ -1,5 +1,5 @@
 //! A small dashboard in four embedded files: what happens now, figures, themes, letters and the
-//! timeline, moving with the live feed.
+//! timeline, moving with the live feed; and `/script.js`, the tracker that sites embed.
 //!
 //! The page runs nothing but its own script, has no inline script or style, and may be shown in
 //! no frame; the Content-Security-Policy says so to the browser.
@@ -19,6 +19,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// An embedded file.
 struct File {
     content_type: &'static str,
+    cache_control: &'static str,
     text: &'static str,
     etag: HeaderValue,
 }
@@ -31,15 +32,20 @@ impl File {
         let etag = format!("\"{:016x}\"", u64::from_be_bytes(begin));
         // Quotes and hexadecimal digits are always a header's value.
         let etag = HeaderValue::from_str(&etag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
-        Self { content_type, text, etag }
+        // It may be kept, but is asked for again each time: a new version is seen at once.
+        Self { content_type, cache_control: "no-cache", text, etag }
     }
 
-    /// The file, or 304 to those who have it. It may be kept, but is asked for again each time,
-    /// so that a new version is seen at once.
+    /// The same, but used for an hour before anybody asks again: every page of a site loads it.
+    fn kept(self) -> Self {
+        Self { cache_control: "public, max-age=3600", ..self }
+    }
+
+    /// The file, or 304 to those who have it.
     fn answer(&self, asked: &HeaderMap) -> Response {
         let headers = [
             (header::ETAG, self.etag.clone()),
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+            (header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control)),
             (header::CONTENT_TYPE, HeaderValue::from_static(self.content_type)),
             (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
             (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -66,6 +72,8 @@ static PAGE: LazyLock<File> = LazyLock::new(|| File::new("text/html; charset=utf
 static STYLE: LazyLock<File> = LazyLock::new(|| File::new("text/css; charset=utf-8", include_str!("pages/page.css")));
 static SCRIPT: LazyLock<File> =
     LazyLock::new(|| File::new("text/javascript; charset=utf-8", include_str!("pages/page.js")));
+static TRACKER: LazyLock<File> =
+    LazyLock::new(|| File::new("text/javascript; charset=utf-8", include_str!("pages/script.js")).kept());
 static ICON: LazyLock<File> = LazyLock::new(|| File::new("image/svg+xml", include_str!("pages/icon.svg")));
 
 /// The page at `/`, and its files.
@@ -78,9 +86,10 @@ pub fn page_router_at(path: &str) -> Router {
     Router::new().route(path, get(async |headers: HeaderMap| PAGE.answer(&headers)))
 }
 
-/// The files of the page, under `/assets/maicivy/` wherever the page is.
+/// The files of the page, under `/assets/maicivy/` wherever the page is, and the tracker.
 pub fn assets() -> Router {
     Router::new()
+        .route("/script.js", get(async |headers: HeaderMap| TRACKER.answer(&headers)))
         .route("/assets/maicivy/page.css", get(async |headers: HeaderMap| STYLE.answer(&headers)))
         .route("/assets/maicivy/page.js", get(async |headers: HeaderMap| SCRIPT.answer(&headers)))
         .route("/assets/maicivy/icon.svg", get(async |headers: HeaderMap| ICON.answer(&headers)))
@@ -106,7 +115,7 @@ mod tests {
     async fn every_file_that_the_page_names_is_there() {
         let named: Vec<_> = PAGE.text.split('"').filter(|part| part.starts_with("/assets/")).collect();
         assert!(named.len() >= 3);
-        for path in named.into_iter().chain(["/", "/dashboard"]) {
+        for path in named.into_iter().chain(["/", "/dashboard", "/script.js"]) {
             let answer = ask(path, None).await;
             assert_eq!(answer.status(), StatusCode::OK, "{path}");
             for name in ["content-security-policy", "etag", "content-type", "cache-control"] {

@@ -26,77 +26,22 @@ impl LeftOut {
     pub const ALL: [Self; 6] = [Self::Method, Self::Status, Self::Asset, Self::Bot, Self::TooOld, Self::TooNew];
 }
 
-/// Endings of what is no page by itself: styles, scripts, pictures, fonts, media, data, archives.
-const ASSETS: [&str; 69] = [
-    "css",
-    "js",
-    "mjs",
-    "map",
-    "wasm", // what pages are made of
-    "png",
-    "jpg",
-    "jpeg",
-    "gif",
-    "ico",
-    "svg",
-    "webp",
-    "avif",
-    "bmp",
-    "tif",
-    "tiff",
-    "cur", // pictures
-    "woff",
-    "woff2",
-    "ttf",
-    "otf",
-    "eot", // fonts
-    "mp3",
-    "mp4",
-    "m4a",
-    "m4v",
-    "ogg",
-    "ogv",
-    "oga",
-    "wav",
-    "webm",
-    "mov",
-    "avi",
-    "flac",
-    "swf", // media
-    "xml",
-    "txt",
-    "json",
-    "jsonld",
-    "webmanifest",
-    "rss",
-    "atom",
-    "csv",
-    "tsv",
-    "yml",
-    "yaml",
-    "ics", // data
-    "pdf",
-    "doc",
-    "docx",
-    "xls",
-    "xlsx",
-    "ppt",
-    "pptx",
-    "odt",
-    "ods",
-    "epub", // documents
-    "zip",
-    "gz",
-    "tgz",
-    "tar",
-    "bz2",
-    "xz",
-    "7z",
-    "rar",
-    "jar",
-    "rpm",
-    "deb", // archives
-    "exe", // and what cannot be read at all
+/// Endings of what is no page by itself.
+const ASSETS: [&[&str]; 7] = [
+    // what pages are made of
+    &["css", "js", "mjs", "map", "wasm", "xsl"],
+    // pictures
+    &["png", "jpg", "jpeg", "gif", "ico", "svg", "webp", "avif", "bmp", "tif", "tiff", "cur"],
+    // fonts
+    &["woff", "woff2", "ttf", "otf", "eot"],
+    // sound and moving pictures
+    &["mp3", "mp4", "m4a", "m4v", "ogg", "ogv", "oga", "wav", "webm", "mov", "avi", "flac", "swf"],
+    // data, feeds
+    &["xml", "txt", "json", "jsonld", "webmanifest", "rss", "atom", "csv", "tsv", "yml", "yaml", "ics"],
+    // documents
+    &["pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "ods", "epub"],
+    // archives and programs
+    &["zip", "gz", "tgz", "tar", "bz2", "xz", "7z", "rar", "jar", "rpm", "deb", "dmg", "msi", "apk", "iso", "exe"],
 ];
 
 /// Says why a line is no page view of a person, if it is none; what is cheap to see first.
@@ -120,7 +65,8 @@ pub fn left_out(line: &LogLine<'_>, format: Format) -> Option<LeftOut> {
 fn is_asset(target: &str) -> bool {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
-    name.rsplit_once('.').is_some_and(|(_, ending)| ASSETS.iter().any(|asset| asset.eq_ignore_ascii_case(ending)))
+    name.rsplit_once('.')
+        .is_some_and(|(_, ending)| ASSETS.iter().copied().flatten().any(|asset| asset.eq_ignore_ascii_case(ending)))
 }
 
 #[cfg(test)]

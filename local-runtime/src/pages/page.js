@@ -39,41 +39,58 @@ function trouble(error) {
   $("problem").hidden = !error;
 }
 
-// One round at a time; what is asked for meanwhile makes one more round, a little later.
-let refreshing = null;
-let again = false;
+// One round at a time, and a pause behind it; what is asked for meanwhile makes one more round.
+// Another period is not kept waiting by the pause.
+let busy = false;
+let pausing = null;
+let wanted = false;
+let hasty = false;
 
 function refresh() {
-  if (refreshing) {
-    again = true;
+  if (busy || pausing) wanted = true;
+  else round();
+}
+
+function refreshAtOnce() {
+  if (busy) hasty = true;
+  else round();
+}
+
+async function round() {
+  clearTimeout(pausing);
+  [busy, wanted, hasty] = [true, false, false];
+  const asked = period;
+  try {
+    const [stats, themes, letters, days] = await Promise.all([
+      ask("/stats", { period }),
+      ask("/themes", { period, limit: 8 }),
+      ask("/letters", { period }),
+      // One day is no chart.
+      period === "day" ? ask("/letters", { period: "week" }) : null,
+    ]);
+    if (asked === period) {
+      showStats(stats.data);
+      showThemes(themes.data, stats.data.period_key);
+      showLetters(letters.data, (days ?? letters).data);
+    }
+    trouble(null);
+  } catch (error) {
+    trouble(error);
+    wanted = true;
+  }
+  busy = false;
+  if (hasty) {
+    round();
     return;
   }
-  refreshing = (async () => {
-    try {
-      const [stats, themes, letters] = await Promise.all([
-        ask("/stats", { period }),
-        ask("/themes", { period, limit: 8 }),
-        ask("/letters", { period }),
-      ]);
-      if (stats.data.period === period) {
-        showStats(stats.data);
-        showThemes(themes.data, stats.data.period_key);
-        showLetters(letters.data);
-      } else {
-        again = true;
-      }
-      trouble(null);
-    } catch (error) {
-      trouble(error);
-      again = true;
-    }
-    await new Promise((done) => setTimeout(done, REFRESH_MS));
-    refreshing = null;
-    if (again) {
-      again = false;
-      refresh();
-    }
-  })();
+  pausing = setTimeout(() => {
+    pausing = null;
+    if (wanted) round();
+  }, REFRESH_MS);
+}
+
+function askNow() {
+  ask("/realtime").then(({ data }) => showNow(data), trouble);
 }
 
 async function loadTimeline() {
@@ -122,12 +139,15 @@ function showNow(data) {
   document.title = `${data.current_visitors} · maicivy analytics`;
   pulse.push(data.current_visitors);
   if (pulse.length > 60) pulse.shift();
-  const top = Math.max(1, ...pulse);
-  const points = pulse.map((value, at) => `${(at * 120) / Math.max(1, pulse.length - 1)},${27 - (value / top) * 25}`);
+  const [low, high] = [Math.min(...pulse), Math.max(...pulse)];
+  const height = (value) => (high > low ? 26 - ((value - low) / (high - low)) * 24 : 14);
+  const points = pulse.map((value, at) => `${(at * 120) / Math.max(1, pulse.length - 1)},${height(value)}`);
   $("pulse").firstElementChild.setAttribute("points", points.join(" "));
-  $("unique-note").textContent = `${number.format(data.unique_today)} today`;
-  $("events-note").textContent = `${number.format(data.total_events)} today`;
-  $("letters-note").textContent = `${number.format(data.letters_today)} today`;
+  // On the day itself that would say the same twice.
+  const today = (count) => (period === "day" ? "today" : `${number.format(count)} today`);
+  $("unique-note").textContent = today(data.unique_today);
+  $("events-note").textContent = today(data.total_events);
+  $("letters-note").textContent = today(data.letters_today);
 }
 
 function showStats(data) {
@@ -158,11 +178,12 @@ function showThemes(themes, when) {
   );
 }
 
-function showLetters(data) {
+function showLetters(data, days) {
   $("letters-when").textContent = data.period_key;
-  const empty = data.total === 0;
-  $("letters-empty").hidden = !empty;
-  $("kinds").hidden = $("days").hidden = empty;
+  $("letters-empty").hidden = data.total > 0;
+  $("kinds").hidden = $("split").hidden = data.total === 0;
+  $("days").hidden = $("days-when").hidden = days.total === 0 || days.history.length < 2;
+  $("days-when").textContent = `${days.period_key}, by day`;
   const unsaid = data.total - data.motivation - data.anti_motivation;
   const kinds = [
     ["", "motivation", data.motivation],
@@ -176,9 +197,16 @@ function showLetters(data) {
       return row;
     }),
   );
-  const most = Math.max(1, ...data.history.map((day) => day.count));
+  $("split").replaceChildren(
+    ...kinds.map(([className, , count]) => {
+      const part = element("span", className);
+      part.style.setProperty("flex-grow", count);
+      return part;
+    }),
+  );
+  const most = Math.max(1, ...days.history.map((day) => day.count));
   $("days").replaceChildren(
-    ...data.history.map(({ date, count }) => {
+    ...days.history.map(({ date, count }) => {
       const day = new Date(`${date}T00:00:00Z`);
       const column = element("li");
       column.title = `${dayLong.format(day)}: ${number.format(count)}`;
@@ -187,7 +215,7 @@ function showLetters(data) {
       column.append(
         element("span", "value", count ? number.format(count) : ""),
         element("span", "column"),
-        element("span", "label", data.period === "month" ? String(day.getUTCDate()) : dayName.format(day)),
+        element("span", "label", days.period === "month" ? String(day.getUTCDate()) : dayName.format(day)),
       );
       return column;
     }),
@@ -314,13 +342,14 @@ function state(name, text) {
 $("site").textContent = SITE;
 const first = { event_type: "page_view", page_url: "/cv?theme=backend", visitor_id: crypto.randomUUID?.() ?? "3f2504e0-4f89-41d3-9a0c-0305e82c3301", site: SITE };
 $("try").textContent = `curl ${location.origin}${API}/event -d '${JSON.stringify(first)}'`;
-$("embed").textContent = `<script defer src="${location.origin}/script.js"></script>\nlocal-runtime demo --url ${location.origin}`;
+$("embed").textContent = `<script defer src="${location.origin}/script.js" data-site="${SITE}"></script>\nlocal-runtime demo --url ${location.origin} --site ${SITE}`;
 for (const input of document.querySelectorAll("input[name=period]")) {
   // A reload may keep what was chosen before.
   if (input.checked) period = input.value;
   input.addEventListener("change", () => {
     period = input.value;
-    refresh();
+    refreshAtOnce();
+    askNow();
   });
 }
 $("more").addEventListener("click", loadOlder);
@@ -329,5 +358,5 @@ setInterval(() => {
 }, 10_000);
 loadTimeline();
 refresh();
-ask("/realtime").then(({ data }) => showNow(data), trouble);
+askNow();
 connect();
