@@ -1,1 +1,36 @@
-//! .
+//! All functions in one process, with everything that a machine of one's own needs besides:
+//! live feed, metrics, health, pages, timer and sub-commands.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`server`](crate::run) | accepts connections until told to stop, then drains |
+//! | `router` | all routes and the layers around them |
+//! | `live` | the live feed: its protocol, its hub, its clients |
+//! | [`page_views`] | the tower layer that tracks page views of any axum site |
+//! | `limits` | the rate limit |
+//! | `timer` | the retention run of the day, the end of salts |
+//! | `health`, `exposition`, `openapi` | what operators and programs ask |
+//! | [`pages`] | the dashboard and the tracker script |
+//! | [`cli`], [`import`], [`demo`] | the program's sub-commands |
+
+mod address;
+pub mod cli;
+mod connection;
+pub mod demo;
+mod exposition;
+mod health;
+pub mod import;
+mod limits;
+mod live;
+mod openapi;
+pub mod page_views;
+pub mod pages;
+mod router;
+mod server;
+mod services;
+#[cfg(test)]
+mod testing;
+mod timer;
+
+pub use self::page_views::PageViews;
+pub use self::server::{Options, RunError, run};

@@ -13,7 +13,7 @@ use common::store::{Committed, Position, StoreError};
 use prometheus::IntCounter;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -42,8 +42,12 @@ pub(crate) struct Hub {
     pub(super) received: IntCounter,
     pub(super) sent: IntCounter,
     catching_up: Semaphore,
+    newcomers: mpsc::UnboundedSender<Newcomer>,
     channels: Mutex<Channels>,
 }
+
+/// Somebody who waits until the feed has passed what was stored before they came.
+pub(crate) type Newcomer = oneshot::Sender<()>;
 
 /// The channels of sites with clients, and how many each has.
 type Channels = HashMap<Site, (Arc<Channel>, usize)>;
@@ -60,11 +64,16 @@ pub(super) struct Subscription {
 }
 
 impl Hub {
-    /// A hub without clients. [`Self::run`] makes it live.
-    pub(crate) fn new(app: &App, timing: Timing, stop: CancellationToken) -> Arc<Self> {
+    /// A hub without clients, and those who are to become them. [`Self::run`] makes it live.
+    pub(crate) fn new(
+        app: &App,
+        timing: Timing,
+        stop: CancellationToken,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Newcomer>) {
+        let (newcomers, waiting) = mpsc::unbounded_channel();
         let messages = &app.metrics.websocket_messages_total;
         let admission = Admission::new(app.config.ws_max, app.config.ws_max_per_address, Arc::clone(&app.metrics));
-        Arc::new(Self {
+        let hub = Self {
             timing,
             admission: Arc::new(admission),
             stop,
@@ -72,16 +81,22 @@ impl Hub {
             received: messages.with_label_values(&["in"]),
             sent: messages.with_label_values(&["out"]),
             catching_up: Semaphore::new(CATCHING_UP),
+            newcomers,
             channels: Mutex::default(),
             app: app.clone(),
-        })
+        };
+        (Arc::new(hub), waiting)
     }
 
     /// Passes events and heartbeats on until told to stop. `events` is the store's feed,
     /// subscribed to before the first client can connect.
-    pub(crate) async fn run(self: Arc<Self>, events: Receiver<Arc<[Committed]>>) {
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        events: Receiver<Arc<[Committed]>>,
+        newcomers: mpsc::UnboundedReceiver<Newcomer>,
+    ) {
         let stop = self.stop.clone();
-        let both = async { tokio::join!(self.pass_on(events), self.keep_beat()) };
+        let both = async { tokio::join!(self.pass_on(events, newcomers), self.keep_beat()) };
         stop.run_until_cancelled(both).await;
     }
 
@@ -89,6 +104,17 @@ impl Hub {
     pub(crate) async fn drain(&self) {
         self.sessions.close();
         self.sessions.wait().await;
+    }
+
+    /// A share in a site's channel, for events that are stored from now on: what was stored
+    /// before is in the figures that the client is sent first.
+    pub(super) async fn join(self: &Arc<Self>, site: &Site) -> Subscription {
+        let (newcomer, passed) = oneshot::channel();
+        if self.newcomers.send(newcomer).is_ok() {
+            // A feed that has ended has passed everything, too.
+            let _ = passed.await;
+        }
+        self.subscribe(site)
     }
 
     /// A share in a site's channel, which is opened if there is none.
@@ -105,7 +131,12 @@ impl Hub {
 
     /// A page of what follows a place, read for one client that has fallen behind; few may at
     /// once, so that a thousand cannot hold up everybody else's questions.
-    pub(super) async fn read_after(&self, site: &Site, after: Position, limit: usize) -> Result<Vec<Committed>, StoreError> {
+    pub(super) async fn read_after(
+        &self,
+        site: &Site,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Committed>, StoreError> {
         let _permit = self.catching_up.acquire().await;
         self.app.store.committed_after(site, after, limit).await
     }
@@ -118,7 +149,9 @@ impl Hub {
         self.lock().values().map(|(channel, _)| Arc::clone(channel)).collect()
     }
 
-    async fn pass_on(&self, mut events: Receiver<Arc<[Committed]>>) {
+    async fn pass_on(&self, mut events: Receiver<Arc<[Committed]>>, mut newcomers: mpsc::UnboundedReceiver<Newcomer>) {
+        let mut passed = 0;
+        let mut waiting: Vec<(u64, Newcomer)> = Vec::new();
         let mut ring_at = Instant::now();
         let mut unheard = false;
         loop {
@@ -130,14 +163,23 @@ impl Hub {
             }
             tokio::select! {
                 () = tokio::time::sleep_until(ring_at), if unheard => {}
+                Some(newcomer) = newcomers.recv() => waiting.push((passed + events.len() as u64, newcomer)),
                 batch = events.recv() => match batch {
-                    Ok(batch) => unheard |= self.publish(&batch).await,
+                    Ok(batch) => {
+                        passed += 1;
+                        unheard |= self.publish(&batch).await;
+                    }
                     Err(RecvError::Lagged(batches)) => {
+                        passed += batches;
                         tracing::warn!(batches, "the live feed fell behind the store");
                         unheard |= self.catch_up().await;
                     }
                     Err(RecvError::Closed) => return,
                 },
+            }
+            for (_, newcomer) in waiting.extract_if(.., |(until, _)| *until <= passed) {
+                // Whoever has left meanwhile need not be told.
+                let _ = newcomer.send(());
             }
         }
     }

@@ -104,8 +104,16 @@ mod tests {
         let resume = Asked::parse(r#"{"after":"3f2504e0-4f89-41d3-9a0c-0305e82c3301","type":"resume"}"#);
         assert!(matches!(resume, Some(Asked::Resume { after }) if !after.is_nil()));
         for bad in [
-            "", "null", "[]", "{}", "ping", r#"{"type":"PING"}"#, r#"{"type":"resume"}"#,
-            r#"{"type":"resume","after":"x"}"#, r#"{"type":"resume","after":5}"#, r#"{"type":"ping"} x"#,
+            "",
+            "null",
+            "[]",
+            "{}",
+            "ping",
+            r#"{"type":"PING"}"#,
+            r#"{"type":"resume"}"#,
+            r#"{"type":"resume","after":"x"}"#,
+            r#"{"type":"resume","after":5}"#,
+            r#"{"type":"ping"} x"#,
         ] {
             assert_eq!(Asked::parse(bad), None, "{bad}");
         }

@@ -79,3 +79,6 @@ impl Default for Timing {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

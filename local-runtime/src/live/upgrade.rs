@@ -62,7 +62,10 @@ pub(crate) async fn connect(
     let upgrade = upgrade.map_err(IntoResponse::into_response)?;
     if !allowed_origin(&parts.headers, &app) {
         hub.app.metrics.websocket_rejected_total.inc();
-        let refusal = Refusal::new(Code::Unauthorized, "this origin may not connect; ANALYTICS_ALLOWED_ORIGINS lists those that may");
+        let refusal = Refusal::new(
+            Code::Unauthorized,
+            "this origin may not connect; ANALYTICS_ALLOWED_ORIGINS lists those that may",
+        );
         return Err(refusal.into_response());
     }
     let place = hub.admission.admit(address).filter(|_| !hub.stop.is_cancelled()).ok_or_else(|| {
@@ -77,7 +80,7 @@ pub(crate) async fn connect(
         .max_message_size(LARGEST_MESSAGE)
         .max_frame_size(LARGEST_MESSAGE)
         .on_upgrade(move |socket| async move {
-            let subscription = hub.subscribe(&site);
+            let subscription = hub.join(&site).await;
             Session::new(hub, socket, subscription, place).run().await;
             drop(session);
         }))

@@ -8,9 +8,44 @@ const NOT_PAGES: [&str; 5] = ["/api", "/ws", "/health", "/metrics", "/dashboard"
 /// How paths of assets end. What is missing here is told by its content type, unless the
 /// answer is a 304, which has none.
 const ASSETS: [&str; 38] = [
-    "avif", "bmp", "css", "csv", "doc", "docx", "eot", "gif", "gz", "ico", "jpeg", "jpg", "js", "json", "map",
-    "mjs", "mov", "mp3", "mp4", "ogg", "otf", "pdf", "png", "rss", "svg", "tar", "tgz", "ttf", "txt", "wasm",
-    "wav", "webm", "webmanifest", "webp", "woff", "woff2", "xml", "zip",
+    "avif",
+    "bmp",
+    "css",
+    "csv",
+    "doc",
+    "docx",
+    "eot",
+    "gif",
+    "gz",
+    "ico",
+    "jpeg",
+    "jpg",
+    "js",
+    "json",
+    "map",
+    "mjs",
+    "mov",
+    "mp3",
+    "mp4",
+    "ogg",
+    "otf",
+    "pdf",
+    "png",
+    "rss",
+    "svg",
+    "tar",
+    "tgz",
+    "ttf",
+    "txt",
+    "wasm",
+    "wav",
+    "webm",
+    "webmanifest",
+    "webp",
+    "woff",
+    "woff2",
+    "xml",
+    "zip",
 ];
 
 /// Whether somebody goes to a page of the site, as far as the request tells.
@@ -34,10 +69,9 @@ pub(super) fn response<B>(response: &Response<B>) -> bool {
 fn is_page(path: &str) -> bool {
     let below = |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let last = path.rsplit('/').next().unwrap_or_default();
-    let is_asset = last.rsplit_once('.').is_some_and(|(_, suffix)| {
-        ASSETS.iter().any(|asset| asset.eq_ignore_ascii_case(suffix))
-    });
-    !is_asset && !NOT_PAGES.iter().any(|root| below(&root))
+    let is_asset =
+        last.rsplit_once('.').is_some_and(|(_, suffix)| ASSETS.iter().any(|asset| asset.eq_ignore_ascii_case(suffix)));
+    !is_asset && !NOT_PAGES.iter().any(below)
 }
 
 /// Browsers say when they fetch ahead (`Sec-Purpose`, once `Purpose`) and what for
@@ -58,8 +92,18 @@ mod tests {
             assert!(is_page(page), "{page}");
         }
         for none in [
-            "/api", "/api/v1/analytics/stats", "/ws/analytics", "/health", "/health/ready", "/metrics", "/dashboard",
-            "/dashboard/x", "/script.js", "/a/B.PNG", "/favicon.ico", "/cv.pdf",
+            "/api",
+            "/api/v1/analytics/stats",
+            "/ws/analytics",
+            "/health",
+            "/health/ready",
+            "/metrics",
+            "/dashboard",
+            "/dashboard/x",
+            "/script.js",
+            "/a/B.PNG",
+            "/favicon.ico",
+            "/cv.pdf",
         ] {
             assert!(!is_page(none), "{none}");
         }

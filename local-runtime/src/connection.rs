@@ -1,0 +1,84 @@
+//! One connection: HTTP/1.1 until the client leaves, or is too slow, or the server stops.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tower::Service;
+
+/// How long a new connection may take to send its first request's head.
+const FIRST_HEAD: Duration = Duration::from_secs(10);
+/// How long a connection may be idle, the head of the next request included: longer than
+/// proxies keep theirs (nginx and ALB: 60 s), so that it is they who close.
+const NEXT_HEAD: Duration = Duration::from_secs(75);
+/// The most bytes of a request's head, and of the buffer that bodies go through.
+const MOST_BUFFERED: usize = 64 * 1024;
+
+/// What the server wants of its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Requests are welcome.
+    Serving,
+    /// The request in flight, if there is one, is the last.
+    Draining,
+    /// Time is up.
+    Over,
+}
+
+/// Serves one connection until its end.
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, mut phase: watch::Receiver<Phase>) {
+    let spoken = Arc::new(AtomicBool::new(false));
+    let service = service_fn({
+        let spoken = Arc::clone(&spoken);
+        move |request| {
+            spoken.store(true, Ordering::Relaxed);
+            answer(router.clone(), peer, request)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(NEXT_HEAD)
+        .max_buf_size(MOST_BUFFERED)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let mut silence = pin!(tokio::time::sleep(FIRST_HEAD));
+    let mut silent = true;
+    loop {
+        tokio::select! {
+            biased;
+            // An error here is the client's: it broke off, or spoke something else than HTTP.
+            _ = &mut connection => return,
+            changed = phase.changed() => match *phase.borrow_and_update() {
+                Phase::Draining if changed.is_ok() => connection.as_mut().graceful_shutdown(),
+                _ => return,
+            },
+            () = &mut silence, if silent => {
+                if !spoken.load(Ordering::Relaxed) {
+                    return;
+                }
+                silent = false;
+            }
+        }
+    }
+}
+
+async fn answer(mut router: Router, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    router.call(request).await
+}

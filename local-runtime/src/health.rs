@@ -1,0 +1,83 @@
+//! Whether the process lives, and whether it can do its work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use common::collect::error_text;
+use common::outcome::{Code, Refusal};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::services::Services;
+
+/// How long the store may take to say that it is well.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How the process is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `ok`, or `degraded` when something is missing that it can do without for a while.
+    status: &'static str,
+    /// The storage engine.
+    engine: &'static str,
+    /// The version of the program.
+    version: &'static str,
+    /// What is missing.
+    degraded: Vec<&'static str>,
+}
+
+/// `/health` and what is below it.
+pub(crate) fn router(services: Arc<Services>) -> Router {
+    Router::new()
+        .route("/health", get(live))
+        .route("/health/live", get(live))
+        .route("/health/startup", get(live))
+        .route("/health/ready", get(ready))
+        .with_state(services)
+}
+
+/// Whether the process lives. It answers only once it has started.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "operation",
+    responses((status = 200, description = "It lives; /health/live and /health/startup answer the same", body = Health))
+)]
+pub(crate) async fn live(State(services): State<Arc<Services>>) -> Json<Health> {
+    Json(health(&services))
+}
+
+/// Whether it can take events and answer questions now.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    tag = "operation",
+    responses(
+        (status = 200, description = "It is ready", body = Health),
+        (status = 503, description = "UNAVAILABLE: the store does not answer, or the process is stopping"),
+    )
+)]
+pub(crate) async fn ready(State(services): State<Arc<Services>>) -> Result<Json<Health>, Refusal> {
+    if services.stop.is_cancelled() {
+        return Err(Refusal::new(Code::Unavailable, "not ready: the server is stopping"));
+    }
+    let engine = services.app.store.engine();
+    match tokio::time::timeout(PATIENCE, services.app.store.check()).await {
+        Ok(Ok(())) => return Ok(Json(health(&services))),
+        Ok(Err(error)) => tracing::error!(error = error_text(&error), "not ready"),
+        Err(_) => tracing::error!(engine, "not ready: the store does not answer"),
+    }
+    Err(Refusal::new(Code::Unavailable, format!("not ready: the store ({engine}) cannot take events now")))
+}
+
+fn health(services: &Services) -> Health {
+    Health {
+        status: "ok",
+        engine: services.app.store.engine(),
+        version: env!("CARGO_PKG_VERSION"),
+        degraded: Vec::new(),
+    }
+}

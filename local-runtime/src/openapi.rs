@@ -1,0 +1,93 @@
+//! `/openapi.json`: the documentation of all endpoints, each of which documents itself.
+
+use axum::Router;
+use axum::response::Response;
+use axum::routing::get;
+use bytes::Bytes;
+use common::http::answers::json;
+use http::StatusCode;
+use utoipa::OpenApi;
+use utoipa::openapi::Server;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+
+/// What this crate adds to the functions.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "maicivy-analytics",
+        description = "Real-time, privacy-first web analytics. Answers are `{\"success\":true,\"data\":…}`, \
+                       failures `{\"success\":false,\"error\":…,\"code\":…,\"request_id\":…}`.",
+    ),
+    paths(
+        crate::live::upgrade::connect,
+        crate::health::live,
+        crate::health::ready,
+        crate::exposition::metrics
+    ),
+    // What answers without meta refer to, and utoipa does not find by itself.
+    components(schemas(utoipa::TupleUnit)),
+    tags(
+        (name = "events", description = "Sending what visitors do"),
+        (name = "questions", description = "Asking what visitors did"),
+        (name = "live", description = "Watching what visitors do"),
+        (name = "operation", description = "Running the service"),
+    )
+)]
+struct Own;
+
+/// `/openapi.json`.
+pub(crate) fn router() -> Router {
+    let text = Bytes::from(document().to_json().unwrap_or_else(|error| panic!("a document is no JSON: {error}")));
+    let answer = async move || -> Response { json(StatusCode::OK, text.clone()) };
+    Router::new().route("/openapi.json", get(answer))
+}
+
+fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Own::openapi();
+    for function in [
+        track::openapi(),
+        realtime::openapi(),
+        stats::openapi(),
+        themes::openapi(),
+        letters::openapi(),
+        timeline::openapi(),
+        heatmap::openapi(),
+        cleanup::openapi(),
+    ] {
+        document.merge(function);
+    }
+    document.servers = Some(vec![Server::new("/")]);
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    document.components.get_or_insert_default().add_security_scheme("admin", bearer);
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_endpoint_is_documented() {
+        let document = document();
+        let paths: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
+        for endpoint in ["event", "events", "realtime", "stats", "themes", "letters", "timeline", "heatmap", "cleanup"]
+        {
+            assert!(paths.contains(&&*format!("/api/v1/analytics/{endpoint}")), "{endpoint}: {paths:?}");
+        }
+        for path in ["/ws/analytics", "/health", "/health/ready", "/metrics"] {
+            assert!(paths.contains(&path), "{path}: {paths:?}");
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let text = document().to_json().unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for reference in text.split("\"$ref\":\"#").skip(1) {
+            let pointer = reference.split('"').next().unwrap();
+            assert!(value.pointer(pointer).is_some(), "{pointer}");
+        }
+        assert_eq!(value["info"]["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(value["components"]["securitySchemes"]["admin"]["scheme"], "bearer");
+    }
+}

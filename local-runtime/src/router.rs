@@ -1,0 +1,61 @@
+//! All routes, and the layers around them.
+//!
+//! Outermost first: request id, access log and error envelope; panic to 500; CORS; timeout
+//! ([`common::http::finish`]); compression; page views; rate limit.
+//! The visitor is told, and the body limited, by the handlers that need them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use common::http::finish;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
+use tower_http::services::ServeDir;
+
+use crate::limits::limit;
+use crate::services::Services;
+use crate::{exposition, health, live, openapi, pages};
+
+/// Bodies below this size are sent as they are: they fit into one packet either way.
+const WORTH_COMPRESSING: u64 = 1_024;
+
+/// The whole product's router. With `static_dir`, files from there answer what nothing else
+/// does, and `/`; the dashboard is then at `/dashboard` only.
+pub(crate) fn router(services: &Arc<Services>, static_dir: Option<PathBuf>) -> Router {
+    let app = &services.app;
+    let mut router = Router::new()
+        .merge(track::router(app.clone()))
+        .merge(realtime::router(app.clone()))
+        .merge(stats::router(app.clone()))
+        .merge(themes::router(app.clone()))
+        .merge(letters::router(app.clone()))
+        .merge(timeline::router(app.clone()))
+        .merge(heatmap::router(app.clone()))
+        .merge(cleanup::router(app.clone()))
+        .merge(live::router(Arc::clone(&services.hub)))
+        .merge(openapi::router())
+        .merge(health::router(Arc::clone(services)))
+        .merge(exposition::router(app.clone()))
+        .merge(pages::assets())
+        .merge(pages::page_router_at("/dashboard"));
+    let mut page_views = services.page_views.clone();
+    match static_dir {
+        Some(dir) => {
+            let nothing = Router::new();
+            let files = ServeDir::new(dir).call_fallback_on_method_not_allowed(true).fallback(nothing);
+            router = router.fallback_service(files);
+        }
+        None => {
+            router = router.merge(pages::page_router_at("/"));
+            page_views = page_views.passing_over(["/"]);
+        }
+    }
+    let worth_it = SizeAbove::new(WORTH_COMPRESSING).and(DefaultPredicate::new());
+    let router = router.layer(from_fn_with_state(Arc::clone(&services.limits), limit)).layer(page_views);
+    finish(router.layer(CompressionLayer::new().compress_when(worth_it)), app)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+use std::time::Instant;
+
+use common::source::System;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::live::Timing;
+use crate::testing::{Server, app_with, append};
+
+const EVENT: &str = r#"{"event_type":"page_view","visitor_id":"3f2504e0-4f89-41d3-9a0c-0305e82c3301"}"#;
+
+fn head(length: usize) -> String {
+    format!("POST /api/v1/analytics/event HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n")
+}
+
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut answer = vec![0; 16 * 1024];
+    let length = stream.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_answered_and_the_store_closed() {
+    let (app, _files) = app_with(&[], Arc::new(System)).await;
+    let server = Server::start(&app, Timing::default()).await;
+    let address = server.address;
+    let mut busy = TcpStream::connect(address).await.unwrap();
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert!(answer(&mut idle).await.starts_with("HTTP/1.1 200"));
+    busy.write_all(head(EVENT.len()).as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+
+    let stopping = server.begin_to_stop();
+    assert_eq!(idle.read(&mut [0; 16]).await.unwrap(), 0, "idle connections are closed at once");
+    tokio::time::timeout(Duration::from_secs(5), async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("nobody else is let in");
+    assert!(!stopping.is_finished());
+    busy.write_all(EVENT.as_bytes()).await.unwrap();
+    let last = answer(&mut busy).await;
+    assert!(last.starts_with("HTTP/1.1 201"), "{last}");
+    stopping.await.unwrap().unwrap();
+    assert!(app.store.check().await.is_err(), "closed");
+}
+
+#[tokio::test]
+async fn what_takes_too_long_is_cut_off() {
+    let (app, _files) = app_with(&[("ANALYTICS_SHUTDOWN_SECONDS", "1")], Arc::new(System)).await;
+    let server = Server::start(&app, Timing::default()).await;
+    let mut busy = TcpStream::connect(server.address).await.unwrap();
+    busy.write_all(head(1_000).as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let started = Instant::now();
+    server.begin_to_stop().await.unwrap().unwrap();
+    assert!((Duration::from_millis(900)..Duration::from_secs(3)).contains(&started.elapsed()));
+    assert_eq!(busy.read(&mut [0; 16]).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn live_clients_are_sent_away() {
+    let (app, _files) = app_with(&[], Arc::new(System)).await;
+    let server = Server::start(&app, Timing::default()).await;
+    let mut client = crate::live::tests::client::Client::connect(&server).await;
+    client.until("initial_stats").await;
+    let stopping = server.begin_to_stop();
+    assert_eq!(client.close_code().await, 1001);
+    stopping.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn heads_may_not_be_large() {
+    let (app, _files) = app_with(&[], Arc::new(System)).await;
+    append(&app, "default", 1).await;
+    let server = Server::start(&app, Timing::default()).await;
+    let mut client = TcpStream::connect(server.address).await.unwrap();
+    let junk = format!("GET / HTTP/1.1\r\nhost: x\r\njunk: {}\r\n\r\n", "x".repeat(300_000));
+    // The server need not have read all of it to have seen enough.
+    let _ = client.write_all(junk.as_bytes()).await;
+    let refused = answer(&mut client).await;
+    assert!(refused.starts_with("HTTP/1.1 431"), "{refused}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_an_error() {
+    let (app, _files) = app_with(&[], Arc::new(System)).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = Options { static_dir: Some("/nowhere/at/all".into()) };
+    let result = run(app, listener, options, std::future::pending()).await;
+    assert_eq!(result.unwrap_err().to_string(), "/nowhere/at/all is no folder");
+}
