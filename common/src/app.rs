@@ -1,5 +1,6 @@
 //! What a process holds: opened once, shared by all its handlers.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::config::{Config, StoreUrl};
@@ -10,19 +11,31 @@ use crate::source::Source;
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
 
-/// The state of every handler; cloning it is cheap.
+/// The state of every handler; cloning it is cheap, as layers do for every request.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What an [`App`] is made of.
+#[derive(Debug)]
+pub struct Parts {
     /// How it was configured.
-    pub config: Arc<Config>,
+    pub config: Config,
     /// Where events are.
     pub store: Arc<dyn Store>,
     /// What the operator sees.
     pub metrics: Arc<Metrics>,
     /// Who visitors are.
-    pub identity: Arc<Identity>,
+    pub identity: Identity,
     /// Answers that are still right.
-    pub answers: Arc<Answers>,
+    pub answers: Answers,
     /// Time and randomness.
     pub source: Arc<dyn Source>,
 }
@@ -67,14 +80,14 @@ impl App {
     /// Over a store that is open already.
     #[must_use]
     pub fn with_store(config: Config, store: Arc<dyn Store>, metrics: Arc<Metrics>, source: Arc<dyn Source>) -> Self {
-        Self {
-            identity: Arc::new(Identity::new(Arc::clone(&store), Arc::clone(&source))),
-            answers: Arc::new(Answers::new()),
-            config: Arc::new(config),
+        Self(Arc::new(Parts {
+            identity: Identity::new(Arc::clone(&store), Arc::clone(&source)),
+            answers: Answers::new(),
+            config,
             store,
             metrics,
             source,
-        }
+        }))
     }
 
     /// The time, once a request: everything that the request asks is asked for this instant.

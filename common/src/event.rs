@@ -1,8 +1,8 @@
 //! Events: as they are sent, and as they are kept.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -162,28 +162,24 @@ impl SentEvent {
         let wire: Wire<'_> = serde_json::from_str(json.get())
             .map_err(|_| invalid("an event must be a JSON object with an event_type, each field at most once"))?;
 
-        let rule = format!("event_type must be a string: {}", EventType::RULE);
-        let event_type: Cow<'_, str> =
-            text(wire.event_type, &rule)?.ok_or_else(|| invalid(format!("event_type is missing; {rule}")))?;
+        let rule = format_args!("event_type must be a string: {}", EventType::RULE);
+        let event_type =
+            text(wire.event_type, rule)?.ok_or_else(|| invalid(format!("event_type is missing; {rule}")))?;
         let event_type = EventType::parse(&event_type).ok_or_else(|| invalid(rule))?;
 
-        let rule = format!("site must be a string of {}", Site::RULE);
-        let site = text(wire.site, &rule)
+        let site = field(wire.site, format_args!("site must be a string of {}", Site::RULE), Site::parse)
             .map_err(|refusal| Refusal { code: Code::InvalidSite, ..refusal })?
-            .map(|site| Site::parse(&site).ok_or_else(|| Refusal::new(Code::InvalidSite, &*rule)))
-            .transpose()?
             .unwrap_or_default();
 
         let data = match present(wire.event_data) {
             None => EventData::EMPTY,
-            Some(raw) => EventData::new(&parse::<Map<String, Value>>(raw, "event_data must be a JSON object")?)?,
+            Some(raw) => {
+                let fields =
+                    serde_json::from_str(raw.get()).map_err(|_| invalid("event_data must be a JSON object"))?;
+                known_letter_type(&event_type, &fields)?;
+                EventData::new(&fields)?
+            }
         };
-        if event_type == EventType::LetterGenerate
-            && let Some(letter_type) = data.fields().get("letter_type")
-            && !matches!(letter_type.as_str(), Some("motivation" | "anti_motivation"))
-        {
-            return Err(invalid("event_data.letter_type must be motivation or anti_motivation"));
-        }
 
         Ok(Self {
             id: field(wire.event_id, "event_id must be a UUID", |id| Uuid::try_parse(id).ok())?,
@@ -219,47 +215,61 @@ struct Wire<'a> {
     timestamp: Option<&'a RawValue>,
 }
 
-fn invalid(message: impl Into<String>) -> Refusal {
-    Refusal::new(Code::InvalidEvent, message)
+// Rules are rendered only for those who break them: most events break none.
+
+fn invalid(message: impl fmt::Display) -> Refusal {
+    Refusal::new(Code::InvalidEvent, message.to_string())
 }
 
 fn present(raw: Option<&RawValue>) -> Option<&RawValue> {
     raw.filter(|raw| raw.get() != "null")
 }
 
-fn parse<T: DeserializeOwned>(raw: &RawValue, rule: &str) -> Result<T, Refusal> {
-    serde_json::from_str(raw.get()).map_err(|_| invalid(rule))
-}
-
-fn text<'a>(raw: Option<&'a RawValue>, rule: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
+fn text<'a>(raw: Option<&'a RawValue>, rule: impl fmt::Display) -> Result<Option<Cow<'a, str>>, Refusal> {
     /// Borrows when the string has no escapes; a bare `Cow` would always copy.
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    present(raw)
-        .map(|raw| serde_json::from_str::<Text<'_>>(raw.get()).map(|text| text.0).map_err(|_| invalid(rule)))
-        .transpose()
+    let text = present(raw).map(|raw| serde_json::from_str::<Text<'_>>(raw.get()));
+    text.transpose().map(|text| text.map(|text| text.0)).map_err(|_| invalid(rule))
 }
 
-fn field<T>(raw: Option<&RawValue>, rule: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Refusal> {
-    text(raw, rule)?.map(|text| read(&text).ok_or_else(|| invalid(rule))).transpose()
+fn field<T>(
+    raw: Option<&RawValue>,
+    rule: impl fmt::Display,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Refusal> {
+    match text(raw, &rule)? {
+        Some(text) => read(&text).map(Some).ok_or_else(|| invalid(rule)),
+        None => Ok(None),
+    }
 }
 
 fn url(raw: Option<&RawValue>, name: &str) -> Result<Option<Url>, Refusal> {
-    if present(raw).is_none() {
-        return Ok(None);
+    let longest = Url::LONGEST;
+    let rule = format_args!("{name} must be a string of at most {longest} characters without control characters");
+    field(raw, rule, Url::parse)
+}
+
+fn known_letter_type(event_type: &EventType, fields: &Map<String, Value>) -> Result<(), Refusal> {
+    match fields.get("letter_type") {
+        Some(letter_type)
+            if *event_type == EventType::LetterGenerate
+                && !matches!(letter_type.as_str(), Some("motivation" | "anti_motivation")) =>
+        {
+            Err(invalid("event_data.letter_type must be motivation or anti_motivation"))
+        }
+        _ => Ok(()),
     }
-    let rule = format!("{name} must be a string of at most {} characters without control characters", Url::LONGEST);
-    field(raw, &rule, Url::parse)
 }
 
 fn timestamp(raw: Option<&RawValue>, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
     let time = field(raw, "timestamp must be an RFC 3339 instant", Timestamp::parse)?;
-    if let Some(time) = time
-        && !(now.plus(-LATEST)..=now.plus(EARLIEST)).contains(&time)
-    {
-        return Err(invalid("timestamp may lie at most 24 hours in the past and 5 minutes in the future"));
+    match time {
+        Some(time) if !(now.plus(-LATEST)..=now.plus(EARLIEST)).contains(&time) => {
+            Err(invalid("timestamp may lie at most 24 hours in the past and 5 minutes in the future"))
+        }
+        time => Ok(time),
     }
-    Ok(time)
 }
 
 #[cfg(test)]

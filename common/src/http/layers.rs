@@ -10,6 +10,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, Any as AnyValue, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
@@ -41,11 +42,14 @@ impl std::fmt::Debug for EventBudget {
 /// envelope; panic to 500; CORS; timeout.
 #[must_use]
 pub fn finish(router: Router, app: &App) -> Router {
-    router
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
-        .layer(cors(app))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(app.clone(), observe))
+    // One stack, not a layer after the other: a router boxes each route's service once a call.
+    router.layer(
+        ServiceBuilder::new()
+            .layer(from_fn_with_state(app.clone(), observe))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(cors(app))
+            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT)),
+    )
 }
 
 fn cors(app: &App) -> CorsLayer {
@@ -103,16 +107,22 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
         .analytics_request_duration_seconds
         .with_label_values(&[endpoint, method, status.as_str()])
         .observe(took.as_secs_f64());
-    tracing::info!(
-        target: "access",
-        request_id = id,
-        method,
-        route,
-        status = status.as_u16(),
-        duration_ms = took.as_secs_f64() * 1e3,
-        "request"
-    );
+    let quiet = status.is_success() && QUIET.contains(&endpoint);
+    log(&id, method, route, status, took, quiet);
     response
+}
+
+/// What is asked all the time and only interesting when it fails: `debug` logs it too.
+const QUIET: [&str; 6] = ["/event", "/events", "/metrics", "/health", "/health/live", "/health/ready"];
+
+/// One line of the access log.
+fn log(request_id: &str, method: &str, route: &str, status: StatusCode, took: Duration, quiet: bool) {
+    let (status, duration_ms) = (status.as_u16(), took.as_secs_f64() * 1e3);
+    if quiet {
+        tracing::debug!(target: "access", request_id, method, route, status, duration_ms, "request");
+    } else {
+        tracing::info!(target: "access", request_id, method, route, status, duration_ms, "request");
+    }
 }
 
 /// The platform's, or the client's if it is a sane one, or a new one.

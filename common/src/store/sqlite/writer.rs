@@ -271,19 +271,14 @@ impl Writer {
                 continue;
             };
             let day = event.created_at.day();
-            if self.is_stored(site, event)? {
-                places.push((Appended::Duplicate, None));
-                continue;
-            }
             let page_url = event.page_url.as_ref().map(|url| self.string(day, url.as_str())).transpose()?;
             let referrer = event.referrer.as_ref().map(|url| self.string(day, url.as_str())).transpose()?;
-            *position += 1;
             let mut insert = self.connection.prepare_cached(
                 "insert into events (position, site, id, visitor, event_type, created_at, page_url, referrer, data)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict (site, id) do nothing",
             )?;
-            insert.execute(params![
-                *position as i64,
+            let inserted = insert.execute(params![
+                *position as i64 + 1,
                 site,
                 event.id.as_bytes(),
                 event.visitor.as_bytes(),
@@ -294,17 +289,16 @@ impl Writer {
                 event.data.stored(),
             ])?;
             drop(insert);
+            if inserted == 0 {
+                places.push((Appended::Duplicate, None));
+                continue;
+            }
+            *position += 1;
             let new_visitor = self.aggregates.add(&self.connection, site, event)?;
             places.push((Appended::Stored { new_visitor }, Some(Position(*position))));
         }
         self.aggregates.flush(&self.connection)?;
         Ok(places)
-    }
-
-    fn is_stored(&self, site: i64, event: &Event) -> rusqlite::Result<bool> {
-        self.connection
-            .prepare_cached("select 1 from events where site = ?1 and id = ?2")?
-            .exists(params![site, event.id.as_bytes()])
     }
 
     /// A site's number; `None` when it would be one too many.
