@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use common::http::finish;
+use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
 use tower_http::services::ServeDir;
@@ -53,8 +54,12 @@ pub(crate) fn router(services: &Arc<Services>, static_dir: Option<PathBuf>) -> R
         }
     }
     let worth_it = SizeAbove::new(WORTH_COMPRESSING).and(DefaultPredicate::new());
-    let router = router.layer(from_fn_with_state(Arc::clone(&services.limits), limit)).layer(page_views);
-    finish(router.layer(CompressionLayer::new().compress_when(worth_it)), app)
+    // One stack, not a layer after the other: a router boxes each route's service once a call.
+    let layers = ServiceBuilder::new()
+        .layer(CompressionLayer::new().compress_when(worth_it))
+        .layer(page_views)
+        .layer(from_fn_with_state(Arc::clone(&services.limits), limit));
+    finish(router.layer(layers), app)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //!   and in kept answers within a second. The live feed shows only what this process stored.
 
 mod aggregates;
+mod checkpoint;
 mod connection;
 mod expiry;
 mod reads;
@@ -25,6 +26,7 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, oneshot};
 use uuid::Uuid;
 
+use self::checkpoint::Checkpointer;
 use self::connection::{ENGINE, closed};
 use self::reads::Readers;
 use self::writer::Handle;
@@ -83,7 +85,9 @@ impl Sqlite {
         connection::migrate(&mut connection)?;
         let version = Arc::new(AtomicU64::new(0));
         let (feed, _) = broadcast::channel(FEED);
-        let (writer, ended) = writer::start(connection, Arc::clone(&version), feed.clone(), Arc::clone(&metrics))?;
+        let checkpointer = Checkpointer::start(&path, Arc::clone(&metrics))?;
+        let (writer, ended) =
+            writer::start(connection, checkpointer, Arc::clone(&version), feed.clone(), Arc::clone(&metrics))?;
         Ok(Self {
             readers: Readers::new(path.clone(), metrics),
             path,

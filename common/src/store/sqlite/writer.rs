@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::aggregates::Aggregates;
+use super::checkpoint::Checkpointer;
 use super::connection::closed;
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -21,8 +22,6 @@ use crate::time::{Day, HOUR, Timestamp};
 const QUEUE: usize = 16_384;
 /// How many events one commit takes at most.
 const MOST_EVENTS: usize = 4_096;
-/// How many pages the write-ahead log may have before it is written back: 16 MiB.
-const CHECKPOINT_PAGES: i64 = 4_096;
 /// How long a request waits for a place in the queue.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -82,6 +81,7 @@ pub(super) struct Writer {
     aggregates: Aggregates,
     sites: HashMap<Site, i64>,
     strings: LruCache<(i32, Box<str>), i64>,
+    checkpointer: Checkpointer,
     data_version: i64,
     pruned: Timestamp,
     version: Arc<AtomicU64>,
@@ -93,6 +93,7 @@ pub(super) struct Writer {
 /// everything asked before is done.
 pub(super) fn start(
     connection: Connection,
+    checkpointer: Checkpointer,
     version: Arc<AtomicU64>,
     feed: broadcast::Sender<Arc<[Committed]>>,
     metrics: Arc<Metrics>,
@@ -102,6 +103,7 @@ pub(super) fn start(
         aggregates: Aggregates::of_schema("main"),
         sites: HashMap::new(),
         strings: LruCache::new(8_192),
+        checkpointer,
         data_version: 0,
         pruned: Timestamp::from_millis(0),
         version,
@@ -360,15 +362,7 @@ impl Writer {
                 tracing::warn!(error = %error, "visitors long gone could not be forgotten");
             }
         }
-        let pages =
-            self.connection.query_row("pragma wal_checkpoint(noop)", [], |row| row.get::<_, i64>(1)).unwrap_or(0);
-        if pages > CHECKPOINT_PAGES {
-            let started = Instant::now();
-            if let Err(error) = self.checkpoint("passive") {
-                tracing::warn!(error = %error, "the write-ahead log could not be written back");
-            }
-            self.metrics.queried("checkpoint", started.elapsed());
-        }
+        self.checkpointer.after_commit(&self.connection);
     }
 
     /// Writes the log back into the database file.
