@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::disk;
 use crate::load::{Expect, Plan};
+use crate::machine;
 use crate::options::Options;
 use crate::process::Process;
 use crate::report::Report;
@@ -42,8 +43,9 @@ impl Context {
             Some(parent) => builder.tempdir_in(parent)?,
             None => builder.tempdir()?,
         };
+        let busy = machine::busy().await?;
         let ceiling = Process::ceiling(directory.path()).await?;
-        let report = Report::new(disk::fsync_ms(directory.path())?, options.quick);
+        let report = Report::new(disk::fsync_ms(directory.path())?, busy, options.quick);
         Ok(Self { options, ceiling, report, executable, directory })
     }
 

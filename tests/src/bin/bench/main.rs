@@ -10,7 +10,7 @@
 //! - what is measured, a file a section: [`ingest`], [`batch`], [`reads`], [`size`], [`cleanup`];
 //! - what is sent: [`events`] (the mix), [`request`] (bytes ready for the wire), [`access_log`];
 //! - how it is driven: [`connection`], [`load`], [`duel`], [`fill`];
-//! - what is driven: [`process`], [`ceiling`];
+//! - what is driven: [`process`], [`ceiling`], on what: [`machine`], [`disk`];
 //! - what is said: [`report`].
 
 mod access_log;
@@ -26,6 +26,7 @@ mod events;
 mod fill;
 mod ingest;
 mod load;
+mod machine;
 mod options;
 mod process;
 mod reads;

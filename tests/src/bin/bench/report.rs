@@ -8,12 +8,14 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::load::Outcome;
+use crate::machine;
 
 /// Everything found in one run.
 pub(crate) struct Report {
     rows: Vec<Row>,
     faults: Vec<String>,
     fsync_ms: f64,
+    busy: f64,
     quick: bool,
 }
 
@@ -128,9 +130,10 @@ impl Row {
 }
 
 impl Report {
-    /// An empty report of a machine where one fsync takes `fsync_ms`.
-    pub(crate) fn new(fsync_ms: f64, quick: bool) -> Self {
-        Self { rows: Vec::new(), faults: Vec::new(), fsync_ms, quick }
+    /// An empty report of a machine where one fsync takes `fsync_ms`, and of which others keep the share
+    /// `busy`.
+    pub(crate) fn new(fsync_ms: f64, busy: f64, quick: bool) -> Self {
+        Self { rows: Vec::new(), faults: Vec::new(), fsync_ms, busy, quick }
     }
 
     /// Adds a line.
@@ -184,6 +187,10 @@ impl Report {
             }
             writeln!(text, "{}", line.trim_end())?;
         }
+        if self.busy > machine::BUSY {
+            let percent = self.busy * 100.0;
+            writeln!(text, "\nother programs kept {percent:.0} % of the machine busy: these figures are too low")?;
+        }
         if self.quick {
             writeln!(text, "\nshort rounds and few events: these figures are a smoke test")?;
         }
@@ -202,7 +209,7 @@ impl Report {
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let rows: Vec<_> = self.rows.iter().map(Row::json).collect();
         let report = json!({
-            "fsync_ms": self.fsync_ms, "quick": self.quick, "rows": rows, "faults": self.faults,
+            "fsync_ms": self.fsync_ms, "busy": self.busy, "quick": self.quick, "rows": rows, "faults": self.faults,
         });
         std::fs::write(path, format!("{report:#}\n"))?;
         Ok(())
