@@ -10,6 +10,7 @@ mod send;
 mod visits;
 
 use std::fmt;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -124,8 +125,11 @@ impl Demo {
                     Sent::Limited(wait) => (wait, "its rate limit is used up (ANALYTICS_RATE_LIMIT raises it)"),
                     Sent::Unavailable(wait) => (wait, "its store is away"),
                 };
+                if summary.waits == 0 {
+                    let told = format!("the server asks to wait {} s: {why}", wait.as_secs());
+                    status.suspend(|| writeln!(io::stderr(), "{told}")).unwrap_or_default();
+                }
                 summary.waits += 1;
-                status.println(format!("the server asks to wait {} s: {why}", wait.as_secs()));
                 if Instant::now() + wait > end {
                     return Ok(());
                 }
@@ -134,10 +138,11 @@ impl Demo {
             summary.events += 1;
             summary.visitors = crowd.visitors();
             status.set_message(format!(
-                "{} events of {} visitors sent to {server}, {} for now on the site; Ctrl-C ends",
+                "{} events of {} visitors sent to {server}, {} visits under way, {} waits; Ctrl-C ends",
                 summary.events,
                 summary.visitors,
-                crowd.present()
+                crowd.present(),
+                summary.waits
             ));
             status.tick();
         }
