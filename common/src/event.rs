@@ -263,11 +263,10 @@ fn known_letter_type(event_type: &EventType, fields: &Map<String, Value>) -> Res
 }
 
 fn timestamp(raw: Option<&RawValue>, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
-    let time = field(raw, "timestamp must be an RFC 3339 instant", Timestamp::parse)?;
-    match time {
-        Some(time) if !(now.plus(-LATEST)..=now.plus(EARLIEST)).contains(&time) => {
-            Err(invalid("timestamp may lie at most 24 hours in the past and 5 minutes in the future"))
-        }
+    const RULE: &str =
+        "timestamp must be an RFC 3339 instant, at most 24 hours in the past and 5 minutes in the future";
+    match field(raw, RULE, Timestamp::parse)? {
+        Some(time) if !(now.plus(-LATEST)..=now.plus(EARLIEST)).contains(&time) => Err(invalid(RULE)),
         time => Ok(time),
     }
 }
@@ -324,6 +323,7 @@ mod tests {
             (r#"{"event_type":"a","site":1}"#, Code::InvalidSite, "site"),
             (r#"{"event_type":"a","timestamp":1733655600}"#, Code::InvalidEvent, "timestamp"),
             (r#"{"event_type":"a","timestamp":"2025-12-07T11:59:59Z"}"#, Code::InvalidEvent, "24 hours"),
+            (r#"{"event_type":"a","timestamp":"9999-12-31T23:59:59Z"}"#, Code::InvalidEvent, "5 minutes"),
             (r#"{"event_type":"a","timestamp":"2025-12-08T12:05:01Z"}"#, Code::InvalidEvent, "5 minutes"),
             (
                 r#"{"event_type":"letter_generate","event_data":{"letter_type":"love"}}"#,
