@@ -23,8 +23,8 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often the store is asked at most.
 const FRESH_FOR: Duration = Duration::from_secs(1);
-/// How many themes of a site are looked at.
-const THEMES_A_SITE: usize = 20;
+/// The label of all themes that have none of their own.
+const OTHER: &str = "other";
 
 /// When the gauges were last asked for. Held while the families are written, so that no scrape
 /// sees half of a change.
@@ -82,7 +82,12 @@ impl Gauges {
             gauges.current_visitors += realtime.current_visitors;
             gauges.visitors += realtime.unique_today;
             gauges.letters += realtime.letters_today;
-            for (theme, views) in app.store.ranking(&site, Dimension::Theme, kept, THEMES_A_SITE).await?.rows {
+            let mut themes = app.store.ranking(&site, Dimension::Theme, kept, MOST_LABELS).await?;
+            let named: u64 = themes.rows.iter().map(|(_, views)| views).sum();
+            if themes.total > named {
+                themes.rows.push((OTHER.to_owned(), themes.total - named));
+            }
+            for (theme, views) in themes.rows {
                 *gauges.themes.entry(theme).or_default() += views;
             }
         }
@@ -105,15 +110,13 @@ impl Gauges {
 
 /// The most viewed themes, and all others together as `other`: senders choose their names, but
 /// not how many time series there are.
-fn most_viewed(themes: HashMap<String, u64>) -> Vec<(String, u64)> {
+fn most_viewed(mut themes: HashMap<String, u64>) -> Vec<(String, u64)> {
+    let other = themes.remove(OTHER).unwrap_or_default();
     let mut themes: Vec<_> = themes.into_iter().collect();
     themes.sort_unstable_by(|(a, views_a), (b, views_b)| views_b.cmp(views_a).then_with(|| a.cmp(b)));
-    let rest: u64 = themes.drain(themes.len().min(MOST_LABELS)..).map(|(_, views)| views).sum();
+    let rest = themes.drain(themes.len().min(MOST_LABELS)..).map(|(_, views)| views).sum::<u64>() + other;
     if rest > 0 {
-        match themes.iter_mut().find(|(theme, _)| theme == "other") {
-            Some((_, views)) => *views += rest,
-            None => themes.push(("other".to_owned(), rest)),
-        }
+        themes.push((OTHER.to_owned(), rest));
     }
     themes
 }
@@ -130,5 +133,7 @@ mod tests {
         assert_eq!(shown[0], ("theme 0".to_owned(), 1_000));
         assert_eq!(shown[MOST_LABELS], ("other".to_owned(), (1..=800).sum()));
         assert_eq!(most_viewed(HashMap::new()), []);
+        let with_other = HashMap::from([("other".to_owned(), 5), ("a".to_owned(), 1)]);
+        assert_eq!(most_viewed(with_other), [("a".to_owned(), 1), ("other".to_owned(), 5)]);
     }
 }
