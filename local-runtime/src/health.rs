@@ -32,22 +32,44 @@ pub(crate) struct Health {
 /// `/health` and what is below it.
 pub(crate) fn router(services: Arc<Services>) -> Router {
     Router::new()
-        .route("/health", get(live))
+        .route("/health", get(health))
         .route("/health/live", get(live))
-        .route("/health/startup", get(live))
+        .route("/health/startup", get(startup))
         .route("/health/ready", get(ready))
         .with_state(services)
 }
 
-/// Whether the process lives. It answers only once it has started.
+/// How the process is.
 #[utoipa::path(
     get,
     path = "/health",
     tag = "operation",
-    responses((status = 200, description = "It lives; /health/live and /health/startup answer the same", body = Health))
+    responses((status = 200, description = "It lives", body = Health))
+)]
+pub(crate) async fn health(State(services): State<Arc<Services>>) -> Json<Health> {
+    Json(Health::of(&services))
+}
+
+/// Whether the process lives.
+#[utoipa::path(
+    get,
+    path = "/health/live",
+    tag = "operation",
+    responses((status = 200, description = "It lives", body = Health))
 )]
 pub(crate) async fn live(State(services): State<Arc<Services>>) -> Json<Health> {
-    Json(health(&services))
+    Json(Health::of(&services))
+}
+
+/// Whether the process has started: before that, nothing answers.
+#[utoipa::path(
+    get,
+    path = "/health/startup",
+    tag = "operation",
+    responses((status = 200, description = "It has started", body = Health))
+)]
+pub(crate) async fn startup(State(services): State<Arc<Services>>) -> Json<Health> {
+    Json(Health::of(&services))
 }
 
 /// Whether it can take events and answer questions now.
@@ -66,18 +88,20 @@ pub(crate) async fn ready(State(services): State<Arc<Services>>) -> Result<Json<
     }
     let engine = services.app.store.engine();
     match tokio::time::timeout(PATIENCE, services.app.store.check()).await {
-        Ok(Ok(())) => return Ok(Json(health(&services))),
+        Ok(Ok(())) => return Ok(Json(Health::of(&services))),
         Ok(Err(error)) => tracing::error!(error = error_text(&error), "not ready"),
         Err(_) => tracing::error!(engine, "not ready: the store does not answer"),
     }
     Err(Refusal::new(Code::Unavailable, format!("not ready: the store ({engine}) cannot take events now")))
 }
 
-fn health(services: &Services) -> Health {
-    Health {
-        status: "ok",
-        engine: services.app.store.engine(),
-        version: env!("CARGO_PKG_VERSION"),
-        degraded: Vec::new(),
+impl Health {
+    fn of(services: &Services) -> Self {
+        Self {
+            status: "ok",
+            engine: services.app.store.engine(),
+            version: env!("CARGO_PKG_VERSION"),
+            degraded: Vec::new(),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `/openapi.json`: the documentation of all endpoints, each of which documents itself.
 
 use axum::Router;
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
@@ -20,9 +21,12 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
     ),
     paths(
         crate::live::upgrade::connect,
+        crate::health::health,
         crate::health::live,
+        crate::health::startup,
         crate::health::ready,
-        crate::exposition::metrics
+        crate::exposition::metrics,
+        openapi
     ),
     // What answers without meta refer to, and utoipa does not find by itself.
     components(schemas(utoipa::TupleUnit)),
@@ -38,8 +42,18 @@ struct Own;
 /// `/openapi.json`.
 pub(crate) fn router() -> Router {
     let text = Bytes::from(document().to_json().unwrap_or_else(|error| panic!("a document is no JSON: {error}")));
-    let answer = async move || -> Response { json(StatusCode::OK, text.clone()) };
-    Router::new().route("/openapi.json", get(answer))
+    Router::new().route("/openapi.json", get(openapi)).with_state(text)
+}
+
+/// This document.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "operation",
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json"))
+)]
+async fn openapi(State(text): State<Bytes>) -> Response {
+    json(StatusCode::OK, text)
 }
 
 fn document() -> utoipa::openapi::OpenApi {
@@ -74,7 +88,8 @@ mod tests {
         {
             assert!(paths.contains(&&*format!("/api/v1/analytics/{endpoint}")), "{endpoint}: {paths:?}");
         }
-        for path in ["/ws/analytics", "/health", "/health/ready", "/metrics"] {
+        let probes = ["/health", "/health/live", "/health/startup", "/health/ready"];
+        for path in probes.into_iter().chain(["/ws/analytics", "/metrics", "/openapi.json"]) {
             assert!(paths.contains(&path), "{path}: {paths:?}");
         }
     }
