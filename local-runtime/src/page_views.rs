@@ -37,7 +37,7 @@ use common::outcome::Outcome;
 use common::site::Site;
 use common::url::Url;
 use futures_util::future::{BoxFuture, Either};
-use http::request::Parts;
+use http::request::Parts as Head;
 use http::{Request, Response, header};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -49,10 +49,13 @@ const MOST_UNDER_WAY: usize = 1_024;
 
 /// The layer; clones share everything.
 #[derive(Debug, Clone)]
-pub struct PageViews {
+pub struct PageViews(Arc<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
     app: App,
     site: Site,
-    passed_over: Arc<[String]>,
+    passed_over: Vec<String>,
     under_way: TaskTracker,
     room: Arc<Semaphore>,
 }
@@ -65,59 +68,60 @@ impl PageViews {
         let first = || app.config.sites.as_ref().and_then(|sites| sites.first()).cloned();
         let site = Site::default();
         let site = if allowed_site(&app, &site).is_ok() { site } else { first().unwrap_or(site) };
-        Self {
+        Self(Arc::new(Parts {
             app,
             site,
-            passed_over: Arc::default(),
+            passed_over: Vec::new(),
             under_way: TaskTracker::new(),
             room: Arc::new(Semaphore::new(MOST_UNDER_WAY)),
-        }
+        }))
     }
 
     /// Counts for this site.
     #[must_use]
     pub fn for_site(self, site: Site) -> Self {
-        Self { site, ..self }
+        Self(Arc::new(Parts { site, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// Does not count exactly these paths.
     #[must_use]
     pub fn passing_over(self, paths: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { passed_over: paths.into_iter().map(Into::into).collect(), ..self }
+        let passed_over = paths.into_iter().map(Into::into).collect();
+        Self(Arc::new(Parts { passed_over, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// Waits until everything tracked so far is stored, or given up.
     pub async fn drain(&self) {
-        self.under_way.close();
-        self.under_way.wait().await;
-        self.under_way.reopen();
+        self.0.under_way.close();
+        self.0.under_way.wait().await;
+        self.0.under_way.reopen();
     }
 
     fn wants<B>(&self, request: &Request<B>) -> bool {
-        eligible::request(request) && !self.passed_over.iter().any(|path| path == request.uri().path())
+        eligible::request(request) && !self.0.passed_over.iter().any(|path| path == request.uri().path())
     }
 
     /// What the request tells, taken before the site answers it.
-    async fn sight(&self, parts: &mut Parts) -> (Sender, SentEvent) {
-        let Ok::<_, Infallible>(sender) = Sender::from_request_parts(parts, &self.app).await;
-        let mut view = SentEvent::new(self.site.clone(), EventType::PageView);
+    async fn sight(&self, head: &mut Head) -> (Sender, SentEvent) {
+        let Ok::<_, Infallible>(sender) = Sender::from_request_parts(head, &self.0.app).await;
+        let mut view = SentEvent::new(self.0.site.clone(), EventType::PageView);
         // Of an address that is too long the path alone still tells the page.
-        let page = parts.uri.path_and_query().and_then(|page| Url::parse(page.as_str()));
-        view.page_url = page.or_else(|| Url::parse(parts.uri.path()));
-        let referrer = parts.headers.get(header::REFERER).and_then(|value| value.to_str().ok());
+        let page = head.uri.path_and_query().and_then(|page| Url::parse(page.as_str()));
+        view.page_url = page.or_else(|| Url::parse(head.uri.path()));
+        let referrer = head.headers.get(header::REFERER).and_then(|value| value.to_str().ok());
         view.referrer = referrer.filter(|referrer| !referrer.is_empty()).and_then(Url::parse);
         (sender, view)
     }
 
     /// Sends the view on its way and returns at once.
     fn track(&self, sender: Sender, view: SentEvent) {
-        let app = self.app.clone();
-        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+        let app = self.0.app.clone();
+        let Ok(place) = Arc::clone(&self.0.room).try_acquire_owned() else {
             app.metrics.receive(1);
             app.metrics.settle(&Outcome::Failed);
             return;
         };
-        self.under_way.spawn(async move {
+        self.0.under_way.spawn(async move {
             let now = app.now();
             collect(&app, sender, vec![Ok(view)], now).await;
             drop(place);
@@ -163,9 +167,9 @@ where
         let mut site = std::mem::replace(&mut self.site, clone);
         let views = self.views.clone();
         Either::Right(Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            let (sender, view) = views.sight(&mut parts).await;
-            let response = site.call(Request::from_parts(parts, body)).await?;
+            let (mut head, body) = request.into_parts();
+            let (sender, view) = views.sight(&mut head).await;
+            let response = site.call(Request::from_parts(head, body)).await?;
             if eligible::response(&response) {
                 views.track(sender, view);
             }

@@ -122,6 +122,59 @@ async fn a_slow_client_slows_nobody_and_is_told_or_closed() {
     server.stop().await;
 }
 
+/// Who does not read for a while is sent what it missed, from the store when it is much.
+#[tokio::test]
+async fn a_client_that_dozed_is_caught_up_from_the_store() {
+    let (app, _files, server) = served(&[], TIMING).await;
+    let mut client = Client::connect_with_small_buffer(&server).await;
+    client.until("initial_stats").await;
+    // More than any buffer holds, and fewer than are too many.
+    let mut stored = Vec::new();
+    for _ in 0..9 {
+        stored.extend(client::append_large(&app, 100).await);
+    }
+    assert_eq!(client.ids(900).await, stored);
+    client.has_nothing().await;
+    assert_eq!(app.metrics.websocket_gaps_total.get(), 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_slept_is_told_of_the_gap_and_may_resume() {
+    let (app, _files, server) = served(&[], TIMING).await;
+    let mut client = Client::connect_with_small_buffer(&server).await;
+    client.until("initial_stats").await;
+    let mut stored = Vec::new();
+    for _ in 0..30 {
+        stored.extend(client::append_large(&app, 100).await);
+    }
+    let mut got = Vec::new();
+    loop {
+        let message = client.next().await;
+        if message["type"] == "gap" {
+            break;
+        }
+        got.push(serde_json::from_value::<uuid::Uuid>(message["id"].clone()).unwrap());
+    }
+    assert_eq!(got, stored[..got.len()], "without a gap until there is one");
+    client.has_nothing().await;
+    assert_eq!(app.metrics.websocket_gaps_total.get(), 1);
+    let live = append(&app, "default", 1).await;
+    assert_eq!(client.ids(1).await, live);
+    // What was missed is between what it has and what it has been sent since.
+    while got.len() < stored.len() {
+        client.resume(got[got.len() - 1]).await;
+        let more = (stored.len() - got.len()).min(super::MOST_MISSED);
+        got.extend(client.ids(more).await);
+        if got.len() < stored.len() {
+            assert_eq!(client.next().await, json!({"type": "gap"}));
+        }
+    }
+    client.has_nothing().await;
+    assert_eq!(got, stored);
+    server.stop().await;
+}
+
 /// Everything that was lost between the store and the hub is fetched, or owned up to.
 #[tokio::test]
 async fn a_feed_that_fell_behind_is_caught_up() {

@@ -30,7 +30,7 @@ async fn visit(views: &PageViews, path: &str) {
 async fn any_site_can_have_its_page_views_tracked() {
     let (app, _files) = app_with(&[("ANALYTICS_SITES", "b.example,cv.example")], Arc::new(System)).await;
     let views = PageViews::new(app.clone());
-    assert_eq!(views.site.as_str(), "b.example", "the first, where there is no default");
+    assert_eq!(views.0.site.as_str(), "b.example", "the first, where there is no default");
     let views = views.for_site(Site::parse("cv.example").unwrap()).passing_over(["/private"]);
     for path in ["/", "/private", "/data", "/?ref=x", "/nowhere"] {
         visit(&views, path).await;
@@ -47,7 +47,7 @@ async fn any_site_can_have_its_page_views_tracked() {
 async fn views_beyond_what_is_bearable_are_given_up_and_accounted_for() {
     let (app, _files) = app_with(&[], Arc::new(System)).await;
     let views = PageViews::new(app.clone());
-    let all = Arc::clone(&views.room).acquire_many_owned(MOST_UNDER_WAY as u32).await.unwrap();
+    let all = Arc::clone(&views.0.room).acquire_many_owned(MOST_UNDER_WAY as u32).await.unwrap();
     visit(&views, "/").await;
     drop(all);
     visit(&views, "/").await;

@@ -8,12 +8,12 @@ use common::event_type::EventType;
 use common::site::Site;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Response};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 use uuid::Uuid;
 
 use crate::testing::Server;
@@ -28,6 +28,15 @@ pub(crate) struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 impl Client {
     pub(crate) async fn connect(server: &Server) -> Self {
         Self::connect_to(server, "/ws/analytics", &[]).await.unwrap()
+    }
+
+    /// Connects by a socket that takes little before it is read.
+    pub(crate) async fn connect_with_small_buffer(server: &Server) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        let stream = MaybeTlsStream::Plain(socket.connect(server.address).await.unwrap());
+        let url = format!("ws://{}/ws/analytics", server.address);
+        Self(client_async(url, stream).await.unwrap().0)
     }
 
     /// Connects, or answers why not.
@@ -107,8 +116,9 @@ impl Client {
     }
 }
 
-/// Appends events of 8 kB in one commit, and waits until they are in the store's feed.
-pub(crate) async fn append_large(app: &App, events: usize) {
+/// Appends events of 8 kB in one commit, and waits until they are in the store's feed; answers their
+/// ids.
+pub(crate) async fn append_large(app: &App, events: usize) -> Vec<Uuid> {
     let now = app.now();
     let fields = json!({"text": "x".repeat(8_000)});
     let event = || Event {
@@ -122,8 +132,11 @@ pub(crate) async fn append_large(app: &App, events: usize) {
         created_at: now,
     };
     let mut feed = app.store.subscribe();
-    app.store.append((0..events).map(|_| event()).collect(), now).await.unwrap();
+    let events: Vec<_> = (0..events).map(|_| event()).collect();
+    let ids = events.iter().map(|event| event.id).collect();
+    app.store.append(events, now).await.unwrap();
     feed.recv().await.unwrap();
+    ids
 }
 
 /// Waits until it is so.
