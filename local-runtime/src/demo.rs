@@ -1,7 +1,7 @@
 //! A stream of made-up visitors, sent to a running server as a browser would send it, so that
 //! there is something to look at.
 //!
-//! [`visits`] makes visitors up, [`send`] sends one event; here the pace is kept. Rate limits
+//! `visits` makes visitors up, `send` sends one event; here the pace is kept. Rate limits
 //! are respected: an event that comes back with 429 waits for as long as it is told, and is
 //! then sent again.
 

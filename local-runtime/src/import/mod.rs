@@ -1,6 +1,6 @@
 //! Imports access logs: page views of people, stored as if they had been sent when they happened.
 //!
-//! Read in this order: [`input`] opens files, [`lines`] cuts them, [`line`] reads one, [`page`]
+//! Read in this order: [`input`] opens files, [`lines`] cuts them, [`mod@line`] reads one, [`page`]
 //! says whether a person saw a page, [`fingerprint`] gives it an id, and here it is given a
 //! visitor and appended. [`report`] is what is left at the end.
 //!
