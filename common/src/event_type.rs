@@ -64,6 +64,14 @@ impl EventType {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
+            Self::Custom(name) => name,
+            built_in => built_in.static_name(),
+        }
+    }
+
+    /// The name of a built-in type; `custom` for all others.
+    pub(crate) const fn static_name(&self) -> &'static str {
+        match self {
             Self::PageView => "page_view",
             Self::CvThemeChange => "cv_theme_change",
             Self::LetterGenerate => "letter_generate",
@@ -73,7 +81,7 @@ impl EventType {
             Self::FormSubmit => "form_submit",
             Self::Scroll => "scroll",
             Self::Hover => "hover",
-            Self::Custom(name) => name,
+            Self::Custom(_) => "custom",
         }
     }
 

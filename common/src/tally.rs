@@ -65,7 +65,7 @@ pub struct Click {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
     /// One is added to each of these in the event's day, week and month.
-    pub counters: Vec<(Dimension, String)>,
+    pub counters: [Option<(Dimension, Cow<'static, str>)>; 4],
     /// One is added to this cell in the event's hour.
     pub click: Option<Click>,
 }
@@ -74,10 +74,16 @@ impl Tally {
     /// Works it out from nothing but the event.
     #[must_use]
     pub fn of(event: &Event) -> Self {
-        let mut counters =
-            vec![(Dimension::All, String::new()), (Dimension::EventType, event.event_type.name().to_owned())];
-        counters.extend(theme(event).map(|theme| (Dimension::Theme, theme)));
-        counters.extend(letter_type(event).map(|letter| (Dimension::LetterType, letter.to_owned())));
+        let event_type = match &event.event_type {
+            EventType::Custom(name) => Cow::Owned(name.to_string()),
+            built_in => Cow::Borrowed(built_in.static_name()),
+        };
+        let counters = [
+            Some((Dimension::All, Cow::Borrowed(""))),
+            Some((Dimension::EventType, event_type)),
+            theme(event).map(|theme| (Dimension::Theme, Cow::Owned(theme))),
+            letter_type(event).map(|letter_type| (Dimension::LetterType, Cow::Borrowed(letter_type))),
+        ];
         Self { counters, click: click(event) }
     }
 }

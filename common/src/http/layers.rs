@@ -1,16 +1,17 @@
 //! The layers that every endpoint has, in Lambda and in the local runtime.
 
 use std::any::Any;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use tower::ServiceBuilder;
+use tower::{Service, ServiceBuilder, layer::layer_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, Any as AnyValue, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
@@ -43,9 +44,10 @@ impl std::fmt::Debug for EventBudget {
 #[must_use]
 pub fn finish(router: Router, app: &App) -> Router {
     // One stack, not a layer after the other: a router boxes each route's service once a call.
+    let observed = app.clone();
     router.layer(
         ServiceBuilder::new()
-            .layer(from_fn_with_state(app.clone(), observe))
+            .layer(layer_fn(move |inner| Observe { inner, app: observed.clone() }))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(cors(app))
             .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT)),
@@ -83,33 +85,78 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
-/// Gives the request an id, logs and times it, and puts every failure, the framework's own
+/// Gives requests an id, logs and times them, and puts every failure, the framework's own
 /// included, into the envelope. Only the route's pattern is logged: paths and queries may
 /// tell who somebody is.
-async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let method = method_label(request.method());
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let id = request_id(&request);
-    let mut response = next.run(request).await;
+///
+/// A service and not a function with `next`, which would clone everything below it for every
+/// request.
+#[derive(Debug, Clone)]
+struct Observe<S> {
+    inner: S,
+    app: App,
+}
 
-    let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
-        response = fail(response, &id);
+impl<S, R> Service<Request> for Observe<S>
+where
+    S: Service<Request, Response = R>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    R: IntoResponse,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
     }
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let seen = Seen::of(&request);
+        let app = self.app.clone();
+        let response = self.inner.call(request);
+        Box::pin(async move { Ok(seen.answered(response.await?.into_response(), &app)) })
     }
-    let took = started.elapsed();
-    let route = route.as_ref().map_or("other", MatchedPath::as_str);
-    let endpoint = route.strip_prefix(BASE_PATH).unwrap_or(route);
-    app.metrics
-        .analytics_request_duration_seconds
-        .with_label_values(&[endpoint, method, status.as_str()])
-        .observe(took.as_secs_f64());
-    let quiet = status.is_success() && QUIET.contains(&endpoint);
-    log(&id, method, route, status, took, quiet);
-    response
+}
+
+/// What is known of a request when its answer comes.
+struct Seen {
+    started: Instant,
+    method: &'static str,
+    route: Option<MatchedPath>,
+    id: String,
+}
+
+impl Seen {
+    fn of(request: &Request) -> Self {
+        Self {
+            started: Instant::now(),
+            method: method_label(request.method()),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            id: request_id(request),
+        }
+    }
+
+    fn answered(self, mut response: Response, app: &App) -> Response {
+        let status = response.status();
+        if status.is_client_error() || status.is_server_error() {
+            response = fail(response, &self.id);
+        }
+        if let Ok(value) = HeaderValue::from_str(&self.id) {
+            response.headers_mut().insert(X_REQUEST_ID, value);
+        }
+        let took = self.started.elapsed();
+        let route = self.route.as_ref().map_or("other", MatchedPath::as_str);
+        let endpoint = route.strip_prefix(BASE_PATH).unwrap_or(route);
+        app.metrics
+            .analytics_request_duration_seconds
+            .with_label_values(&[endpoint, self.method, status.as_str()])
+            .observe(took.as_secs_f64());
+        let quiet = status.is_success() && QUIET.contains(&endpoint);
+        log(&self.id, self.method, route, status, took, quiet);
+        response
+    }
 }
 
 /// What is asked all the time and only interesting when it fails: `debug` logs it too.

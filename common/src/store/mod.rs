@@ -65,7 +65,7 @@ pub enum Appended {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Realtime {
     /// Distinct visitors whose latest event is younger than the window. Events that lie ahead
-    /// of the clock count as young.
+    /// of the clock, as far as senders' clocks may, count as young.
     pub current_visitors: u64,
     /// Distinct visitors of today.
     pub unique_today: u64,
@@ -249,8 +249,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// again is always safe.
     async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>>;
 
-    /// What happens on a site: today is the day of `now`, and current is who had an event
-    /// after `now` minus `window` milliseconds (at most an hour).
+    /// What happens on a site: today is the day of `now`, and current is whose latest event lies
+    /// after `now` minus `window` milliseconds (at most an hour), and at most
+    /// [`EARLIEST`](crate::event::EARLIEST) ahead of `now`.
     async fn realtime(&self, site: &Site, now: Timestamp, window: i64) -> Result<Realtime>;
 
     /// The figures of a period.
@@ -274,7 +275,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// All sites that were ever seen, by name.
     async fn sites(&self) -> Result<Vec<Site>>;
 
-    /// Events of every site, as they are committed, in order of position. What was appended by
+    /// Events of every site, as they are committed, in order of position, and each before its
+    /// `append` is answered. What was appended by
     /// other processes may be missing here, and is found with [`Store::committed_after`].
     fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>>;
 

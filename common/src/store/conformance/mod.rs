@@ -2,7 +2,7 @@
 //!
 //! An engine's test file says how a fresh store is made and expands the list:
 //!
-//! ```ignore
+//! ```text
 //! common::store_conformance!(fresh_store);
 //! ```
 //!

@@ -187,6 +187,8 @@ pub async fn the_active_window_slides(fixture: impl Fixture) {
     let ahead = start.plus(60 * 60 * SECOND);
     put(store, &[event("page_view", 3, ahead.plus(4 * 60 * SECOND))]).await;
     assert_eq!(store.realtime(&site(), ahead, WINDOW).await.unwrap().current_visitors, 1, "a clock ahead of ours");
+    put(store, &[event("page_view", 4, ahead.plus(8 * 60 * 60 * SECOND))]).await;
+    assert_eq!(store.realtime(&site(), ahead, WINDOW).await.unwrap().current_visitors, 1, "an old log, moved to today");
 }
 
 pub async fn late_events_do_not_make_visitors_current(fixture: impl Fixture) {

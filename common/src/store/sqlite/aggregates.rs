@@ -4,8 +4,10 @@
 //! `verify` and `rebuild` (schema `recount`): the order of positions decides which values a
 //! full day still takes, so a recount takes the same ones.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -20,7 +22,7 @@ use crate::visitor::VisitorId;
 pub(super) struct Aggregates {
     sql: Sql,
     /// Visitors that certainly came on these days: most events need not ask.
-    known: HashSet<(i64, i32, VisitorId)>,
+    known: HashSet<(i64, i32, VisitorId), RandomState>,
     /// Distinct values of a site's day, by dimension; of click targets under none.
     distinct: HashMap<(i64, i32, Option<Dimension>), usize>,
     pending: Pending,
@@ -30,12 +32,12 @@ pub(super) struct Aggregates {
 #[derive(Debug, Default)]
 struct Pending {
     days: BTreeMap<(i64, i32), DayChange>,
-    presence: HashMap<(i64, VisitorId), i64>,
+    presence: HashMap<(i64, VisitorId), i64, RandomState>,
 }
 
 #[derive(Debug, Default)]
 struct DayChange {
-    counters: IndexMap<(Dimension, String), i64>,
+    counters: IndexMap<(Dimension, Cow<'static, str>), i64, RandomState>,
     /// New visitors of the day, its week, its month.
     visitors: [i64; 3],
     clicks: IndexMap<(i64, String, String, u8, u8), i64>,
@@ -48,7 +50,7 @@ impl Aggregates {
     pub(super) fn of_schema(schema: &str) -> Self {
         Self {
             sql: Sql::of_schema(schema),
-            known: HashSet::new(),
+            known: HashSet::default(),
             distinct: HashMap::new(),
             pending: Pending::default(),
         }
@@ -71,7 +73,7 @@ impl Aggregates {
         for (counted, new) in change.visitors.iter_mut().zip(new) {
             *counted += i64::from(new);
         }
-        for counter in tally.counters {
+        for counter in tally.counters.into_iter().flatten() {
             *change.counters.entry(counter).or_default() += 1;
         }
         if let Some(click) = tally.click {
@@ -137,7 +139,7 @@ impl Aggregates {
             }
             for ((dimension, value), n) in change.counters {
                 let fits = !dimension.is_open() || self.value_fits(connection, site, keys[0], dimension, &value)?;
-                let value = if fits { value.as_str() } else { OTHER };
+                let value = if fits { &*value } else { OTHER };
                 for key in keys {
                     add.execute(params![site, key.bucket(), dimension as i64, value, n])?;
                 }

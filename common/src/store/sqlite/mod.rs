@@ -8,6 +8,7 @@
 //!   and in kept answers within a second. The live feed shows only what this process stored.
 
 mod aggregates;
+mod append;
 mod checkpoint;
 mod connection;
 mod expiry;

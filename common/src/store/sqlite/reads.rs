@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::connection::{closed, open_reader};
 use super::rows::{COLUMNS, EVENTS, committed};
-use crate::event::Event;
+use crate::event::{EARLIEST, Event};
 use crate::metrics::Metrics;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
@@ -96,8 +96,8 @@ pub(super) fn realtime(
 ) -> rusqlite::Result<Realtime> {
     let Some(id) = site_id(connection, site)? else { return Ok(Realtime::default()) };
     let current: i64 = connection
-        .prepare_cached("select count(*) from presence where site = ?1 and last_seen > ?2")?
-        .query_row(params![id, now.plus(-window).millis()], |row| row.get(0))?;
+        .prepare_cached("select count(*) from presence where site = ?1 and last_seen > ?2 and last_seen <= ?3")?
+        .query_row(params![id, now.plus(-window).millis(), now.plus(EARLIEST).millis()], |row| row.get(0))?;
     let today = totals(connection, site, PeriodKey::of(Period::Day, now.day()))?;
     Ok(Realtime {
         current_visitors: count(current),

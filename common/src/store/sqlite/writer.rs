@@ -1,22 +1,19 @@
 //! The one thread that writes: many requests in flight share one transaction and one fsync.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use hashlink::LruCache;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::aggregates::Aggregates;
+use super::append::Appender;
 use super::checkpoint::Checkpointer;
 use super::connection::closed;
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::site::Site;
-use crate::store::{Appended, Committed, Position, Result};
-use crate::time::{Day, HOUR, Timestamp};
+use crate::store::{Appended, Committed, Result};
+use crate::time::{HOUR, Timestamp};
 
 /// How many requests may wait for the writer; more are told that the store is unavailable.
 const QUEUE: usize = 16_384;
@@ -78,9 +75,7 @@ impl WeakHandle {
 /// The state of the writer thread.
 pub(super) struct Writer {
     pub(super) connection: Connection,
-    aggregates: Aggregates,
-    sites: HashMap<Site, i64>,
-    strings: LruCache<(i32, Box<str>), i64>,
+    appender: Appender,
     checkpointer: Checkpointer,
     data_version: i64,
     pruned: Timestamp,
@@ -100,9 +95,7 @@ pub(super) fn start(
 ) -> Result<(Handle, oneshot::Receiver<()>)> {
     let mut writer = Writer {
         connection,
-        aggregates: Aggregates::of_schema("main"),
-        sites: HashMap::new(),
-        strings: LruCache::new(8_192),
+        appender: Appender::new(),
         checkpointer,
         data_version: 0,
         pruned: Timestamp::from_millis(0),
@@ -168,30 +161,34 @@ impl Writer {
             let mut position = writer.last_position()?;
             requests
                 .iter()
-                .map(|request| writer.append(&request.events, &mut position))
+                .map(|request| writer.appender.append(&writer.connection, &request.events, &mut position))
                 .collect::<rusqlite::Result<Vec<_>>>()
+                .and_then(|places| writer.appender.flush(&writer.connection).map(|()| places))
         });
         self.metrics.queried("append", started.elapsed());
         self.metrics.group_commit_events.observe(count as f64);
         match written {
             Ok(appended) => {
                 self.version.fetch_add(1, Ordering::Release);
+                // The feed is told first: who connects after an answer has that event in the
+                // figures that greet them, and must not be sent it as news.
                 let mut committed = Vec::new();
-                let listened = self.feed.receiver_count() > 0;
+                let mut replies = Vec::with_capacity(requests.len());
                 for (request, places) in requests.into_iter().zip(appended) {
-                    let answers = places.iter().map(|(answer, _)| *answer).collect();
-                    // A client that went away gets no answer; its events are stored all the same.
-                    let _ = request.reply.send(Ok(answers));
-                    if listened {
-                        let stored = request.events.into_iter().zip(places);
-                        committed.extend(
-                            stored.filter_map(|(event, (_, position))| Some(Committed { position: position?, event })),
-                        );
-                    }
+                    let answers: Vec<Appended> = places.iter().map(|(answer, _)| *answer).collect();
+                    replies.push((request.reply, answers));
+                    let stored = request.events.into_iter().zip(places);
+                    committed.extend(
+                        stored.filter_map(|(event, (_, position))| Some(Committed { position: position?, event })),
+                    );
                 }
-                if !committed.is_empty() {
-                    // No receiver is no error: they come and go.
+                if !committed.is_empty() && self.feed.receiver_count() > 0 {
+                    // Receivers may leave meanwhile.
                     let _ = self.feed.send(committed.into());
+                }
+                for (reply, answers) in replies {
+                    // A client that went away gets no answer; its events are stored all the same.
+                    let _ = reply.send(Ok(answers));
                 }
                 self.tidy(now);
             }
@@ -251,9 +248,7 @@ impl Writer {
     }
 
     fn forget(&mut self) {
-        self.aggregates.forget();
-        self.sites.clear();
-        self.strings.clear();
+        self.appender.forget();
     }
 
     /// The greatest position ever given, also when its event is gone.
@@ -263,92 +258,6 @@ impl Writer {
                         coalesce((select value from meta where name = 'last_position'), 0))",
         )?;
         Ok(last.query_row([], |row| row.get::<_, i64>(0))?.unsigned_abs())
-    }
-
-    fn append(&mut self, events: &[Event], position: &mut u64) -> rusqlite::Result<Vec<(Appended, Option<Position>)>> {
-        let mut places = Vec::with_capacity(events.len());
-        for event in events {
-            let Some(site) = self.site(&event.site)? else {
-                places.push((Appended::TooManySites, None));
-                continue;
-            };
-            let day = event.created_at.day();
-            let page_url = event.page_url.as_ref().map(|url| self.string(day, url.as_str())).transpose()?;
-            let referrer = event.referrer.as_ref().map(|url| self.string(day, url.as_str())).transpose()?;
-            let mut insert = self.connection.prepare_cached(
-                "insert into events (position, site, id, visitor, event_type, created_at, page_url, referrer, data)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict (site, id) do nothing",
-            )?;
-            let inserted = insert.execute(params![
-                *position as i64 + 1,
-                site,
-                event.id.as_bytes(),
-                event.visitor.as_bytes(),
-                event.event_type,
-                event.created_at.millis(),
-                page_url,
-                referrer,
-                event.data.stored(),
-            ])?;
-            drop(insert);
-            if inserted == 0 {
-                places.push((Appended::Duplicate, None));
-                continue;
-            }
-            *position += 1;
-            let new_visitor = self.aggregates.add(&self.connection, site, event)?;
-            places.push((Appended::Stored { new_visitor }, Some(Position(*position))));
-        }
-        self.aggregates.flush(&self.connection)?;
-        Ok(places)
-    }
-
-    /// A site's number; `None` when it would be one too many.
-    fn site(&mut self, site: &Site) -> rusqlite::Result<Option<i64>> {
-        if let Some(id) = self.sites.get(site) {
-            return Ok(Some(*id));
-        }
-        let find = self
-            .connection
-            .prepare_cached("select id from sites where name = ?1")?
-            .query_row([site.as_str()], |row| row.get(0))
-            .optional()?;
-        let id = match find {
-            Some(id) => id,
-            None => {
-                let mut make = self.connection.prepare_cached(
-                    "insert into sites (name) select ?1 where (select count(*) from sites) < ?2 returning id",
-                )?;
-                match make.query_row(params![site.as_str(), Site::MOST as i64], |row| row.get(0)).optional()? {
-                    Some(id) => id,
-                    None => return Ok(None),
-                }
-            }
-        };
-        self.sites.insert(site.clone(), id);
-        Ok(Some(id))
-    }
-
-    /// An address's number on its day.
-    fn string(&mut self, day: Day, value: &str) -> rusqlite::Result<i64> {
-        let key = (day.number(), value.into());
-        if let Some(id) = self.strings.get(&key) {
-            return Ok(*id);
-        }
-        let find = self
-            .connection
-            .prepare_cached("select id from strings where day = ?1 and value = ?2")?
-            .query_row(params![day.number(), value], |row| row.get(0))
-            .optional()?;
-        let id = match find {
-            Some(id) => id,
-            None => self
-                .connection
-                .prepare_cached("insert into strings (day, value) values (?1, ?2) returning id")?
-                .query_row(params![day.number(), value], |row| row.get(0))?,
-        };
-        self.strings.insert(key, id);
-        Ok(id)
     }
 
     /// Housekeeping after a commit, when everybody has been answered.

@@ -1,0 +1,127 @@
+//! Inserting events, and what is known of sites and addresses while doing it.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use hashlink::LruCache;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::aggregates::Aggregates;
+use crate::event::Event;
+use crate::site::Site;
+use crate::store::{Appended, Position};
+use crate::time::Day;
+use crate::url::Url;
+
+/// How many addresses are known at most.
+const MOST_STRINGS: usize = 8_192;
+
+/// Turns events into rows and changes of the aggregates.
+#[derive(Debug)]
+pub(super) struct Appender {
+    aggregates: Aggregates,
+    sites: HashMap<Site, i64, RandomState>,
+    strings: LruCache<(Day, Url), i64, RandomState>,
+}
+
+impl Appender {
+    pub(super) fn new() -> Self {
+        Self {
+            aggregates: Aggregates::of_schema("main"),
+            sites: HashMap::default(),
+            strings: LruCache::with_hasher(MOST_STRINGS, RandomState::default()),
+        }
+    }
+
+    /// Forgets what is known: after a rollback, or when somebody else wrote.
+    pub(super) fn forget(&mut self) {
+        self.aggregates.forget();
+        self.sites.clear();
+        self.strings.clear();
+    }
+
+    /// Inserts events after the given position, which it moves; the aggregates change when
+    /// [`Self::flush`] is called. Answers what became of each, and its place if it was stored.
+    pub(super) fn append(
+        &mut self,
+        connection: &Connection,
+        events: &[Event],
+        position: &mut u64,
+    ) -> rusqlite::Result<Vec<(Appended, Option<Position>)>> {
+        let mut insert = connection.prepare_cached(
+            "insert into events (position, site, id, visitor, event_type, created_at, page_url, referrer, data)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict (site, id) do nothing",
+        )?;
+        let mut places = Vec::with_capacity(events.len());
+        for event in events {
+            let Some(site) = self.site(connection, &event.site)? else {
+                places.push((Appended::TooManySites, None));
+                continue;
+            };
+            let day = event.created_at.day();
+            let page_url = event.page_url.as_ref().map(|url| self.string(connection, day, url)).transpose()?;
+            let referrer = event.referrer.as_ref().map(|url| self.string(connection, day, url)).transpose()?;
+            let inserted = insert.execute(params![
+                *position as i64 + 1,
+                site,
+                event.id.as_bytes(),
+                event.visitor.as_bytes(),
+                event.event_type,
+                event.created_at.millis(),
+                page_url,
+                referrer,
+                event.data.stored(),
+            ])?;
+            if inserted == 0 {
+                places.push((Appended::Duplicate, None));
+                continue;
+            }
+            *position += 1;
+            let new_visitor = self.aggregates.add(connection, site, event)?;
+            places.push((Appended::Stored { new_visitor }, Some(Position(*position))));
+        }
+        Ok(places)
+    }
+
+    /// Writes the changes of the aggregates.
+    pub(super) fn flush(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.aggregates.flush(connection)
+    }
+
+    /// A site's number; `None` when it would be one too many.
+    fn site(&mut self, connection: &Connection, site: &Site) -> rusqlite::Result<Option<i64>> {
+        if let Some(id) = self.sites.get(site) {
+            return Ok(Some(*id));
+        }
+        let mut find = connection.prepare_cached("select id from sites where name = ?1")?;
+        let mut id = find.query_row([site.as_str()], |row| row.get(0)).optional()?;
+        if id.is_none() {
+            let mut make = connection.prepare_cached(
+                "insert into sites (name) select ?1 where (select count(*) from sites) < ?2 returning id",
+            )?;
+            id = make.query_row(params![site.as_str(), Site::MOST as i64], |row| row.get(0)).optional()?;
+        }
+        if let Some(id) = id {
+            self.sites.insert(site.clone(), id);
+        }
+        Ok(id)
+    }
+
+    /// An address's number on its day.
+    fn string(&mut self, connection: &Connection, day: Day, url: &Url) -> rusqlite::Result<i64> {
+        let key = (day, url.clone());
+        if let Some(id) = self.strings.get(&key) {
+            return Ok(*id);
+        }
+        let mut find = connection.prepare_cached("select id from strings where day = ?1 and value = ?2")?;
+        let found = find.query_row(params![day.number(), url.as_str()], |row| row.get(0)).optional()?;
+        let id = match found {
+            Some(id) => id,
+            None => connection
+                .prepare_cached("insert into strings (day, value) values (?1, ?2) returning id")?
+                .query_row(params![day.number(), url.as_str()], |row| row.get(0))?,
+        };
+        self.strings.insert(key, id);
+        Ok(id)
+    }
+}
