@@ -1,5 +1,8 @@
 //! Bodies: bounded, and read whatever their Content-Type says, as beacons send text/plain.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::body::Bytes;
 use axum::extract::Request;
@@ -7,19 +10,77 @@ use common::outcome::{Code, Refusal};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 
+/// How long a body may take to arrive: less than the request has, so that the answer to a
+/// client that is too slow blames the client.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How many bytes of bodies that are not complete yet are kept, in the whole process: no number
+/// of slow clients makes it keep more.
+const ROOM: usize = 32 * 1024 * 1024;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// A share of [`ROOM`]; given back when dropped.
+#[derive(Debug)]
+struct Share<'a> {
+    held: &'a AtomicUsize,
+    bytes: usize,
+}
+
+impl Share<'_> {
+    fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.bytes += bytes;
+        if self.held.fetch_add(bytes, Ordering::Relaxed) + bytes > ROOM {
+            return Err(Refusal::new(Code::Unavailable, "too many large bodies at once; send it again later"));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// Reads a body of at most `most` bytes.
 ///
 /// # Errors
-/// `PAYLOAD_TOO_LARGE`, or `INVALID_JSON` when it ends early.
+/// `PAYLOAD_TOO_LARGE`; `INVALID_JSON` when it ends early or comes too slowly; `UNAVAILABLE`
+/// when too much is being read already.
 pub(crate) async fn read(request: Request<Body>, most: usize) -> Result<Bytes, Refusal> {
-    match Limited::new(request.into_body(), most).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let kib = most / 1024;
-            Err(Refusal::new(Code::PayloadTooLarge, format!("the body may have at most {kib} KiB")))
+    tokio::time::timeout(PATIENCE, collect(request.into_body(), most, &HELD)).await.unwrap_or_else(|_| {
+        let seconds = PATIENCE.as_secs();
+        Err(Refusal::new(Code::InvalidJson, format!("the body must be complete within {seconds} seconds")))
+    })
+}
+
+async fn collect(body: Body, most: usize, held: &AtomicUsize) -> Result<Bytes, Refusal> {
+    let mut share = Share { held, bytes: 0 };
+    let mut body = Limited::new(body, most);
+    // Most bodies are one frame, and are not copied. Many small frames are: each by itself
+    // would hold on to much more than its bytes.
+    let (mut first, mut whole) = (Bytes::new(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                let kib = most / 1024;
+                return Refusal::new(Code::PayloadTooLarge, format!("the body may have at most {kib} KiB"));
+            }
+            Refusal::new(Code::InvalidJson, "the body ended before it was complete")
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        share.grow(data.len())?;
+        if first.is_empty() {
+            first = data;
+        } else {
+            if whole.is_empty() {
+                whole.extend_from_slice(&first);
+            }
+            whole.extend_from_slice(&data);
         }
-        Err(_) => Err(Refusal::new(Code::InvalidJson, "the body ended before it was complete")),
     }
+    Ok(if whole.is_empty() { first } else { whole.into() })
 }
 
 /// Parses JSON and says where it is none.
@@ -34,4 +95,20 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal
         };
         Refusal::new(Code::InvalidJson, message)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn room_is_bounded_and_given_back() {
+        let held = AtomicUsize::new(ROOM - 10);
+        assert_eq!(collect(Body::from("0123456789"), 10, &held).await.unwrap(), "0123456789");
+        let refusal = collect(Body::from("0123456789a"), 11, &held).await.unwrap_err();
+        assert_eq!(refusal.code, Code::Unavailable);
+        let refusal = collect(Body::from("0123456789a"), 10, &held).await.unwrap_err();
+        assert_eq!(refusal.code, Code::PayloadTooLarge);
+        assert_eq!(held.into_inner(), ROOM - 10);
+    }
 }
