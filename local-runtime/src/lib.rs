@@ -28,6 +28,7 @@ pub mod pages;
 mod router;
 mod server;
 mod services;
+mod static_files;
 #[cfg(test)]
 mod testing;
 mod timer;

@@ -8,16 +8,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use common::http::finish;
 use tower::ServiceBuilder;
+use tower::layer::layer_fn;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
-use tower_http::services::ServeDir;
 
-use crate::limits::limit;
+use crate::limits::Limited;
 use crate::services::Services;
-use crate::{exposition, health, live, openapi, pages};
+use crate::{exposition, health, live, openapi, pages, static_files};
 
 /// Bodies below this size are sent as they are: they fit into one packet either way.
 const WORTH_COMPRESSING: u64 = 1_024;
@@ -44,9 +43,7 @@ pub(crate) fn router(services: &Arc<Services>, static_dir: Option<PathBuf>) -> R
     let mut page_views = services.page_views.clone();
     match static_dir {
         Some(dir) => {
-            let nothing = Router::new();
-            let files = ServeDir::new(dir).call_fallback_on_method_not_allowed(true).fallback(nothing);
-            router = router.fallback_service(files);
+            router = router.fallback_service(static_files::service(dir));
         }
         None => {
             router = router.merge(pages::page_router_at("/"));
@@ -55,10 +52,11 @@ pub(crate) fn router(services: &Arc<Services>, static_dir: Option<PathBuf>) -> R
     }
     let worth_it = SizeAbove::new(WORTH_COMPRESSING).and(DefaultPredicate::new());
     // One stack, not a layer after the other: a router boxes each route's service once a call.
+    let limits = Arc::clone(&services.limits);
     let layers = ServiceBuilder::new()
         .layer(CompressionLayer::new().compress_when(worth_it))
         .layer(page_views)
-        .layer(from_fn_with_state(Arc::clone(&services.limits), limit));
+        .layer(layer_fn(move |inner| Limited { inner, limits: Arc::clone(&limits) }));
     finish(router.layer(layers), app)
 }
 

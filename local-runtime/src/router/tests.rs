@@ -100,6 +100,8 @@ async fn every_failure_is_in_the_envelope() {
         (Method::GET, "/nowhere", 404, "NOT_FOUND"),
         (Method::POST, "/nowhere", 404, "NOT_FOUND"),
         (Method::GET, "/../../etc/passwd", 404, "NOT_FOUND"),
+        (Method::GET, &format!("/{}", "x".repeat(5_000)), 404, "NOT_FOUND"),
+        (Method::GET, &"/a".repeat(5_000), 404, "NOT_FOUND"),
         (Method::GET, "/api/v1/analytics/nothing", 404, "NOT_FOUND"),
         (Method::DELETE, "/api/v1/analytics/stats", 405, "METHOD_NOT_ALLOWED"),
         (Method::GET, "/ws/analytics", 400, "INVALID_EVENT"),
