@@ -121,8 +121,9 @@ impl PageViews {
             app.metrics.settle(&Outcome::Failed);
             return;
         };
+        // Told here: tasks need not begin in the order in which they are spawned.
+        let now = app.now();
         self.0.under_way.spawn(async move {
-            let now = app.now();
             collect(&app, sender, vec![Ok(view)], now).await;
             drop(place);
         });
