@@ -239,7 +239,7 @@ impl Config {
                     .list(
                         "ANALYTICS_SITES",
                         "sites separated by commas, each 1 to 63 of a-z, 0-9, '.' and '-'",
-                        |text| Site::parse(text),
+                        Site::parse,
                     )
                     .into_iter()
                     .collect::<BTreeSet<_>>(),

@@ -21,6 +21,7 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct System;
 
+#[allow(clippy::disallowed_methods, reason = "this is the clock")]
 impl Source for System {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

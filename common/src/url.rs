@@ -108,7 +108,7 @@ fn without_user_info(text: &str) -> Cow<'_, str> {
         return if scheme == 0 || port { text.into() } else { text[..scheme].into() };
     }
     let host = scheme + slashes;
-    let end = text.as_bytes()[host..].iter().position(|byte| is_slash(byte)).map_or(text.len(), |at| host + at);
+    let end = text.as_bytes()[host..].iter().position(is_slash).map_or(text.len(), |at| host + at);
     match text[host..end].rfind('@') {
         Some(at) => format!("{}{}", &text[..host], &text[host + at + 1..]).into(),
         None => text.into(),

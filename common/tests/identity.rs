@@ -1,5 +1,7 @@
 //! Who visitors are: the same for a day, nobody can tell afterwards, nothing shows outside.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::IpAddr;
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! The conformance suite on the embedded engine.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -12,17 +12,20 @@
 
 mod bucket;
 
+use std::future::{Ready, ready};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use common::App;
 use common::http::{ApiError, BASE_PATH, EventBudget};
+use futures_util::future::Either;
 use http::Method;
 use tokio_util::sync::CancellationToken;
+use tower::Service;
 
 use self::bucket::Buckets;
 use crate::address::AddressKeys;
@@ -112,13 +115,29 @@ impl Limits {
 }
 
 /// The layer: turns a request away when its sender's bucket is empty.
-pub(crate) async fn limit(State(limits): State<Arc<Limits>>, mut request: Request, next: Next) -> Response {
-    if let Some(kind) = Kind::of(request.method(), request.uri().path())
-        && let Err(error) = limits.charge(kind, &mut request)
-    {
-        return error.into_response();
+#[derive(Debug, Clone)]
+pub(crate) struct Limited<S> {
+    pub(crate) inner: S,
+    pub(crate) limits: Arc<Limits>,
+}
+
+impl<S: Service<Request, Response = Response>> Service<Request> for Limited<S> {
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Either<S::Future, Ready<Result<Response, S::Error>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
     }
-    next.run(request).await
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        if let Some(kind) = Kind::of(request.method(), request.uri().path())
+            && let Err(error) = self.limits.charge(kind, &mut request)
+        {
+            return Either::Right(ready(Ok(error.into_response())));
+        }
+        Either::Left(self.inner.call(request))
+    }
 }
 
 #[cfg(test)]

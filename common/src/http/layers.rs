@@ -41,7 +41,6 @@ impl std::fmt::Debug for EventBudget {
 
 /// Puts the common layers around routes. Outermost first: request id, access log and error
 /// envelope; panic to 500; CORS; timeout.
-#[must_use]
 pub fn finish(router: Router, app: &App) -> Router {
     // One stack, not a layer after the other: a router boxes each route's service once a call.
     let observed = app.clone();

@@ -1,5 +1,7 @@
 //! Letters by type and day.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use common::testing::{TestApp, store_event};
 use serde_json::json;
 

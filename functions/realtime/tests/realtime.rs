@@ -1,5 +1,7 @@
 //! What happens now, and what happened today.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use common::testing::{TestApp, store_event};
 use common::time::Timestamp;
 use serde_json::json;

@@ -1,5 +1,7 @@
 //! What is answered to senders of events, and how it is accounted for.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use common::App;
 use common::testing::TestApp;
 use serde_json::json;

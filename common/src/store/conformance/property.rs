@@ -62,7 +62,7 @@ fn made(sent: &Sent, now: Timestamp) -> Event {
         1 => with_data(event("cv_theme_change", sent.visitor, when), &json!({"theme": format!("t{}", sent.value)})),
         2 => with_data(
             event("letter_generate", sent.visitor, when),
-            &json!({"letter_type": if sent.value % 2 == 0 { "motivation" } else { "anti_motivation" }}),
+            &json!({"letter_type": if sent.value.is_multiple_of(2) { "motivation" } else { "anti_motivation" }}),
         ),
         3 => on_page(
             with_data(event("click", sent.visitor, when), &json!({"x": sent.value, "y": 9, "button": "b"})),
