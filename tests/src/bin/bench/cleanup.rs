@@ -53,13 +53,16 @@ pub(crate) async fn measure(context: &mut Context) -> Result<()> {
         let calm = duel::run(&mut context.report, "before cleanup", plan.clone()).await?;
         let load = Running::start(Plan { warm: Duration::ZERO, length: PATIENCE, ..plan }).await?;
         let began = Instant::now();
-        let deleted = clean(&server).await;
+        let cleaned = clean(&server).await;
         seconds.push(began.elapsed().as_secs_f64());
         let busy = load.stop().await?;
         context.report.check("during cleanup", &busy);
-        match deleted {
-            Ok(deleted) if deleted == old => {}
-            Ok(deleted) => context.report.fault(format!("cleanup deleted {deleted} of {old}")),
+        match cleaned {
+            Ok(Cleaned { refused: None, deleted }) if deleted == old => {}
+            Ok(Cleaned { refused: None, deleted }) => {
+                context.report.fault(format!("cleanup deleted {deleted} of {old}"));
+            }
+            Ok(Cleaned { refused: Some(answer), .. }) => context.report.fault(format!("cleanup: {answer}")),
             Err(error) => context.report.fault(format!("cleanup: {error:#}")),
         }
         before.add(&calm, None);
@@ -78,15 +81,35 @@ pub(crate) async fn measure(context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Asks for the retention run; answers how many events it deleted.
-async fn clean(server: &Process) -> Result<u64> {
+/// How the retention run went.
+struct Cleaned {
+    /// What the last answer says was deleted.
+    deleted: u64,
+    /// The first answer that was a refusal.
+    refused: Option<String>,
+}
+
+/// Asks for the retention run, and again when it is refused: how long the work takes in all is
+/// worth knowing then too.
+async fn clean(server: &Process) -> Result<Cleaned> {
     let request = format!(
         "POST {BASE}/cleanup HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
          content-length: 0\r\n\r\n"
     );
     let mut connection = Connection::open(server.addr, 300).await?;
-    let answer = tokio::time::timeout(PATIENCE, connection.exchange(request.as_bytes())).await??;
-    let text = String::from_utf8_lossy(answer.body);
-    let body: Value = serde_json::from_str(&text).with_context(|| text.clone().into_owned())?;
-    body["data"]["deleted"].as_u64().with_context(|| text.into_owned())
+    let deadline = Instant::now() + PATIENCE;
+    let mut refused: Option<String> = None;
+    loop {
+        let answer = connection.exchange(request.as_bytes());
+        let answer = tokio::time::timeout_at(deadline.into(), answer).await;
+        let answer = answer.with_context(|| format!("no end after {} s; {refused:?}", PATIENCE.as_secs()))??;
+        let text = String::from_utf8_lossy(answer.body).into_owned();
+        if answer.status == 200 {
+            let body: Value = serde_json::from_str(&text)?;
+            let deleted = body["data"]["deleted"].as_u64().with_context(|| text.clone())?;
+            return Ok(Cleaned { deleted, refused });
+        }
+        refused.get_or_insert_with(|| format!("status {}: {text}", answer.status));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::disk;
 use crate::load::{Expect, Plan};
-use crate::machine;
+use crate::machine::Machine;
 use crate::options::Options;
 use crate::process::Process;
 use crate::report::Report;
@@ -28,6 +28,7 @@ pub(crate) struct Context {
     pub(crate) report: Report,
     executable: PathBuf,
     directory: TempDir,
+    began: Option<Machine>,
 }
 
 impl Context {
@@ -43,18 +44,22 @@ impl Context {
             Some(parent) => builder.tempdir_in(parent)?,
             None => builder.tempdir()?,
         };
-        let busy = machine::busy().await?;
+        let began = Machine::now()?;
         let ceiling = Process::ceiling(directory.path()).await?;
-        let report = Report::new(disk::fsync_ms(directory.path())?, busy, options.quick);
-        Ok(Self { options, ceiling, report, executable, directory })
+        let report = Report::new(disk::fsync_ms(directory.path())?, options.quick);
+        Ok(Self { options, ceiling, report, executable, directory, began })
     }
 
     /// Ends the ceiling, removes the files, hands out the report.
     ///
     /// # Errors
     /// When the files cannot be removed.
-    pub(crate) async fn close(self) -> Result<Report> {
+    pub(crate) fn close(mut self) -> Result<Report> {
+        // Only of children that have ended is it known what they took.
         drop(self.ceiling);
+        if let (Some(began), Some(now)) = (self.began, Machine::now()?) {
+            self.report.set_others(began.others(now));
+        }
         self.directory.close()?;
         Ok(self.report)
     }

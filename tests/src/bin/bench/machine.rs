@@ -1,37 +1,51 @@
-//! What else the machine is doing: figures taken beside a compiler are about the compiler.
-
-use std::time::Duration;
+//! What else the machine was doing: figures taken beside a compiler are about the compiler.
 
 use anyhow::{Context as _, Result};
 
 /// Above this share the report warns.
 pub(crate) const BUSY: f64 = 0.1;
 
-/// The share of all processors that others keep busy now, from 0 to 1; asked before this program
-/// has begun to work. 0 where there is no `/proc`.
-///
-/// # Errors
-/// When Linux has changed its mind about `/proc/stat`.
-pub(crate) async fn busy() -> Result<f64> {
-    let Some(before) = ticks()? else { return Ok(0.0) };
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let after = ticks()?.unwrap_or(before);
-    let all = after.all.saturating_sub(before.all).max(1);
-    Ok(1.0 - after.idle.saturating_sub(before.idle) as f64 / all as f64)
-}
-
-#[derive(Clone, Copy)]
-struct Ticks {
+/// The processors' time, in ticks since they started.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Machine {
+    /// Spent on anything, idleness included.
     all: u64,
-    idle: u64,
+    /// Spent on programs.
+    programs: u64,
+    /// Spent on this program and on those of its children that have ended.
+    own: u64,
 }
 
-/// The first line: user, nice, system, idle, iowait, irq, softirq, steal; guests are in user.
-fn ticks() -> Result<Option<Ticks>> {
-    let Ok(text) = std::fs::read_to_string("/proc/stat") else { return Ok(None) };
-    let line = text.lines().next().context("/proc/stat is empty")?;
-    let fields = line.split_whitespace().skip(1).take(8).map(str::parse);
-    let fields = fields.collect::<Result<Vec<u64>, _>>().with_context(|| line.to_owned())?;
-    let idle = fields.iter().skip(3).take(2).sum();
-    Ok(Some(Ticks { all: fields.iter().sum(), idle }))
+impl Machine {
+    /// Reads the clocks; none where there is no `/proc`.
+    ///
+    /// # Errors
+    /// When Linux has changed its mind about `/proc`.
+    pub(crate) fn now() -> Result<Option<Self>> {
+        let (Ok(stat), Ok(own)) = (std::fs::read_to_string("/proc/stat"), std::fs::read_to_string("/proc/self/stat"))
+        else {
+            return Ok(None);
+        };
+        // user, nice, system, idle, iowait, irq, softirq, steal; guests are within user.
+        let all = numbers(stat.lines().next().unwrap_or_default(), 1, 8)?;
+        // Behind the name, which may hold anything: state, then 10 others, then user and system
+        // time of the process and of its ended children.
+        let own = own.rsplit_once(')').map_or("", |(_, rest)| rest);
+        Ok(Some(Self {
+            all: all.iter().sum(),
+            programs: all.iter().take(3).sum(),
+            own: numbers(own, 11, 4)?.iter().sum(),
+        }))
+    }
+
+    /// The share of all processors that others used from `self` to `later`, from 0 to 1.
+    pub(crate) fn others(self, later: Self) -> f64 {
+        let others = (later.programs - self.programs).saturating_sub(later.own - self.own);
+        others as f64 / (later.all - self.all).max(1) as f64
+    }
+}
+
+fn numbers(line: &str, skip: usize, take: usize) -> Result<Vec<u64>> {
+    let fields = line.split_whitespace().skip(skip).take(take).map(str::parse);
+    fields.collect::<Result<_, _>>().with_context(|| format!("not processor times: {line}"))
 }

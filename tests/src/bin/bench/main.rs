@@ -70,7 +70,7 @@ async fn measure(options: Options) -> Result<ExitCode> {
             Section::Cleanup => cleanup::measure(&mut context).await?,
         }
     }
-    let report = context.close().await?;
+    let report = context.close()?;
     report.print()?;
     if let Some(path) = json {
         report.save(&path)?;
