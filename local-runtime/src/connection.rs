@@ -1,5 +1,7 @@
 //! One connection: HTTP/1.1 until the client leaves, or is too slow, or the server stops.
 
+mod envelope;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -19,6 +21,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tower::Service;
+
+use self::envelope::Enveloped;
 
 /// How long a new connection may take to send its first request's head.
 const FIRST_HEAD: Duration = Duration::from_secs(10);
@@ -53,7 +57,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, m
         .timer(TokioTimer::new())
         .header_read_timeout(NEXT_HEAD)
         .max_buf_size(MOST_BUFFERED)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Enveloped::new(stream)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut silence = pin!(tokio::time::sleep(FIRST_HEAD));
