@@ -8,7 +8,7 @@
 //! | nothing is lost or counted twice | `crash`, `shutdown` |
 //! | nobody can be identified | `privacy`, `addresses` |
 //! | the feed is live and complete | `live`, `resume`, `crowd`, `slow` |
-//! | hostile input has bounds | `limits`, `labels` |
+//! | hostile input has bounds | `limits`, `labels`, `hostile` |
 //! | operators can see and steer | `metrics`, `cli`, `import`, `retention` |
 //! | browsers are served | `pages`, `cors` |
 //! | functions run in the cloud as they do here | `functions` |
@@ -26,6 +26,7 @@ mod failures;
 mod figures;
 mod functions;
 mod heatmap;
+mod hostile;
 mod identity;
 mod import;
 mod labels;
