@@ -152,19 +152,16 @@ impl Seen {
             .analytics_request_duration_seconds
             .with_label_values(&[endpoint, self.method, status.as_str()])
             .observe(took.as_secs_f64());
-        let quiet = status.is_success() && QUIET.contains(&endpoint);
-        log(&self.id, self.method, route, status, took, quiet);
+        log(&self.id, self.method, route, status, took);
         response
     }
 }
 
-/// What is asked all the time and only interesting when it fails: `debug` logs it too.
-const QUIET: [&str; 6] = ["/event", "/events", "/metrics", "/health", "/health/live", "/health/ready"];
-
-/// One line of the access log.
-fn log(request_id: &str, method: &str, route: &str, status: StatusCode, took: Duration, quiet: bool) {
-    let (status, duration_ms) = (status.as_u16(), took.as_secs_f64() * 1e3);
-    if quiet {
+/// One line of the access log: at `info` for what failed, at `debug` for what succeeded, which
+/// `/metrics` counts anyway, and of which a line each would cost as much as answering.
+fn log(request_id: &str, method: &str, route: &str, status: StatusCode, took: Duration) {
+    let (succeeded, status, duration_ms) = (status.as_u16() < 400, status.as_u16(), took.as_secs_f64() * 1e3);
+    if succeeded {
         tracing::debug!(target: "access", request_id, method, route, status, duration_ms, "request");
     } else {
         tracing::info!(target: "access", request_id, method, route, status, duration_ms, "request");

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 use tests::home::Home;
+use tests::http::get;
 use tests::server::Server;
-use tests::uuid;
+use tests::{API, uuid};
 
 #[tokio::test]
 async fn help_helps() {
@@ -119,8 +120,9 @@ async fn verify_says_what_it_did() {
 #[tokio::test]
 async fn logs_are_json_when_asked_for() {
     let server = Home::new().env("ANALYTICS_LOG", "json").serve().await;
-    server.data("/stats").await;
     server.store(&json!({"event_type": "scroll", "visitor_id": uuid()})).await;
+    // What succeeds is logged at debug.
+    server.send(get(format!("{API}/stats?period=never"))).await.refused("a log line", 400, "INVALID_PERIOD");
     let written = server.written();
     let lines: Vec<_> =
         written.lines().filter(|line| !line.contains("listening on http://") || line.starts_with('{')).collect();
