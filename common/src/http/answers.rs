@@ -3,7 +3,8 @@
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use moka::sync::Cache;
+use moka::future::Cache;
+use moka::policy::EvictionPolicy;
 use serde::Serialize;
 
 use crate::App;
@@ -34,10 +35,11 @@ impl<D: Serialize, M: Serialize> Answer<D, M> {
     }
 }
 
-/// Answers to questions, kept as long as the store's version says that they are right, and as
-/// long as there is room: a question asked again between two commits costs no query.
+/// Answers to questions, each for one version of the store, and as long as there is room: a
+/// question asked again between two commits costs no query, and one asked by many at the same
+/// time costs one.
 #[derive(Debug)]
-pub struct Answers(Cache<String, (u64, Bytes)>);
+pub struct Answers(Cache<(String, u64), Bytes>);
 
 impl Answers {
     /// Room for answers, in bytes.
@@ -45,8 +47,9 @@ impl Answers {
 
     pub(crate) fn new() -> Self {
         let weight =
-            |key: &String, (_, body): &(u64, Bytes)| u32::try_from(key.len() + body.len() + 64).unwrap_or(u32::MAX);
-        Self(Cache::builder().max_capacity(Self::ROOM).weigher(weight).build())
+            |(key, _): &(String, u64), body: &Bytes| u32::try_from(key.len() + body.len() + 64).unwrap_or(u32::MAX);
+        // Least recently used goes first: those of old versions are never asked for again.
+        Self(Cache::builder().max_capacity(Self::ROOM).weigher(weight).eviction_policy(EvictionPolicy::lru()).build())
     }
 }
 
@@ -63,18 +66,12 @@ impl App {
         M: Serialize,
         F: Future<Output = Result<Answer<D, M>, ApiError>>,
     {
+        let ask = async { Ok(to_bytes(&ask.await?)) };
         // The version is read first: an answer that is newer than it does no harm.
-        let version = self.store.version();
-        if let Some(version) = version
-            && let Some((kept, body)) = self.answers.0.get(&key)
-            && kept == version
-        {
-            return Ok(json(StatusCode::OK, body));
-        }
-        let body = to_bytes(&ask.await?);
-        if let Some(version) = version {
-            self.answers.0.insert(key, (version, body.clone()));
-        }
+        let body = match self.store.version() {
+            Some(version) => self.answers.0.try_get_with((key, version), ask).await.map_err(ApiError::Shared)?,
+            None => ask.await?,
+        };
         Ok(json(StatusCode::OK, body))
     }
 }

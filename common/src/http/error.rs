@@ -1,5 +1,7 @@
 //! The one place that turns errors into answers, and logs what only the operator may know.
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
@@ -26,6 +28,9 @@ pub enum ApiError {
     /// The store did not take the events; the cause is logged already.
     #[error("events were not stored")]
     NotStored,
+    /// One of these, for each of those who asked the same question at the same time.
+    #[error(transparent)]
+    Shared(Arc<ApiError>),
 }
 
 impl From<Code> for StatusCode {
@@ -96,6 +101,32 @@ impl Failure {
     }
 }
 
+impl ApiError {
+    /// What the client is told, and after how many seconds it may ask again. The operator is
+    /// told the cause here, once.
+    fn failure(&self) -> (Failure, Option<u64>) {
+        match self {
+            Self::Refused(Refusal { code, message }) => (Failure { code: *code, message: message.clone() }, None),
+            Self::RateLimited { retry_after } => {
+                (Failure::of_status(StatusCode::TOO_MANY_REQUESTS), Some(*retry_after))
+            }
+            Self::NotStored => {
+                let message = "the store is unavailable; send the same events with the same event_id again later";
+                (Failure { code: Code::Unavailable, message: message.to_owned() }, Some(1))
+            }
+            Self::Store(error @ StoreError::Unavailable { .. }) => {
+                tracing::error!(error = error_text(error), "the store is unavailable");
+                (Failure::of_status(StatusCode::SERVICE_UNAVAILABLE), Some(1))
+            }
+            Self::Store(error) => {
+                tracing::error!(error = error_text(error), "the store failed");
+                (Failure::of_status(StatusCode::INTERNAL_SERVER_ERROR), None)
+            }
+            Self::Shared(error) => error.failure(),
+        }
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         ApiError::from(self).into_response()
@@ -104,33 +135,11 @@ impl IntoResponse for Refusal {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let (failure, retry_after) = self.failure();
         let mut headers = HeaderMap::new();
-        let mut retry_after = |seconds: u64| {
+        if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        };
-        let failure = match self {
-            Self::Refused(Refusal { code, message }) => Failure { code, message },
-            Self::RateLimited { retry_after: seconds } => {
-                retry_after(seconds);
-                Failure::of_status(StatusCode::TOO_MANY_REQUESTS)
-            }
-            Self::NotStored => {
-                retry_after(1);
-                Failure {
-                    code: Code::Unavailable,
-                    message: "the store is unavailable; send the same events with the same event_id again later".into(),
-                }
-            }
-            Self::Store(error @ StoreError::Unavailable { .. }) => {
-                tracing::error!(error = error_text(&error), "the store is unavailable");
-                retry_after(1);
-                Failure::of_status(StatusCode::SERVICE_UNAVAILABLE)
-            }
-            Self::Store(error) => {
-                tracing::error!(error = error_text(&error), "the store failed");
-                Failure::of_status(StatusCode::INTERNAL_SERVER_ERROR)
-            }
-        };
+        }
         let mut response = (StatusCode::from(failure.code), headers).into_response();
         response.extensions_mut().insert(failure);
         response

@@ -86,8 +86,15 @@ async fn cleanup(State(app): State<App>, headers: axum::http::HeaderMap) -> Resu
     if !token.is(given) {
         return Err(unauthorized("this call needs the header Authorization: Bearer with the admin token").into());
     }
-    let report = retention::run(&app, app.now()).await?;
-    Ok(Answer::new(report).into_response())
+    // A task of its own: a run that outlasts the request, or its client, comes to its end.
+    let run = tokio::spawn(async move { retention::run(&app, app.now()).await });
+    match run.await {
+        Ok(report) => Ok(Answer::new(report?).into_response()),
+        Err(error) => {
+            tracing::error!(error = %error, "cleanup broke off");
+            Ok(axum::http::StatusCode::INTERNAL_SERVER_ERROR.into_response())
+        }
+    }
 }
 
 fn unauthorized(message: &str) -> Refusal {

@@ -35,8 +35,8 @@ pub(super) fn delete_before(writer: &mut Writer, cutoff: Day, now: Timestamp) ->
             .execute([cutoff.number()])?;
         connection
             .prepare_cached(
-                "insert into meta (name, value) select 'last_position', max(position) from events where true
-                 group by 1 having max(position) is not null
+                "insert into meta (name, value)
+                 select 'last_position', last from (select max(position) as last from events) where last is not null
                  on conflict do update set value = excluded.value where excluded.value > value",
             )?
             .execute([])?;
