@@ -41,23 +41,27 @@ pub(super) fn delete_before(writer: &mut Writer, cutoff: Day, now: Timestamp) ->
             )?
             .execute([])?;
         let mut step = Step::default();
+        let mut aggregates = 0;
         loop {
             let events = delete_events(connection, cutoff)?;
             step.deleted += events;
-            if events == 0 && delete_rest(connection, cutoff, now)? == 0 {
-                step.done = true;
-                break;
+            if events == 0 {
+                let rest = delete_rest(connection, cutoff, now)?;
+                aggregates += rest;
+                step.done = rest == 0;
             }
-            if started.elapsed() > STEP {
-                break;
+            if step.done || started.elapsed() > STEP {
+                return Ok((step, aggregates > 0));
             }
         }
-        Ok(step)
-    })?;
-    writer.changed();
-    // Written back at once, while nothing waits: a run must not leave a log as large as what
-    // it deleted.
-    writer.checkpoint("passive")?;
+    });
+    let (step, aggregates) = step?;
+    // Numbers of addresses and targets that are gone must not be remembered; as long as only
+    // events go, what is known stays true, and ingest stays fast.
+    if aggregates {
+        writer.forget();
+    }
+    writer.changed(now);
     Ok(step)
 }
 

@@ -241,13 +241,14 @@ impl Writer {
         Ok(self.notice_others()?)
     }
 
-    /// Says that answers may change: after anything but an append.
-    pub(super) fn changed(&mut self) {
-        self.forget();
+    /// Says that answers may change, and tidies up: after anything but an append.
+    pub(super) fn changed(&mut self, now: Timestamp) {
         self.version.fetch_add(1, Ordering::Release);
+        self.tidy(now);
     }
 
-    fn forget(&mut self) {
+    /// Forgets what is known of sites, addresses and aggregates.
+    pub(super) fn forget(&mut self) {
         self.appender.forget();
     }
 
