@@ -121,13 +121,23 @@ pub struct Ranking {
 /// Where a page of the timeline starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimelineFrom {
-    /// At the newest event, after passing over this many.
+    /// At the newest event, after passing over some.
     Newest {
+        /// The newest instant there is: events after it wait until their time comes.
+        until: Timestamp,
         /// How many to pass over.
         offset: u32,
     },
     /// Below the event with this time and id, whether or not it still exists.
     Below(Timestamp, Uuid),
+}
+
+impl TimelineFrom {
+    /// At the newest event of all, after passing over `offset`.
+    #[must_use]
+    pub fn all(offset: u32) -> Self {
+        Self::Newest { until: Timestamp::from_millis(i64::MAX), offset }
+    }
 }
 
 /// A place on a page and how often it was clicked.

@@ -32,6 +32,17 @@ async fn pages_by_cursor() {
 }
 
 #[tokio::test]
+async fn events_ahead_wait_until_their_time_comes() {
+    let test = TestApp::start(&[], timeline::router, "2025-12-08T12:00:00Z").await;
+    for at in ["2025-12-08T12:05:00Z", "2025-12-08T18:00:00Z"] {
+        store_event(&test.app, 1, "page_view", "/", &json!({}), at).await;
+    }
+    assert_eq!(test.get("/timeline").await.body["meta"]["count"], 1);
+    test.source.set(common::time::Timestamp::parse("2025-12-08T18:00:00Z").unwrap());
+    assert_eq!(test.get("/timeline").await.body["meta"]["count"], 2);
+}
+
+#[tokio::test]
 async fn visitors_are_pseudonyms() {
     let test = TestApp::start(&[], timeline::router, "2025-12-08T12:00:00Z").await;
     for who in [1, 2, 1] {

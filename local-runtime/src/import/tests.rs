@@ -77,7 +77,7 @@ async fn page_views_get_visitors_of_their_own_day() {
     assert_eq!(home.day("2025-12-06").await, (4, 2));
     assert_eq!(home.day("2025-12-07").await, (1, 1));
 
-    let events = home.app.store.timeline(&Site::default(), TimelineFrom::Newest { offset: 0 }, 10).await.unwrap();
+    let events = home.app.store.timeline(&Site::default(), TimelineFrom::all(0), 10).await.unwrap();
     let oldest = &events[4];
     assert_eq!(oldest.page_url.as_ref().unwrap().as_str(), "/cv?theme=ai");
     assert_eq!(oldest.referrer.as_ref().unwrap().as_str(), "https://search.example/");

@@ -37,7 +37,7 @@ async fn any_site_can_have_its_page_views_tracked() {
     }
     views.drain().await;
     let site = Site::parse("cv.example").unwrap();
-    let seen = app.store.timeline(&site, TimelineFrom::Newest { offset: 0 }, 10).await.unwrap();
+    let seen = app.store.timeline(&site, TimelineFrom::all(0), 10).await.unwrap();
     let mut pages: Vec<_> = seen.iter().map(|event| event.page_url.as_ref().unwrap().as_str()).collect();
     pages.sort_unstable();
     assert_eq!(pages, ["/", "/?ref=x"]);

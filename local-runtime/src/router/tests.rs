@@ -148,12 +148,7 @@ async fn an_own_site_is_served_and_its_pages_counted() {
     }
     site.ask(Method::HEAD, "/cv.html", &[], "").await;
     assert_eq!(site.page_views().await, 3);
-    let events = site
-        .app
-        .store
-        .timeline(&Default::default(), common::store::TimelineFrom::Newest { offset: 0 }, 10)
-        .await
-        .unwrap();
+    let events = site.app.store.timeline(&Default::default(), common::store::TimelineFrom::all(0), 10).await.unwrap();
     let event = events.iter().find(|event| event.referrer.is_some()).unwrap();
     assert_eq!(event.page_url.as_ref().unwrap().as_str(), "/cv.html?theme=backend");
     assert_eq!(event.referrer.as_ref().unwrap().as_str(), "https://search.example/?ref=a");

@@ -83,7 +83,7 @@ pub async fn old_days_go(fixture: impl Fixture) {
     put(store, &many_days(now.day(), 100)).await;
     let cutoff = now.day().plus(-90);
     assert_eq!(clean(store, cutoff, now).await, 27);
-    let last = store.timeline(&site(), TimelineFrom::Newest { offset: 270 }, 10).await.unwrap();
+    let last = store.timeline(&site(), TimelineFrom::all(270), 10).await.unwrap();
     assert_eq!(last.len(), 3);
     assert!(last.iter().all(|event| event.created_at.day() == cutoff));
     let totals = store.totals(&site(), key(Period::Day, "2025-12-08")).await.unwrap();

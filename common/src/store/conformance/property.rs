@@ -123,7 +123,7 @@ async fn append(store: &dyn Store, events: Vec<Event>, now: Timestamp, kept: &mu
 async fn all_events(store: &dyn Store) -> Vec<Event> {
     let mut events = Vec::new();
     for site in store.sites().await.unwrap() {
-        events.extend(store.timeline(&site, crate::store::TimelineFrom::Newest { offset: 0 }, 10_000).await.unwrap());
+        events.extend(store.timeline(&site, crate::store::TimelineFrom::all(0), 10_000).await.unwrap());
     }
     events
 }

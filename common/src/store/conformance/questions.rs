@@ -26,7 +26,7 @@ pub async fn unknown_sites_are_empty(fixture: impl Fixture) {
     let days = day("2025-12-07")..day("2025-12-09");
     let daily = store.daily(&nowhere, Dimension::All, "", days).await.unwrap();
     assert_eq!(daily, [(day("2025-12-07"), 0), (day("2025-12-08"), 0)]);
-    assert_eq!(store.timeline(&nowhere, TimelineFrom::Newest { offset: 0 }, 5).await.unwrap(), []);
+    assert_eq!(store.timeline(&nowhere, TimelineFrom::all(0), 5).await.unwrap(), []);
     assert_eq!(store.heatmap(&nowhere, None, 0..i64::MAX, 5).await.unwrap(), []);
 }
 
@@ -214,11 +214,13 @@ pub async fn timelines_are_sorted(fixture: impl Fixture) {
         .collect();
     put(store, &events).await;
     events.sort_by_key(|event| std::cmp::Reverse((event.created_at, event.id)));
-    let all = store.timeline(&site(), TimelineFrom::Newest { offset: 0 }, 100).await.unwrap();
+    let all = store.timeline(&site(), TimelineFrom::all(0), 100).await.unwrap();
     assert_eq!(all, events);
-    let some = store.timeline(&site(), TimelineFrom::Newest { offset: 1 }, 2).await.unwrap();
+    let until = TimelineFrom::Newest { until: events[1].created_at, offset: 1 };
+    assert_eq!(store.timeline(&site(), until, 2).await.unwrap(), events[2..4]);
+    let some = store.timeline(&site(), TimelineFrom::all(1), 2).await.unwrap();
     assert_eq!(some, events[1..3]);
-    assert_eq!(store.timeline(&site(), TimelineFrom::Newest { offset: 5 }, 2).await.unwrap(), []);
+    assert_eq!(store.timeline(&site(), TimelineFrom::all(5), 2).await.unwrap(), []);
 }
 
 pub async fn timelines_page_without_gaps(fixture: impl Fixture) {
@@ -227,7 +229,7 @@ pub async fn timelines_page_without_gaps(fixture: impl Fixture) {
     let events: Vec<Event> = (0..25).map(|number| event("scroll", 1, start.plus(number / 4))).collect();
     put(store, &events).await;
     let mut seen = Vec::new();
-    let mut from = TimelineFrom::Newest { offset: 0 };
+    let mut from = TimelineFrom::all(0);
     loop {
         let page = store.timeline(&site(), from, 4).await.unwrap();
         let Some(last) = page.last() else { break };
@@ -357,7 +359,7 @@ pub async fn sites_do_not_mix(fixture: impl Fixture) {
     assert_eq!(store.sites().await.unwrap(), [a.clone(), b.clone()]);
     assert_eq!(store.realtime(&b, now, WINDOW).await.unwrap().total_events, 1);
     assert_eq!(store.heatmap(&b, None, 0..i64::MAX, 9).await.unwrap(), []);
-    assert_eq!(store.timeline(&a, TimelineFrom::Newest { offset: 0 }, 9).await.unwrap().len(), 2);
+    assert_eq!(store.timeline(&a, TimelineFrom::all(0), 9).await.unwrap().len(), 2);
     let ranking = store.ranking(&a, Dimension::Theme, Span::Since(day("2025-12-01")), 9).await.unwrap();
     assert_eq!(ranking.rows, [("a".to_owned(), 1)]);
 }

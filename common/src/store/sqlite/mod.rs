@@ -1,9 +1,9 @@
 //! The embedded engine: one file, one thread that writes, a few connections that read.
 //!
 //! - Group commit: whatever requests wait while a commit is being made durable go into the
-//!   next one together, and each is answered after its own commit ([`writer`]).
+//!   next one together, and each is answered after its own commit (`writer`).
 //! - WAL with `synchronous=FULL`: an answer means an fsync.
-//! - Events and aggregates change in one transaction ([`aggregates`]).
+//! - Events and aggregates change in one transaction (`aggregates`).
 //! - Several processes may share the file: what another one stored is seen by reads at once,
 //!   and in kept answers within a second. The live feed shows only what this process stored.
 

@@ -191,9 +191,10 @@ pub(super) fn timeline(
         )
     };
     let (sql, values): (String, Vec<Box<dyn ToSql>>) = match from {
-        TimelineFrom::Newest { offset } => {
-            (page("", "limit ?2 offset ?3"), vec![Box::new(id), Box::new(limit as i64), Box::new(offset)])
-        }
+        TimelineFrom::Newest { until, offset } => (
+            page("and created_at <= ?3", "limit ?2 offset ?4"),
+            vec![Box::new(id), Box::new(limit as i64), Box::new(until.millis()), Box::new(offset)],
+        ),
         TimelineFrom::Below(at, event) => (
             page("and created_at <= ?3 and (created_at, id) < (?3, ?4)", "limit ?2"),
             vec![Box::new(id), Box::new(limit as i64), Box::new(at.millis()), Box::new(*event.as_bytes())],
