@@ -208,7 +208,7 @@ impl Run<'_> {
         let day = created_at.day();
         let visitor = self.app.identity.visitor(site, address(line.client), agent, day, self.now).await?;
         self.batch.push(Event {
-            id: self.fingerprints.id(bytes),
+            id: self.fingerprints.id(line.time, bytes),
             site: site.clone(),
             visitor,
             event_type: EventType::PageView,

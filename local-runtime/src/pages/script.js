@@ -13,11 +13,15 @@
   const RETRIES = 3;
 
   // Without it the server makes ids, and a repeated attempt could count twice.
-  const uuid = () =>
-    crypto.randomUUID?.() ??
-    "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (digit) =>
-      (digit ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (digit / 4)))).toString(16),
-    );
+  // Version 7 (RFC 9562): the time comes first, which stores find cheaper than chance alone.
+  const uuid = () => {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    for (let at = 5, time = Date.now(); at >= 0; at--, time = Math.floor(time / 256)) bytes[at] = time % 256;
+    bytes[6] = (bytes[6] & 15) | 112;
+    bytes[8] = (bytes[8] & 63) | 128;
+    const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  };
 
   const page = () => location.pathname + location.search;
 
