@@ -35,11 +35,10 @@ pub(super) fn delete_before(writer: &mut Writer, cutoff: Day, now: Timestamp) ->
             .execute([cutoff.number()])?;
         connection
             .prepare_cached(
-                "insert into meta (name, value)
-                 select 'last_position', last from (select max(position) as last from events) where last is not null
+                "insert into meta (name, value) values ('last_position', ?1)
                  on conflict do update set value = excluded.value where excluded.value > value",
             )?
-            .execute([])?;
+            .execute([writer.last_position()? as i64])?;
         let mut step = Step::default();
         let mut aggregates = 0;
         loop {

@@ -253,7 +253,7 @@ impl Writer {
     }
 
     /// The greatest position ever given, also when its event is gone.
-    fn last_position(&self) -> rusqlite::Result<u64> {
+    pub(super) fn last_position(&self) -> rusqlite::Result<u64> {
         let mut last = self.connection.prepare_cached(
             "select max(coalesce((select max(position) from events), 0),
                         coalesce((select value from meta where name = 'last_position'), 0))",
