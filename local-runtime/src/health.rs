@@ -97,11 +97,12 @@ pub(crate) async fn ready(State(services): State<Arc<Services>>) -> Result<Json<
 
 impl Health {
     fn of(services: &Services) -> Self {
+        let degraded = services.app.store.degraded();
         Self {
-            status: "ok",
+            status: if degraded.is_empty() { "ok" } else { "degraded" },
             engine: services.app.store.engine(),
             version: env!("CARGO_PKG_VERSION"),
-            degraded: Vec::new(),
+            degraded,
         }
     }
 }

@@ -75,11 +75,16 @@ pub(crate) async fn keep_time(app: App, stop: CancellationToken) {
             salts_due = now.plus(SALTS_EVERY);
         }
         if schedule.is_due(now) {
-            let done = retention::run(&app, now).await;
+            let done = clean_up(&app, now).await;
             schedule.done(now);
-            if let Err(error) = done {
-                tracing::error!(error = error_text(&error), "cleanup failed; it is tried again in 10 minutes");
-                schedule.hurry(now.plus(TRY_AGAIN));
+            match done {
+                Ok(true) => {}
+                // Whoever is at it may die: then it is ours.
+                Ok(false) => schedule.hurry(now.plus(TRY_AGAIN)),
+                Err(error) => {
+                    tracing::error!(error = error_text(&error), "cleanup failed; it is tried again in 10 minutes");
+                    schedule.hurry(now.plus(TRY_AGAIN));
+                }
             }
         }
         let until = schedule.due.min(salts_due).millis() - app.now().millis();
@@ -88,6 +93,18 @@ pub(crate) async fn keep_time(app: App, stop: CancellationToken) {
             return;
         }
     }
+}
+
+/// The day's retention run, unless another process on the same store does it. Answers whether
+/// it is done.
+async fn clean_up(app: &App, now: Timestamp) -> Result<bool, StoreError> {
+    if app.store.claim_cleanup(now).await? {
+        retention::run(app, now).await?;
+        return Ok(true);
+    }
+    let last = app.store.last_cleaned().await?;
+    app.metrics.cleanup_last_success_timestamp_seconds.set(last.map_or(0, Timestamp::seconds));
+    Ok(last.is_some_and(|last| last.day() >= now.day()))
 }
 
 /// Whether there are events, and no retention run has succeeded for a day.

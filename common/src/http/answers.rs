@@ -15,15 +15,32 @@ use crate::http::ApiError;
 pub struct Answer<D, M = ()> {
     success: bool,
     data: D,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    meta: Option<M>,
+    #[serde(skip_serializing_if = "Meta::is_none")]
+    meta: Meta<M>,
+}
+
+/// What an endpoint says about its data, and what the store says about itself.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+struct Meta<M> {
+    #[serde(flatten)]
+    of_data: Option<M>,
+    /// Whether the store misses something that it can do without for a while; only then is it
+    /// there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    degraded: bool,
+}
+
+impl<M> Meta<M> {
+    const fn is_none(&self) -> bool {
+        self.of_data.is_none() && !self.degraded
+    }
 }
 
 impl<D: Serialize> Answer<D> {
     /// An answer without meta.
     #[must_use]
     pub const fn new(data: D) -> Self {
-        Self { success: true, data, meta: None }
+        Self { success: true, data, meta: Meta { of_data: None, degraded: false } }
     }
 }
 
@@ -31,7 +48,7 @@ impl<D: Serialize, M: Serialize> Answer<D, M> {
     /// An answer with meta.
     #[must_use]
     pub const fn with_meta(data: D, meta: M) -> Self {
-        Self { success: true, data, meta: Some(meta) }
+        Self { success: true, data, meta: Meta { of_data: Some(meta), degraded: false } }
     }
 }
 
@@ -66,7 +83,11 @@ impl App {
         M: Serialize,
         F: Future<Output = Result<Answer<D, M>, ApiError>>,
     {
-        let ask = async { Ok(to_bytes(&ask.await?)) };
+        let ask = async {
+            let mut answer = ask.await?;
+            answer.meta.degraded = !self.store.degraded().is_empty();
+            Ok(to_bytes(&answer))
+        };
         // The version is read first: an answer that is newer than it does no harm.
         let body = match self.store.version() {
             Some(version) => self.answers.0.try_get_with((key, version), ask).await.map_err(ApiError::Shared)?,

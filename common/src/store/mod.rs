@@ -21,7 +21,7 @@ use crate::event::Event;
 use crate::period::PeriodKey;
 use crate::site::Site;
 use crate::tally::Dimension;
-use crate::time::{Day, Timestamp};
+use crate::time::{Day, SECOND, Timestamp};
 
 /// What callers branch on.
 #[derive(Debug, thiserror::Error)]
@@ -155,8 +155,8 @@ pub struct ClickCell {
     pub element: String,
 }
 
-/// An event's place in the order in which its store committed events. Later commits have
-/// greater positions; nothing else may be concluded from the number.
+/// An event's place in the order in which the events of its site were committed. Later commits
+/// have greater positions; nothing else may be concluded from the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub u64);
 
@@ -236,6 +236,29 @@ impl Recount {
 /// Says how far a long run has come: events done, and events in all.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
+/// How long the claim of a retention run holds, in milliseconds: 10 minutes.
+pub const CLAIM: i64 = 600 * SECOND;
+
+/// A token bucket of one client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Bucket {
+    /// What is limited, such as `events`.
+    pub name: &'static str,
+    /// Whose it is: a keyed hash that means nothing without its key.
+    pub key: u128,
+    /// Tokens that it holds when full, and gains a minute.
+    pub most: u32,
+}
+
+/// Token buckets that all processes on a store share.
+#[async_trait]
+pub trait SharedLimits: fmt::Debug + Send + Sync + 'static {
+    /// Takes `tokens` from a bucket, all of them or none; at most `most` are asked for. Answers
+    /// whether there were enough, or else after how many seconds there will be; `None` when
+    /// it cannot tell now, and the caller has to judge by itself.
+    async fn charge(&self, bucket: Bucket, tokens: u32) -> Option<Result<(), u64>>;
+}
+
 /// A store of events and of everything that is counted from them.
 ///
 /// Common to all methods: ranges are half-open and in UTC; a site that was never seen has
@@ -285,9 +308,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// All sites that were ever seen, by name.
     async fn sites(&self) -> Result<Vec<Site>>;
 
-    /// Events of every site, as they are committed, in order of position, and each before its
-    /// `append` is answered. What was appended by
-    /// other processes may be missing here, and is found with [`Store::committed_after`].
+    /// Events of every site, as they are committed, each site's in order of position, and each
+    /// before its `append` is answered, unless what another process committed before it is
+    /// still on its way. Whether events that other processes append are heard, the engine's
+    /// documentation says; they are found with [`Store::committed_after`] in any case.
     fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>>;
 
     /// The place of a stored event.
@@ -308,6 +332,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// `cutoff`, and of the aggregates what has outlived its use by `now` (day counters after
     /// 90 days, week and month counters after 365). Callers repeat it until it is done.
     async fn delete_before(&self, cutoff: Day, now: Timestamp) -> Result<Step>;
+
+    /// Claims the retention run of the UTC day of `now`, so that of all processes on a store
+    /// one does it. Refused once a run has succeeded on that day, and for
+    /// [`CLAIM`] after somebody else's claim, who may have died.
+    async fn claim_cleanup(&self, now: Timestamp) -> Result<bool>;
 
     /// Notes that a retention run succeeded.
     async fn cleaned(&self, at: Timestamp) -> Result<()>;
@@ -331,6 +360,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Says why not.
     async fn check(&self) -> Result<()>;
+
+    /// What it can do without for a while and misses now, such as `redis`; empty when all is
+    /// well. Answers given meanwhile are right, but may come slower and later.
+    fn degraded(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Token buckets that all processes on this store share, if the engine has any.
+    fn limits(&self) -> Option<Arc<dyn SharedLimits>> {
+        None
+    }
 
     /// A number that changes no later than any answer can: as long as it stays the same, so do
     /// the answers to questions about a fixed time. `None` when the engine cannot know.

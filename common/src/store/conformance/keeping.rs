@@ -8,7 +8,7 @@ use super::Fixture;
 use super::samples::{at, day, event, key, on_page, put, site, with_data};
 use crate::event::Event;
 use crate::period::Period;
-use crate::store::{Appended, Progress, Secret, SecretName, Store, TimelineFrom};
+use crate::store::{Appended, CLAIM, Progress, Secret, SecretName, Store, TimelineFrom};
 use crate::time::{DAY, Day, Timestamp};
 
 /// Nobody listens.
@@ -60,6 +60,21 @@ async fn clean(store: &dyn Store, cutoff: Day, now: Timestamp) -> u64 {
         }
     }
     panic!("cleanup does not come to an end");
+}
+
+pub async fn a_cleanup_is_claimed_once_a_day(mut fixture: impl Fixture) {
+    let now = at("2025-12-08T02:00:00Z");
+    let (a, b) = tokio::join!(fixture.store().claim_cleanup(now), fixture.store().claim_cleanup(now));
+    assert_ne!(a.unwrap(), b.unwrap(), "one of two gets it");
+    fixture.reopen().await;
+    let store = fixture.store();
+    assert!(!store.claim_cleanup(now.plus(CLAIM - 1)).await.unwrap());
+    // Who claimed it did not come to its end.
+    assert!(store.claim_cleanup(now.plus(CLAIM)).await.unwrap());
+    store.cleaned(now.plus(CLAIM + 5)).await.unwrap();
+    assert!(!store.claim_cleanup(now.plus(2 * CLAIM)).await.unwrap());
+    assert!(!store.claim_cleanup(at("2025-12-08T23:59:59.999Z")).await.unwrap());
+    assert!(store.claim_cleanup(at("2025-12-09T00:00:00Z")).await.unwrap());
 }
 
 /// One event of each kind a day, by two visitors, over `days` days that end with `last`.

@@ -52,6 +52,7 @@ macro_rules! store_conformance {
                 a_feed_is_resumed_without_gap_or_repeat;
             keeping: the_first_secret_wins, secrets_expire, old_days_go, cleanup_is_idempotent,
                 positions_are_not_given_again, long_counters_outlive_events, cleanups_are_remembered,
+                a_cleanup_is_claimed_once_a_day,
                 counts_are_verified, counts_are_rebuilt, kept_periods_are_verified_after_cleanup;
             property: aggregates_equal_a_recount;
         );

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::writer::Writer;
 use crate::period::{Period, PeriodKey};
-use crate::store::{Result, Secret, SecretName, Step};
+use crate::store::{CLAIM, Result, Secret, SecretName, Step};
 use crate::time::{DAY, Day, Timestamp};
 
 /// How long a step holds the writer: ingest that arrives meanwhile waits no longer than this
@@ -149,6 +149,19 @@ pub(super) fn note(writer: &mut Writer, name: &'static str, value: i64) -> Resul
             "insert into meta (name, value) values (?1, ?2) on conflict do update set value = excluded.value",
         )?;
         put.execute(params![name, value]).map(drop)
+    })?)
+}
+
+/// Notes the claim of the day's retention run, unless it is done or somebody else's.
+pub(super) fn claim_cleanup(writer: &mut Writer, now: Timestamp) -> Result<bool> {
+    Ok(writer.transaction(|writer| {
+        let claim = writer.connection.prepare_cached(
+            "insert into meta (name, value)
+             select 'cleanup_claimed', ?1
+             where not exists (select 1 from meta where name = 'last_cleaned' and value >= ?2)
+             on conflict do update set value = excluded.value where value <= excluded.value - ?3",
+        );
+        Ok(claim?.execute([now.millis(), now.day().start().millis(), CLAIM])? > 0)
     })?)
 }
 

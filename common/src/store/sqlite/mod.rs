@@ -200,6 +200,10 @@ impl Store for Sqlite {
         self.writer()?.run(move |writer| expiry::delete_before(writer, cutoff, now)).await
     }
 
+    async fn claim_cleanup(&self, now: Timestamp) -> Result<bool> {
+        self.writer()?.run(move |writer| expiry::claim_cleanup(writer, now)).await
+    }
+
     async fn cleaned(&self, at: Timestamp) -> Result<()> {
         self.writer()?.run(move |writer| expiry::note(writer, "last_cleaned", at.millis())).await
     }
