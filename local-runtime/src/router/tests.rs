@@ -143,7 +143,7 @@ async fn an_own_site_is_served_and_its_pages_counted() {
     let again = site.ask(Method::GET, "/cv.html", &[("if-modified-since", &modified)], "").await;
     assert_eq!(again.status(), 304);
     assert_eq!(site.page_views().await, 3);
-    for path in ["/x.css", "/nowhere", "/dashboard", "/assets/maicivy/page.js"] {
+    for path in ["/x.css", "/nowhere", "/dashboard", "/assets/maicivy/none.js"] {
         site.get(path).await;
     }
     site.ask(Method::HEAD, "/cv.html", &[], "").await;

@@ -1,0 +1,117 @@
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use http::StatusCode;
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use super::*;
+
+/// What everything that the page loads may weigh, compressed.
+const BUDGET: usize = 120 * 1024;
+
+async fn ask(path: &str, headers: &[(&str, &str)]) -> Response {
+    let mut request = Request::get(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    router().merge(page_router_at("/dashboard")).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+}
+
+async fn body(response: Response) -> Vec<u8> {
+    response.into_body().collect().await.unwrap().to_bytes().to_vec()
+}
+
+fn page() -> &'static str {
+    std::str::from_utf8(PAGE.embedded.plain).unwrap()
+}
+
+#[tokio::test]
+async fn every_file_is_there_and_says_the_same_of_itself() {
+    let assets = ASSETS.iter().map(|asset| asset.embedded.path);
+    for path in assets.chain(["/", "/dashboard", "/script.js"]) {
+        let answer = ask(path, &[]).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        for name in ["content-security-policy", "etag", "content-type", "cache-control", "vary"] {
+            assert!(answer.headers().contains_key(name), "{path} {name}");
+        }
+        assert_ne!(answer.headers()["content-type"], "application/octet-stream", "{path}");
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+    }
+}
+
+#[tokio::test]
+async fn what_the_page_names_is_there() {
+    let named: Vec<_> = page().split('"').filter(|part| part.starts_with("/assets/")).collect();
+    assert_eq!(named.is_empty(), EMBEDDED.is_empty(), "a built page has a script and a style");
+    for path in named {
+        assert_eq!(ask(path, &[]).await.status(), StatusCode::OK, "{path}");
+    }
+    assert_eq!(ask("/assets/maicivy/none.js", &[]).await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn names_that_change_are_kept_and_those_that_stay_are_asked_for() {
+    for (path, wanted) in [("/", "no-cache"), ("/dashboard", "no-cache"), ("/script.js", "public, max-age=3600")] {
+        assert_eq!(ask(path, &[]).await.headers()["cache-control"], wanted, "{path}");
+    }
+    for asset in ASSETS.iter() {
+        let path = asset.embedded.path;
+        assert_eq!(ask(path, &[]).await.headers()["cache-control"], "public, max-age=31536000, immutable", "{path}");
+        let (name, _) = path.rsplit_once('.').unwrap();
+        let hash = name.get(name.len() - 8..).unwrap();
+        assert!(path.starts_with("/assets/maicivy/") && !hash.contains('/'), "{path} carries no hash");
+    }
+}
+
+#[tokio::test]
+async fn each_is_sent_in_the_form_that_is_taken() {
+    for asset in ASSETS.iter().chain([&*PAGE]) {
+        let path = if asset.embedded.path == PAGE_PATH { "/" } else { asset.embedded.path };
+        let Embedded { plain, brotli, gzip, .. } = asset.embedded;
+        for (asked, form, name) in [("br, gzip", brotli, "br"), ("gzip", gzip, "gzip"), ("identity", None, "")] {
+            let answer = ask(path, &[("accept-encoding", asked)]).await;
+            let encoding = answer.headers().get("content-encoding").cloned();
+            match form {
+                Some(_) => assert_eq!(encoding.unwrap(), name, "{path}"),
+                None => assert_eq!(encoding, None, "{path}"),
+            }
+            assert_eq!(body(answer).await, form.unwrap_or(plain), "{path} {asked}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_has_it_is_not_sent_it_again() {
+    let tag = ask("/", &[]).await.headers()["etag"].to_str().unwrap().to_owned();
+    let strong = tag.trim_start_matches("W/");
+    for known in [tag.clone(), strong.to_owned(), format!("\"x\", {tag}"), "*".into()] {
+        let answer = ask("/", &[("if-none-match", &known), ("accept-encoding", "br")]).await;
+        assert_eq!(answer.status(), StatusCode::NOT_MODIFIED, "{known}");
+        assert!(body(answer).await.is_empty(), "{known}");
+    }
+    assert_eq!(ask("/", &[("if-none-match", "\"x\"")]).await.status(), StatusCode::OK);
+}
+
+/// What the policy forbids would be dead code: inline scripts, styles and handlers.
+#[test]
+fn nothing_is_inline() {
+    for page in [page(), include_str!("missing.html")] {
+        assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains(" on"), "inline");
+        assert_eq!(page.matches("<script").count(), page.matches("src=\"/assets/maicivy/").count(), "inline script");
+        assert!(!page.contains("//"), "something from elsewhere");
+    }
+    assert!(!file::POLICY.contains("unsafe"));
+}
+
+/// And every text was compressed by the build.
+#[test]
+fn all_of_it_is_small() {
+    let files = EMBEDDED.iter().map(|file| file.brotli.unwrap_or(file.plain).len());
+    let total: usize = files.sum();
+    assert!(total <= BUDGET, "{total} bytes");
+    for file in EMBEDDED {
+        let compressible = !file.path.ends_with(".woff2");
+        assert_eq!(file.brotli.is_some() && file.gzip.is_some(), compressible, "{}", file.path);
+    }
+}
