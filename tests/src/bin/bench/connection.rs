@@ -21,19 +21,12 @@ pub(crate) struct Answer<'a> {
 }
 
 impl Connection {
-    /// Connects from the `index`-th address of the loopback network, so that the server sees as
-    /// many clients as there are connections.
+    /// Connects as [`connect`] does.
     ///
     /// # Errors
     /// When nobody listens at `to`.
     pub(crate) async fn open(to: SocketAddr, index: usize) -> Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        let from = Ipv4Addr::new(127, 1, (index / 250) as u8, (index % 250 + 1) as u8);
-        // Only Linux answers for all of 127/8 without being told; elsewhere one address will do.
-        socket.bind(SocketAddrV4::new(from, 0).into()).ok();
-        let stream = socket.connect(to).await.with_context(|| format!("connecting to {to}"))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, input: vec![0; 16 * 1_024] })
+        Ok(Self { stream: connect(to, index).await?, input: vec![0; 16 * 1_024] })
     }
 
     /// Sends a request and waits for the whole answer.
@@ -63,6 +56,21 @@ impl Connection {
             }
         }
     }
+}
+
+/// Connects from the `index`-th address of the loopback network, so that the server sees as many
+/// clients as there are connections.
+///
+/// # Errors
+/// When nobody listens at `to`.
+pub(crate) async fn connect(to: SocketAddr, index: usize) -> Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    let from = Ipv4Addr::new(127, 1, (index / 250) as u8, (index % 250 + 1) as u8);
+    // Only Linux answers for all of 127/8 without being told; elsewhere one address will do.
+    socket.bind(SocketAddrV4::new(from, 0).into()).ok();
+    let stream = socket.connect(to).await.with_context(|| format!("connecting to {to}"))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// What must be known of an answer's head to find its end.

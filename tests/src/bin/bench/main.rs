@@ -7,7 +7,8 @@
 //! temporary directory at the end.
 //!
 //! Where to read on:
-//! - what is measured, a file a section: [`ingest`], [`batch`], [`reads`], [`size`], [`cleanup`];
+//! - what is measured, a file a section: [`ingest`], [`batch`], [`reads`], [`size`],
+//!   [`cleanup`], [`live`];
 //! - what is sent: [`events`] (the mix), [`request`] (bytes ready for the wire), [`access_log`];
 //! - how it is driven: [`connection`], [`load`], [`duel`], [`fill`];
 //! - what is driven: [`process`], [`ceiling`], on what: [`machine`], [`disk`];
@@ -25,6 +26,7 @@ mod duel;
 mod events;
 mod fill;
 mod ingest;
+mod live;
 mod load;
 mod machine;
 mod options;
@@ -68,6 +70,7 @@ async fn measure(options: Options) -> Result<ExitCode> {
             Section::Reads => reads::measure(&mut context).await?,
             Section::Size => size::measure(&mut context).await?,
             Section::Cleanup => cleanup::measure(&mut context).await?,
+            Section::Live => live::measure(&mut context).await?,
         }
     }
     let report = context.close()?;

@@ -80,6 +80,8 @@ pub(crate) enum Section {
     Size,
     /// The retention run under load
     Cleanup,
+    /// The live feed: a thousand clients and a minute of 200 events a second
+    Live,
 }
 
 impl Options {
@@ -118,6 +120,16 @@ impl Options {
     /// Stored events of the large database.
     pub(crate) fn events(&self) -> u64 {
         self.events.unwrap_or(if self.quick { 20_000 } else { 1_000_000 })
+    }
+
+    /// Clients of the live feed.
+    pub(crate) fn live_clients(&self) -> usize {
+        if self.quick { 100 } else { 1_000 }
+    }
+
+    /// How long the live feed is fed.
+    pub(crate) fn live_length(&self) -> Duration {
+        Duration::from_secs(if self.quick { 2 } else { 60 })
     }
 
     /// Events that the retention run deletes.
