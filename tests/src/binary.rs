@@ -7,17 +7,20 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 
-/// Where the program is: what `LOCAL_RUNTIME_BIN` names, or else it is built, once a process,
-/// with the cargo that runs the tests and in their profile.
+/// Where the program is: what `LOCAL_RUNTIME_BIN` names, or else see [`function`].
 pub fn path() -> &'static PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| variable("LOCAL_RUNTIME_BIN").map_or_else(|| build("local-runtime"), PathBuf::from))
+    PATH.get_or_init(|| variable("LOCAL_RUNTIME_BIN").map_or_else(|| function("local-runtime"), PathBuf::from))
 }
 
-/// Where the Lambda binary of a function is; it is built, once a process.
+/// Where the binary of a package is: in the folder that `ANALYTICS_TEST_BINARIES` names, or else
+/// it is built, once a process, with the cargo that runs the tests and in their profile.
 #[must_use]
 pub fn function(name: &str) -> PathBuf {
     static PATHS: OnceLock<Mutex<HashMap<String, PathBuf>>> = OnceLock::new();
+    if let Some(folder) = variable("ANALYTICS_TEST_BINARIES") {
+        return PathBuf::from(folder).join(name);
+    }
     let mut paths = PATHS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     paths.entry(name.to_owned()).or_insert_with(|| build(name)).clone()
 }

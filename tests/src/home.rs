@@ -8,16 +8,24 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::engine::{Engine, Fresh};
 use crate::server::Server;
 use crate::wait::within;
 use crate::{binary, random};
 
 /// Where the program runs: nothing of the outer environment but `PATH` gets in, and nothing
-/// is written elsewhere. Clones share the directory, which goes with the last of them.
+/// is written elsewhere. Clones share the directory and the store, which go with the last of
+/// them.
 #[derive(Debug, Clone)]
 pub struct Home {
-    dir: Arc<TempDir>,
+    parts: Arc<Parts>,
     environment: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    store: Fresh,
+    dir: TempDir,
 }
 
 /// How a run of the program ended.
@@ -47,17 +55,25 @@ impl Finished {
 }
 
 impl Home {
-    /// A fresh one, with an embedded store, a port of its own and, unless a test says
-    /// otherwise, no rate limit that it could hit.
+    /// A fresh one, with an empty store of the engine of this run, a port of its own and, unless
+    /// a test says otherwise, no rate limit that it could hit.
     #[must_use]
     pub fn new() -> Self {
+        Self::on(Engine::chosen())
+    }
+
+    /// A fresh one with an empty store of this engine.
+    #[must_use]
+    pub fn on(engine: Engine) -> Self {
         let dir = tempfile::Builder::new().prefix("analytics-").tempdir().expect("a directory can be made");
         for part in ["data", "output"] {
             std::fs::create_dir(dir.path().join(part)).expect("a directory can be made");
         }
-        let home = Self { dir: Arc::new(dir), environment: BTreeMap::new() };
-        let store = format!("sqlite:{}", home.data().join("analytics.db").display());
-        home.env("ANALYTICS_ADDR", "127.0.0.1:0").env("ANALYTICS_STORE", store).env("ANALYTICS_RATE_LIMIT", "1000000")
+        let store = Fresh::new(engine, &dir.path().join("data"));
+        let variables = store.variables();
+        let home = Self { parts: Arc::new(Parts { store, dir }), environment: BTreeMap::new() };
+        let home = home.env("ANALYTICS_ADDR", "127.0.0.1:0").env("ANALYTICS_RATE_LIMIT", "1000000");
+        variables.into_iter().fold(home, |home, (name, value)| home.env(name, value))
     }
 
     /// With this variable set.
@@ -74,7 +90,7 @@ impl Home {
         self
     }
 
-    /// Where the store is.
+    /// Where an embedded store is.
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.path().join("data")
@@ -89,7 +105,7 @@ impl Home {
     /// The directory.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.dir.path()
+        self.parts.dir.path()
     }
 
     /// Writes a file into the directory and answers its path.
@@ -140,21 +156,21 @@ impl Home {
         Server::start(self.clone(), arguments).await
     }
 
-    /// Whether any of the files below the directory holds these bytes; the names of those
-    /// that do.
+    /// Everything that is kept: all files below the directory, and what servers hold for it; a
+    /// name and bytes each.
     #[must_use]
-    pub fn files_with(&self, bytes: &[u8]) -> Vec<String> {
-        let mut found = Vec::new();
+    pub fn kept(&self) -> Vec<(String, Vec<u8>)> {
+        let mut kept = self.parts.store.held();
         let mut open = vec![self.data(), self.output()];
         while let Some(path) = open.pop() {
             if path.is_dir() {
                 let entries = std::fs::read_dir(&path).expect("a directory can be read");
                 open.extend(entries.map(|entry| entry.expect("an entry can be read").path()));
-            } else if std::fs::read(&path).is_ok_and(|file| contains(&file, bytes)) {
-                found.push(path.display().to_string());
+            } else if let Ok(file) = std::fs::read(&path) {
+                kept.push((path.display().to_string(), file));
             }
         }
-        found
+        kept
     }
 
     /// A file for the output of one more run.

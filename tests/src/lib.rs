@@ -11,6 +11,8 @@
 //! | [`live`] | a client of the live feed |
 //! | [`scrape`] | `/metrics`, read |
 //! | [`access_log`] | access logs to import |
+//! | [`engine`] | which engine the product runs on, and a fresh store of it |
+//! | [`servers`], [`proxy`] | database servers of a test's own, and a connection to them that can fail |
 //! | [`clock`], [`wait`], [`random`] | UTC days, deadlines, seeds |
 
 #![allow(
@@ -24,13 +26,16 @@ pub mod access_log;
 pub mod answer;
 pub mod binary;
 pub mod clock;
+pub mod engine;
 pub mod home;
 pub mod http;
 pub mod lambda;
 pub mod live;
+pub mod proxy;
 pub mod random;
 pub mod scrape;
 pub mod server;
+pub mod servers;
 pub mod wait;
 
 use serde_json::Value;

@@ -132,8 +132,15 @@ async fn nothing_that_could_identify_is_left_anywhere() {
 
         // While it runs, after a kill, and after an end in good order.
         let scan = |home: &Home, when: &str| {
+            let kept = home.kept();
             for (name, bytes) in &secrets {
-                assert_eq!(home.files_with(bytes), Vec::<String>::new(), "{name}, {when}, log as {log}");
+                // PostgreSQL shows bytes as hexadecimal digits; a few of them can be anywhere by
+                // chance, but not as a whole value.
+                let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                let hex = if bytes.len() > 4 { hex } else { format!("\\\\x{hex}\n") };
+                let holds = |text: &[u8]| contains(text, bytes) || contains(text, hex.as_bytes());
+                let found: Vec<_> = kept.iter().filter(|(_, text)| holds(text)).map(|(place, _)| place).collect();
+                assert!(found.is_empty(), "{name}, {when}, log as {log}: {found:?}");
             }
         };
         scan(&home, "while it runs");

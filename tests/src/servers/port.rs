@@ -1,0 +1,21 @@
+//! Ports for servers that cannot ask the kernel for one.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
+
+use crate::random;
+
+/// Below the ports that the kernel gives to outgoing connections, so that a server that is
+/// down for a while finds its port free when it comes back.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// A port that nobody listens on right now. Another process may take it before its user does:
+/// whoever starts a server on it has to be ready to try another.
+pub(super) fn free() -> u16 {
+    loop {
+        let port = PORTS.start + (random::fresh() % u64::from(PORTS.end - PORTS.start)) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
