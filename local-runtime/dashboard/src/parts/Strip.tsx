@@ -1,0 +1,120 @@
+/** The last minutes as they happen: a mark for each event, moving from now to then. */
+
+import { useSignalEffect } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { colours, still } from "../state/preferences";
+import { STRIP_MS, strip, stripSince } from "../state/timeline";
+import { say } from "../text";
+import { show } from "../text/now";
+import type { Happening } from "../wire";
+
+const LANES = ["views", "clicks", "letters", "other"] as const;
+type Lane = (typeof LANES)[number];
+
+const LANE_OF: Record<string, Lane> = {
+  page_view: "views",
+  button_click: "clicks",
+  link_click: "clicks",
+  letter_generate: "letters",
+};
+const HEIGHT = 112;
+const LANE_HEIGHT = HEIGHT / LANES.length;
+const MARK = { width: 3, height: 16 };
+const ARRIVAL_MS = 700;
+
+export function Strip() {
+  const words = say.value;
+  const count = strip.value.filter(({ at }) => at > Date.now() - STRIP_MS).length;
+  return (
+    <figure class="strip">
+      <figcaption class="unseen">{words.strip}</figcaption>
+      <ul class="lanes" aria-hidden="true">
+        {LANES.map((lane) => (
+          <li key={lane}>{words.stripLanes[lane]}</li>
+        ))}
+      </ul>
+      <Marks label={words.stripSummary(count, show.value.number(count))} />
+      <p class="strip-axis" aria-hidden="true">
+        <span>{words.stripAgo(5)}</span>
+        <span>{words.stripAgo(4)}</span>
+        <span>{words.stripAgo(3)}</span>
+        <span>{words.stripAgo(2)}</span>
+        <span>{words.stripAgo(1)}</span>
+        <span>{words.stripNow}</span>
+      </p>
+    </figure>
+  );
+}
+
+function Marks({ label }: { label: string }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useEffect(() => {
+    const element = canvas.current;
+    if (!element) return;
+    const fit = new ResizeObserver(() => {
+      element.width = element.clientWidth * devicePixelRatio;
+      element.height = element.clientHeight * devicePixelRatio;
+      draw(element);
+    });
+    fit.observe(element);
+    // The strip moves by a few pixels a second: more frames would show nothing more.
+    const timer = setInterval(() => !document.hidden && draw(element), still() ? 1_000 : 66);
+    return () => {
+      clearInterval(timer);
+      fit.disconnect();
+    };
+  }, []);
+  useSignalEffect(() => {
+    void strip.value;
+    void colours.value;
+    if (canvas.current) draw(canvas.current);
+  });
+  return <canvas ref={canvas} class="marks" role="img" aria-label={label} />;
+}
+
+function draw(canvas: HTMLCanvasElement): void {
+  const context = canvas.getContext("2d");
+  if (!context || canvas.width === 0) return;
+  const now = Date.now();
+  const style = getComputedStyle(canvas);
+  const colour = (name: string): string => style.getPropertyValue(name);
+  const width = canvas.width / devicePixelRatio;
+  context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+  context.clearRect(0, 0, width, HEIGHT);
+  context.fillStyle = colour("--line");
+  LANES.forEach((_, lane) => context.fillRect(0, Math.round((lane + 0.5) * LANE_HEIGHT), width, 1));
+  for (let minute = 0; minute <= 5; minute += 1) {
+    context.fillRect(Math.min(width - 1, Math.round((width * minute) / 5)), 0, 1, HEIGHT);
+  }
+  const x = (at: number): number => width - ((now - at) / STRIP_MS) * width;
+  const unknown = x(stripSince.peek());
+  if (Number.isFinite(unknown) && unknown > 0) {
+    context.fillStyle = colour("--sunk");
+    context.fillRect(0, 0, Math.min(width, unknown), HEIGHT);
+  }
+  const colourOf: Record<Lane, string> = {
+    views: colour("--mark-strong"),
+    clicks: colour("--mark"),
+    letters: colour("--accent"),
+    other: colour("--mark-weak"),
+  };
+  for (const event of strip.peek()) mark(context, event, x(Math.min(event.at, now)), colourOf, now);
+}
+
+function mark(
+  context: CanvasRenderingContext2D,
+  event: Happening,
+  x: number,
+  colourOf: Record<Lane, string>,
+  now: number,
+): void {
+  if (x < -MARK.width) return;
+  const lane = LANE_OF[event.type] ?? "other";
+  const y = (LANES.indexOf(lane) + 0.5) * LANE_HEIGHT;
+  const young = still() ? 0 : Math.max(0, 1 - (now - event.at) / ARRIVAL_MS);
+  const height = MARK.height * (1 + young * 0.5);
+  context.fillStyle = colourOf[lane];
+  context.beginPath();
+  context.roundRect(x - MARK.width, y - height / 2, MARK.width, height, MARK.width / 2);
+  context.fill();
+}

@@ -1,0 +1,119 @@
+/** What visitors did, newest first. */
+
+import { useRef } from "preact/hooks";
+import { backToNewest, events, hasOlder, newest, older, unlisted } from "../state/timeline";
+import { say } from "../text";
+import { show } from "../text/now";
+import type { Happening } from "../wire";
+import { Did, iconOf } from "./Did";
+import { Icon } from "./Icon";
+import { Failed, Panel } from "./Panel";
+
+export function Timeline() {
+  const words = say.value;
+  const rows = events.value;
+  const since = useRef(Date.now());
+  return (
+    <Panel id="timeline" title={words.timeline} hint={words.timelineHint} of={newest}>
+      {unlisted.value > 0 && (
+        <button type="button" class="button primary unlisted" onClick={backToNewest}>
+          {words.unlisted(unlisted.value, show.value.number(unlisted.value))}
+        </button>
+      )}
+      {rows.length === 0 ? (
+        <p class="empty">{words.timelineEmpty}</p>
+      ) : (
+        byDay(rows).map(([day, events]) => (
+          <div key={day} class="timeline-day">
+            <h3>{day}</h3>
+            <ol>
+              {events.map((event) => (
+                <Row key={event.id} event={event} fresh={event.at > since.current} />
+              ))}
+            </ol>
+          </div>
+        ))
+      )}
+      {rows.length > 0 && <Older />}
+    </Panel>
+  );
+}
+
+function Older() {
+  const words = say.value;
+  if (older.held.value.failure) return <Failed of={older} />;
+  if (!hasOlder.value) return <p class="note end">{words.end}</p>;
+  return (
+    <button type="button" class="button older" onClick={() => older.load()}>
+      {words.older}
+    </button>
+  );
+}
+
+/** Events by the viewer's own day, in their order. */
+function byDay(rows: readonly Happening[]): [string, Happening[]][] {
+  const days = new Map<string, Happening[]>();
+  for (const event of rows) {
+    const day = show.value.dayHere(event.at);
+    const known = days.get(day);
+    if (known) known.push(event);
+    else days.set(day, [event]);
+  }
+  return [...days];
+}
+
+function Row({ event, fresh }: { event: Happening; fresh: boolean }) {
+  const { clock } = show.value;
+  return (
+    <li data-event={event.id} data-fresh={fresh}>
+      <details>
+        <summary>
+          <span class="row-icon" data-type={event.type}>
+            <Icon name={iconOf(event.type)} />
+          </span>
+          <Did event={event} withPage />
+          <Who visitor={event.visitor} />
+          <time dateTime={new Date(event.at).toISOString()}>{clock(event.at)}</time>
+        </summary>
+        <Details event={event} />
+      </details>
+    </li>
+  );
+}
+
+/** A visitor's pseudonym, as a colour and a few letters that the eye can follow. */
+function Who({ visitor }: { visitor: string }) {
+  const hue = Number.parseInt(visitor.slice(0, 4), 16) % 360;
+  return (
+    <span class="who" title={`${say.value.visitor} ${visitor}`}>
+      <i style={{ backgroundColor: `oklch(0.68 0.13 ${hue})` }} aria-hidden="true" />
+      {visitor.slice(0, 4)}
+    </span>
+  );
+}
+
+function Details({ event }: { event: Happening }) {
+  const words = say.value;
+  const rows: [string, string | null][] = [
+    [words.time, `${show.value.instant(event.at)} (${new Date(event.at).toISOString()})`],
+    [words.type, event.type],
+    [words.page, event.page],
+    [words.referrer, event.referrer],
+    [words.visitor, event.visitor],
+    [words.data, Object.keys(event.data).length > 0 ? JSON.stringify(event.data) : null],
+    [words.id, event.id],
+  ];
+  return (
+    <dl class="details">
+      {rows.map(
+        ([name, value]) =>
+          value !== null && (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ),
+      )}
+    </dl>
+  );
+}

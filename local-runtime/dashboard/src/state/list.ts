@@ -1,0 +1,43 @@
+/**
+ * The part of the timeline that is on screen: exactly what the server would give, newest first,
+ * however late, early or often an event arrives.
+ */
+
+import type { Happening, TimelinePage } from "../wire";
+
+export interface Listed {
+  events: readonly Happening[];
+  /** Where older ones go on; null when there are none. */
+  next: string | null;
+}
+
+export const NOTHING: Listed = { events: [], next: null };
+
+/** Newest first; events of the same time by id, as the server has it. */
+function newer(a: Happening, b: Happening): number {
+  return b.at - a.at || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0);
+}
+
+/** Both, each event once, newest first. */
+function merged(a: readonly Happening[], b: readonly Happening[]): Happening[] {
+  const known = new Set(a.map(({ id }) => id));
+  return [...a, ...b.filter(({ id }) => !known.has(id))].sort(newer);
+}
+
+/** With what the feed said. What is older than the oldest listed comes with its own page. */
+export function withNews(listed: Listed, news: readonly Happening[]): Listed {
+  const oldest = listed.events.at(-1);
+  const listable = listed.next === null || !oldest ? news : news.filter((event) => newer(event, oldest) < 0);
+  if (listable.length === 0) return listed;
+  return { ...listed, events: merged(listed.events, listable) };
+}
+
+/** With the next page of older ones. */
+export function withOlder(listed: Listed, page: TimelinePage): Listed {
+  return { events: merged(listed.events, page.events), next: page.next };
+}
+
+/** The first page anew, and what the feed said since it was asked for. */
+export function afresh(listed: Listed, page: TimelinePage): Listed {
+  return withNews({ events: page.events, next: page.next }, listed.events);
+}

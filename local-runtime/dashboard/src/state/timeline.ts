@@ -1,0 +1,113 @@
+/** The timeline, and what of it happened in the last minutes. */
+
+import { computed, signal } from "@preact/signals";
+import { ask } from "../api";
+import type { Happening, TimelinePage } from "../wire";
+import * as wire from "../wire";
+import { type Listed, NOTHING, afresh, withNews, withOlder } from "./list";
+import { Resource } from "./resource";
+import { site } from "./site";
+
+const PAGE = 50;
+/** How many events may be on screen before news no longer push in. */
+const MOST_LISTED = 500;
+/** How many live events may join the list before it is cut back to a page. */
+const MOST_LIVE = 150;
+/** What the strip shows, and what makes a visitor current. */
+export const STRIP_MS = 5 * 60_000;
+const STRIP_PAGE = 100;
+const STRIP_PAGES = 6;
+const STRIP_MOST = 3_000;
+
+const listed = signal<Listed>(NOTHING);
+/** Whether older pages were asked for: somebody reads, and the list is not cut back. */
+let reading = false;
+let live = 0;
+
+export const events = computed(() => listed.value.events);
+export const hasOlder = computed(() => listed.value.next !== null);
+/** Events that wait to be shown, because the list is full. */
+export const unlisted = signal(0);
+
+/** The first page; whoever waits for it is told its newest event. */
+export const newest = new Resource<TimelinePage>(async () => {
+  const answer = await ask("/timeline", { site, limit: PAGE }, wire.timeline);
+  listed.value = reading ? withNews(listed.value, answer.data.events) : afresh(listed.value, answer.data);
+  strip.value = pruned(answer.data.events.filter(({ id }) => !stripped.has(id)));
+  return answer;
+}, 1_000);
+
+export const older = new Resource<TimelinePage>(async () => {
+  const cursor = listed.value.next ?? undefined;
+  const answer = await ask("/timeline", { site, limit: PAGE, cursor }, wire.timeline);
+  reading = true;
+  listed.value = withOlder(listed.value, answer.data);
+  return answer;
+}, 0);
+
+/** What the feed said since the list was last shown: shown together, so that floods cost little. */
+let news: Happening[] = [];
+let showing: ReturnType<typeof setTimeout> | undefined;
+const TOGETHER_MS = 150;
+
+export function happened(event: Happening): void {
+  news.push(event);
+  showing ??= setTimeout(show, TOGETHER_MS);
+}
+
+function show(): void {
+  showing = undefined;
+  const arrived = news;
+  news = [];
+  strip.value = pruned(arrived.filter(({ id }) => !stripped.has(id)));
+  if (reading && listed.value.events.length >= MOST_LISTED) {
+    const known = new Set(listed.value.events.map(({ id }) => id));
+    unlisted.value += arrived.filter(({ id }) => !known.has(id)).length;
+    return;
+  }
+  listed.value = withNews(listed.value, arrived);
+  live += arrived.length;
+  if (!reading && live > MOST_LIVE) {
+    live = 0;
+    newest.touch();
+  }
+}
+
+/** Back to the first page. */
+export function backToNewest(): void {
+  reading = false;
+  live = 0;
+  unlisted.value = 0;
+  newest.load();
+}
+
+// --- the strip ----------------------------------------------------------------------------------
+
+const stripped = new Map<string, number>();
+/** Events of the last minutes, in no order. */
+export const strip = signal<readonly Happening[]>([]);
+/** From when on the strip has everything. */
+export const stripSince = signal(Number.POSITIVE_INFINITY);
+
+/** The strip with more events and without those that have left it. */
+function pruned(more: readonly Happening[]): Happening[] {
+  const since = Date.now() - STRIP_MS - 10_000;
+  const kept = [...strip.peek(), ...more].filter(({ at }) => at >= since).slice(-STRIP_MOST);
+  stripped.clear();
+  for (const { id, at } of kept) stripped.set(id, at);
+  return kept;
+}
+
+/** Fills the strip from the timeline, as far back as it shows. */
+export async function fillStrip(): Promise<void> {
+  let cursor: string | undefined;
+  for (let page = 0; page < STRIP_PAGES; page += 1) {
+    const { data } = await ask("/timeline", { site, limit: STRIP_PAGE, cursor }, wire.timeline);
+    strip.value = pruned(data.events.filter(({ id }) => !stripped.has(id)));
+    const oldest = data.events.at(-1);
+    if (data.next === null || !oldest) stripSince.value = 0;
+    else stripSince.value = Math.min(stripSince.value, oldest.at);
+    if (data.next === null || stripSince.value < Date.now() - STRIP_MS) return;
+    cursor = data.next;
+  }
+}

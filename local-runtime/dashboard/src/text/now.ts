@@ -1,0 +1,7 @@
+/** The formats of the language that was chosen. */
+
+import { computed } from "@preact/signals";
+import { locale } from "../state/preferences";
+import { formats } from "./format";
+
+export const show = computed(() => formats(locale()));
