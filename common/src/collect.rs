@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tracing::Instrument;
+
 use crate::App;
 use crate::bots::is_bot;
 use crate::config::IdentityMode;
@@ -41,14 +43,16 @@ impl std::fmt::Debug for Sender {
 pub async fn collect(app: &App, sender: Sender, sent: Vec<Result<SentEvent, Refusal>>, now: Timestamp) -> Vec<Outcome> {
     app.metrics.receive(sent.len());
     let count = sent.len();
-    let task = tokio::spawn({
+    let task = {
         let app = app.clone();
         async move {
             let outcomes = settle(&app, &sender, sent, now).await;
             outcomes.iter().for_each(|outcome| app.metrics.settle(outcome));
             outcomes
         }
-    });
+    };
+    // What it logs belongs to the invocation, where there is one.
+    let task = tokio::spawn(task.in_current_span());
     match task.await {
         Ok(outcomes) => outcomes,
         Err(error) => {

@@ -31,7 +31,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 }
 
 /// All variables.
-pub const VARIABLES: [Variable; 18] = [
+pub const VARIABLES: [Variable; 19] = [
     variable("ANALYTICS_ADDR", "127.0.0.1:8080", "address and port that the local runtime listens on"),
     variable(
         "ANALYTICS_STORE",
@@ -69,7 +69,12 @@ pub const VARIABLES: [Variable; 18] = [
     ),
     variable("ANALYTICS_HONOR_OPT_OUT", "true", "whether DNT: 1 and Sec-GPC: 1 are honoured, true or false"),
     variable("ANALYTICS_SHUTDOWN_SECONDS", "10", "how long requests in flight may take after SIGTERM, 1 to 300"),
-    variable("ANALYTICS_LOG", "text", "log lines as text or json"),
+    variable("ANALYTICS_LOG", "text", "log lines as text or json; Lambda functions always write json"),
+    variable(
+        "ANALYTICS_EMF",
+        "true",
+        "whether Lambda functions write metrics as CloudWatch embedded metric format lines, true or false",
+    ),
 ];
 
 /// Where events are kept.
@@ -176,6 +181,8 @@ pub struct Config {
     pub shutdown_seconds: u64,
     /// How log lines are written.
     pub log: LogFormat,
+    /// Whether Lambda functions write their metrics to the log.
+    pub emf: bool,
 }
 
 /// All mistakes of a configuration.
@@ -262,6 +269,7 @@ impl Config {
                 "json" => Some(LogFormat::Json),
                 _ => None,
             }),
+            emf: reader.parse("ANALYTICS_EMF", "true or false", |text| text.parse().ok()),
         };
         if matches!(config.store, StoreUrl::Postgres(_)) && config.redis.is_none() {
             reader.mistake("ANALYTICS_REDIS is missing: a PostgreSQL store needs redis://… beside it".to_owned());

@@ -1,29 +1,100 @@
 //! The wiring that the Lambda functions share: one environment opens its store once, before
-//! its first request, and answers only when the work is done.
+//! its first request, and answers only when the work is done and its metrics are written.
+//!
+//! [`run`] serves a router; cleanup, which takes scheduled events besides, uses [`Environment`]
+//! itself.
 
+mod event;
+
+use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use lambda_http::request::RequestContext;
-use lambda_http::{Context, Error};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Collected, Full};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, Context, Error, LambdaEvent, RequestExt, lambda_runtime, service_fn};
+use serde::Serialize;
+use tower::{Service, ServiceExt};
+use tracing::Instrument;
 
 use crate::App;
 use crate::config::Config;
-use crate::http::{PeerAddress, RequestId, finish};
+use crate::http::finish;
+use crate::metrics::emf::Emf;
 use crate::source::System;
 use crate::telemetry;
 
-/// Reads the configuration and opens the store.
-///
-/// # Errors
-/// All mistakes of the configuration, or why the store cannot be opened.
-pub async fn open() -> Result<App, Error> {
-    let config = Config::from_env()?;
-    telemetry::start(config.log, None);
-    Ok(App::open(config, Arc::new(System)).await?)
+/// What an environment holds from its start to its end.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// What every process of the product holds.
+    pub app: App,
+    emf: Arc<Emf>,
+}
+
+impl Environment {
+    /// Reads the configuration and opens the store.
+    ///
+    /// # Errors
+    /// All mistakes of the configuration, or why the store cannot be opened.
+    pub async fn open() -> Result<Self, Error> {
+        telemetry::start_in_lambda();
+        let opened = async { Ok::<_, Error>(App::open(Config::from_env()?, Arc::new(System)).await?) }.await;
+        let app = opened.inspect_err(|error| tracing::error!(%error, "the function cannot start"))?;
+        Ok(Self { app, emf: Arc::default() })
+    }
+
+    /// Does the work of one invocation: what it logs carries the platform's request id, and what
+    /// it counted is on the standard output when it is done. The platform may freeze the
+    /// environment as soon as it is answered, so nothing may be left for later.
+    pub async fn invocation<T>(&self, context: &Context, work: impl Future<Output = T>) -> T {
+        let id = context.request_id.as_str();
+        let done = work.instrument(tracing::info_span!("invocation", request_id = id)).await;
+        if self.app.config.emf {
+            let function = context.env_config.function_name.as_str();
+            let written = self.emf.write(&self.app.metrics, function, id, self.app.now(), &mut io::stdout().lock());
+            if let Err(error) = written {
+                tracing::error!(%error, "metrics could not be written");
+            }
+        }
+        done
+    }
+
+    /// Answers the requests of an API Gateway, a function URL or a load balancer by routes.
+    #[must_use]
+    pub fn http(
+        &self,
+        router: fn(App) -> Router,
+    ) -> impl Service<LambdaEvent<LambdaRequest>, Response: Serialize + Send + 'static, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static {
+        let environment = self.clone();
+        let routes = finish(router(self.app.clone()), &self.app);
+        let handler = service_fn(move |request: lambda_http::Request| {
+            let (environment, routes) = (environment.clone(), routes.clone());
+            async move {
+                let context = request.lambda_context();
+                let answer = async { whole(routes.oneshot(event::from_platform(request)).await?).await };
+                environment.invocation(&context, answer).await
+            }
+        });
+        Adapter::from(handler).map_request(event::without_traps)
+    }
+}
+
+/// The answer with its whole body: nothing is left to be done when it is handed over.
+async fn whole(answer: Response) -> Result<http::Response<Full<Bytes>>, Infallible> {
+    let (mut parts, body) = answer.into_parts();
+    let body = body.collect().await.map(Collected::to_bytes).unwrap_or_else(|error| {
+        tracing::error!(%error, "an answer broke off");
+        parts.status = http::StatusCode::INTERNAL_SERVER_ERROR;
+        Bytes::new()
+    });
+    Ok(http::Response::from_parts(parts, Full::new(body)))
 }
 
 /// Serves one function's routes to the Lambda runtime API until the platform stops.
@@ -31,25 +102,6 @@ pub async fn open() -> Result<App, Error> {
 /// # Errors
 /// When the process cannot start, or the runtime API goes away.
 pub async fn run(router: fn(App) -> Router) -> Result<(), Error> {
-    let app = open().await?;
-    let routes = finish(router(app.clone()), &app);
-    lambda_http::run(routes.layer(from_fn(platform))).await
-}
-
-/// Takes the client's address and the request's id from the platform, not from headers that
-/// anybody can send.
-async fn platform(mut request: Request, next: Next) -> Response {
-    let address = match request.extensions().get::<RequestContext>() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
-        Some(RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.clone(),
-        _ => None,
-    };
-    if let Some(address) = address.and_then(|address| address.parse().ok()) {
-        request.extensions_mut().insert(PeerAddress(address));
-    }
-    let id = request.extensions().get::<Context>().map(|context| context.request_id.clone());
-    if let Some(id) = id {
-        request.extensions_mut().insert(RequestId(id));
-    }
-    next.run(request).await
+    let environment = Environment::open().await?;
+    lambda_runtime::run(environment.http(router)).await
 }

@@ -3,10 +3,13 @@
 //! No client can make a new time series at will: a label's values come from a closed set or
 //! are capped by [`Capped`].
 
+pub mod emf;
+
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use prometheus::proto::MetricFamily;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
     Registry, TextEncoder,
@@ -220,13 +223,18 @@ impl Metrics {
         self.database_query_duration_seconds.with_label_values(&[query_type]).observe(took.as_secs_f64());
     }
 
+    /// All families as they are.
+    fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
     /// All families in the Prometheus text format 0.0.4.
     ///
     /// # Errors
     /// When a family cannot be written.
     pub fn text(&self) -> prometheus::Result<String> {
         let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        TextEncoder::new().encode(&self.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 }

@@ -1,14 +1,32 @@
-//! The retention run as a scheduled AWS Lambda function.
+//! The retention run as a scheduled AWS Lambda function, that answers `POST /cleanup` too.
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use common::lambda::Environment;
+use lambda_runtime::tower::ServiceExt;
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let app = common::lambda::open().await?;
-    let handler = service_fn(|_event: LambdaEvent<Value>| {
-        let app = app.clone();
-        async move { cleanup::run(&app, app.now()).await }
+    let environment = Environment::open().await?;
+    let http = environment.http(cleanup::router);
+    let handler = service_fn(move |event: LambdaEvent<Value>| {
+        let (environment, http) = (environment.clone(), http.clone());
+        async move {
+            // Requests have a context; schedules have none.
+            if event.payload.get("requestContext").is_some() {
+                let request =
+                    LambdaEvent::new(serde_json::from_value(event.payload).map_err(malformed)?, event.context);
+                let Ok(answer) = http.oneshot(request).await;
+                return serde_json::to_value(answer).map_err(malformed);
+            }
+            let app = &environment.app;
+            let report = environment.invocation(&event.context, cleanup::run(app, app.now())).await?;
+            serde_json::to_value(report).map_err(malformed)
+        }
     });
     lambda_runtime::run(handler).await
+}
+
+fn malformed(error: serde_json::Error) -> Diagnostic {
+    Diagnostic { error_type: "MalformedEvent".to_owned(), error_message: error.to_string() }
 }

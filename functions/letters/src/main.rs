@@ -1,6 +1,6 @@
 //! The `letters` endpoint as an AWS Lambda function.
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     common::lambda::run(letters::router).await
 }
