@@ -1,5 +1,10 @@
 //! A Lambda runtime API (version 2018-06-01) for one function, and the function that runs on it.
 
+mod front;
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -7,28 +12,33 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::process::Child;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::binary;
+pub use self::front::{Front, base64, sample};
 use crate::home::Home;
-use crate::wait::within;
+use crate::http::Request;
+use crate::wait::{PATIENCE, within};
+use crate::{binary, uuid};
 
-/// The source address that events made by [`http_event`] come from.
+/// The source address that requests by a [`Front`] come from.
 pub const SOURCE_ADDRESS: &str = "198.18.99.7";
 
 /// A function's process and the runtime API that feeds it.
 #[derive(Debug)]
 pub struct Function {
-    events: mpsc::Sender<Value>,
+    events: mpsc::Sender<(String, Value)>,
     answers: mpsc::Receiver<Result<Value, Value>>,
-    _process: Child,
+    process: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+    last_id: String,
 }
 
 #[derive(Clone)]
 struct Api {
-    events: Arc<Mutex<mpsc::Receiver<Value>>>,
+    events: Arc<Mutex<mpsc::Receiver<(String, Value)>>>,
     answers: mpsc::Sender<Result<Value, Value>>,
 }
 
@@ -52,21 +62,64 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_NAME", name)
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128");
-        Self { events, answers, _process: command.spawn().unwrap() }
+        let [stdout, stderr] = ["stdout", "stderr"].map(|stream| home.output_file(stream));
+        let write = |path: &PathBuf| Stdio::from(File::create(path).expect("a file can be made"));
+        let process = command.stdout(write(&stdout)).stderr(write(&stderr)).spawn().expect("the function starts");
+        Self { events, answers, process, stdout, stderr, last_id: String::new() }
     }
 
     /// Invokes it; answers its response, or the error that the invocation failed with.
     pub async fn invoke(&mut self, event: Value) -> Result<Value, Value> {
-        self.events.send(event).await.unwrap();
-        within("an answer of the function", self.answers.recv()).await.expect("the runtime API runs")
+        self.last_id = uuid();
+        self.events.send((self.last_id.clone(), event)).await.expect("the runtime API runs");
+        tokio::select! {
+            answer = within("an answer of the function", self.answers.recv()) => answer.expect("the runtime API runs"),
+            ended = self.process.wait() => panic!("the function ended: {ended:?}\n{}", self.written()),
+        }
+    }
+
+    /// Hands a request over as this front does; the invocation must not fail.
+    pub async fn send(&mut self, front: Front, request: &Request) -> Value {
+        let answer = self.invoke(front.event(request)).await;
+        answer.unwrap_or_else(|error| panic!("{front:?} {} {}: {error}", request.method, request.path))
+    }
+
+    /// The platform's id of the last invocation.
+    #[must_use]
+    pub fn last_id(&self) -> &str {
+        &self.last_id
+    }
+
+    /// What it has written to the standard output: metrics.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        std::fs::read_to_string(&self.stdout).unwrap_or_default()
+    }
+
+    /// What it has written to the standard error: logs.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        std::fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+
+    /// What it has written to both.
+    #[must_use]
+    pub fn written(&self) -> String {
+        self.stdout() + &self.stderr()
+    }
+
+    /// Waits for its end, which must come by itself; answers its exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let ended = tokio::time::timeout(PATIENCE, self.process.wait()).await;
+        ended.expect("the function ends by itself").expect("a child can be waited for").code()
     }
 }
 
 async fn next(State(api): State<Api>) -> Response {
     match api.events.lock().await.recv().await {
-        Some(event) => {
+        Some((id, event)) => {
             let headers = [
-                ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
+                ("lambda-runtime-aws-request-id", id.as_str()),
                 ("lambda-runtime-deadline-ms", "9999999999999"),
                 ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-3:123456789012:function:f"),
                 ("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700"),
@@ -87,33 +140,6 @@ async fn error(State(api): State<Api>, Path(_id): Path<String>, body: String) ->
     let answer = serde_json::from_str(&body).unwrap_or(Value::Null);
     let _ = api.answers.send(Err(answer)).await;
     StatusCode::ACCEPTED
-}
-
-/// A request as an HTTP API (payload 2.0) sends it.
-#[must_use]
-pub fn http_event(method: &str, path_and_query: &str, headers: &Value, body: Option<&str>) -> Value {
-    let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
-    let mut event = json!({
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": query,
-        "headers": headers,
-        "requestContext": {
-            "accountId": "123456789012", "apiId": "a", "domainName": "a.example", "domainPrefix": "a",
-            "http": {
-                "method": method, "path": path, "protocol": "HTTP/1.1",
-                "sourceIp": SOURCE_ADDRESS, "userAgent": "agent",
-            },
-            "requestId": "JKJaXmPLvHcESHA=", "routeKey": "$default", "stage": "$default",
-            "time": "10/Mar/2025:05:16:23 +0000", "timeEpoch": 1_583_817_383_220_u64,
-        },
-        "isBase64Encoded": false,
-    });
-    if let Some(body) = body {
-        event["body"] = json!(body);
-    }
-    event
 }
 
 /// The body of a function's answer, which must have this status.

@@ -11,7 +11,7 @@
 //! | hostile input has bounds | `limits`, `labels`, `hostile` |
 //! | operators can see and steer | `metrics`, `cli`, `import`, `retention` |
 //! | browsers are served | `pages`, `cors` |
-//! | functions run in the cloud as they do here | `functions` |
+//! | functions run in the cloud as they do here | `functions`, `lambda_fronts`, `lambda_cleanup`, `lambda_metrics` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -30,6 +30,9 @@ mod hostile;
 mod identity;
 mod import;
 mod labels;
+mod lambda_cleanup;
+mod lambda_fronts;
+mod lambda_metrics;
 mod limits;
 mod live;
 mod metrics;
