@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::binary::variable;
+use crate::server::Server;
 use crate::servers::{program, run};
 
 /// A storage engine of the product.
@@ -33,6 +34,21 @@ impl Engine {
             Some("postgres") => Self::Postgres,
             Some("dynamodb") => Self::DynamoDb,
             Some(other) => panic!("ANALYTICS_TEST_ENGINE is {other}, neither sqlite, postgres nor dynamodb"),
+        }
+    }
+
+    /// The engine that a server runs on.
+    ///
+    /// # Panics
+    /// When its store is none of the known ones.
+    #[must_use]
+    pub fn of(server: &Server) -> Self {
+        let store = server.home.variable("ANALYTICS_STORE").unwrap_or_default();
+        match store.split_once(':') {
+            Some(("sqlite", _)) => Self::Sqlite,
+            Some(("postgres" | "postgresql", _)) => Self::Postgres,
+            Some(("dynamodb", _)) => Self::DynamoDb,
+            _ => panic!("no engine has such a store: {store}"),
         }
     }
 

@@ -83,6 +83,12 @@ impl Home {
         self
     }
 
+    /// What a variable is set to.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(|value| &**value)
+    }
+
     /// Without this variable.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {

@@ -7,6 +7,7 @@
 //! | [`home`] | a directory and an environment of its own, for any number of runs |
 //! | [`server`] | a running server; dies with its test |
 //! | [`http`], [`answer`] | a small HTTP/1.1 client that can be as odd as a test needs |
+//! | [`ledger`] | senders, and what they sent against what the server says |
 //! | [`lambda`] | a Lambda runtime API, and functions that run on it |
 //! | [`live`] | a client of the live feed |
 //! | [`scrape`] | `/metrics`, read |
@@ -30,6 +31,7 @@ pub mod engine;
 pub mod home;
 pub mod http;
 pub mod lambda;
+pub mod ledger;
 pub mod live;
 pub mod proxy;
 pub mod random;
