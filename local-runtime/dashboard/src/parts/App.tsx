@@ -1,7 +1,7 @@
 /** The whole page. */
 
 import { useSignalEffect } from "@preact/signals";
-import { current, now } from "../state/figures";
+import { current, now, retry } from "../state/figures";
 import { site } from "../state/site";
 import { events, newest } from "../state/timeline";
 import { say } from "../text";
@@ -10,6 +10,7 @@ import { Banner } from "./Banner";
 import { Figures } from "./Figures";
 import { Header } from "./Header";
 import { Heatmap } from "./Heatmap";
+import { Icon } from "./Icon";
 import { Letters } from "./Letters";
 import { Now } from "./Now";
 import { Periods } from "./Periods";
@@ -23,6 +24,25 @@ function isEmpty(): boolean {
   return nothingListed && (["day", "month"] as const).every((period) => current[period].held.value.data?.events === 0);
 }
 
+/** The server does not want to be asked about this site, and never has answered. */
+function isRefused(): boolean {
+  const { data, failure } = current.day.held.value;
+  return data === null && failure?.kind === "refused" && failure.wait === 0;
+}
+
+function Refused() {
+  const { failure } = current.day.held.value;
+  return (
+    <section class="card welcome" aria-labelledby="refused-title">
+      <h2 id="refused-title">{say.value.refused}</h2>
+      <p>{failure?.message}</p>
+      <button type="button" class="button" onClick={retry}>
+        <Icon name="retry" /> {say.value.retry}
+      </button>
+    </section>
+  );
+}
+
 export function App() {
   const words = say.value;
   useSignalEffect(() => {
@@ -34,8 +54,10 @@ export function App() {
     <>
       <Header />
       <main>
-        <Banner />
-        {isEmpty() ? (
+        {!isRefused() && <Banner />}
+        {isRefused() ? (
+          <Refused />
+        ) : isEmpty() ? (
           <Welcome />
         ) : (
           <div class="page">

@@ -181,6 +181,7 @@ function options(
       {
         ...axis,
         grid: { show: false },
+        size: 30,
         gap: 8,
         splits: (plot) => ticks(days().length, plot.width),
         values: (_, splits) => splits.map((at) => show.value.day(days()[at]?.key ?? "1970-01-01")),
@@ -191,7 +192,7 @@ function options(
         gap: 8,
         grid: { stroke: colour("--line"), width: 1 },
         incrs: figure === "conversion" ? [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1] : WHOLE,
-        space: 52,
+        space: 38,
         values: (_, splits) => splits.map((value) => short(value)),
       },
     ],

@@ -6,6 +6,7 @@ import { colours } from "../state/preferences";
 import { say } from "../text";
 import { show } from "../text/now";
 import type { Place } from "../wire";
+import { byElement } from "./elements";
 import { paint } from "./heat";
 import { Icon } from "./Icon";
 import { Panel } from "./Panel";
@@ -75,9 +76,10 @@ function choices(): [string, number][] {
 function Map({ places }: { places: readonly Place[] }) {
   const words = say.value;
   const canvas = useRef<HTMLCanvasElement>(null);
+  const elements = useMemo(() => byElement(places, LISTED), [places]);
   const [pointed, setPointed] = useState<Place | null>(null);
   // Answers make new objects: the place is the same when it is where it was.
-  const current = pointed && places.find((place) => sameAs(place, pointed));
+  const current = pointed && [...elements, ...places].find((place) => sameAs(place, pointed));
 
   useEffect(() => {
     const element = canvas.current;
@@ -115,8 +117,8 @@ function Map({ places }: { places: readonly Place[] }) {
             {words.mostClicked} <small>{words.clicks(total, show.value.number(total))}</small>
           </h3>
           <ol>
-            {places.slice(0, LISTED).map((place) => (
-              <li key={`${place.page} ${place.x} ${place.y}`}>
+            {elements.map((place) => (
+              <li key={`${place.page} ${place.element ?? `${place.x} ${place.y}`}`}>
                 <button
                   type="button"
                   aria-pressed={current !== null && current !== undefined && sameAs(place, current)}
@@ -194,7 +196,7 @@ function Table({ places }: { places: readonly Place[] }) {
 }
 
 function sameAs(a: Place, b: Place): boolean {
-  return a.x === b.x && a.y === b.y && a.page === b.page;
+  return a.x === b.x && a.y === b.y && a.page === b.page && a.element === b.element;
 }
 
 function nearest(places: readonly Place[], x: number, y: number): Place | null {

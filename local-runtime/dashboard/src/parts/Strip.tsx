@@ -19,7 +19,9 @@ const LANE_OF: Record<string, Lane> = {
 };
 const HEIGHT = 112;
 const LANE_HEIGHT = HEIGHT / LANES.length;
-const MARK = { width: 3, height: 16 };
+const MARK_HEIGHT = 16;
+/** A mark is as wide as a second, so that marks of a busy site do not cover each other. */
+const widthOf = (width: number): number => Math.min(3, Math.max(1.2, width / 300));
 const ARRIVAL_MS = 700;
 
 export function Strip() {
@@ -35,12 +37,11 @@ export function Strip() {
       </ul>
       <Marks label={words.stripSummary(count, show.value.number(count))} />
       <p class="strip-axis" aria-hidden="true">
-        <span>{words.stripAgo(5)}</span>
-        <span>{words.stripAgo(4)}</span>
-        <span>{words.stripAgo(3)}</span>
-        <span>{words.stripAgo(2)}</span>
-        <span>{words.stripAgo(1)}</span>
-        <span>{words.stripNow}</span>
+        {[5, 4, 3, 2, 1, 0].map((minutes) => (
+          <span key={minutes} style={{ left: `${100 - minutes * 20}%` }}>
+            {minutes === 0 ? words.stripNow : words.stripAgo(minutes)}
+          </span>
+        ))}
       </p>
     </figure>
   );
@@ -98,23 +99,26 @@ function draw(canvas: HTMLCanvasElement): void {
     letters: colour("--accent"),
     other: colour("--mark-weak"),
   };
-  for (const event of strip.peek()) mark(context, event, x(Math.min(event.at, now)), colourOf, now);
+  for (const event of strip.peek()) {
+    mark(context, event, x(Math.min(event.at, now)), widthOf(width), colourOf, now);
+  }
 }
 
 function mark(
   context: CanvasRenderingContext2D,
   event: Happening,
   x: number,
+  width: number,
   colourOf: Record<Lane, string>,
   now: number,
 ): void {
-  if (x < -MARK.width) return;
+  if (x < -width) return;
   const lane = LANE_OF[event.type] ?? "other";
   const y = (LANES.indexOf(lane) + 0.5) * LANE_HEIGHT;
   const young = still() ? 0 : Math.max(0, 1 - (now - event.at) / ARRIVAL_MS);
-  const height = MARK.height * (1 + young * 0.5);
+  const height = MARK_HEIGHT * (1 + young * 0.5);
   context.fillStyle = colourOf[lane];
   context.beginPath();
-  context.roundRect(x - MARK.width, y - height / 2, MARK.width, height, MARK.width / 2);
+  context.roundRect(x - width, y - height / 2, width, height, width / 2);
   context.fill();
 }

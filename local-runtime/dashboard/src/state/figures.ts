@@ -155,6 +155,11 @@ export function recount(): void {
   refresh();
 }
 
+/** Everything at once, because somebody asked for it. */
+export function retry(): void {
+  for (const resource of all) if (resource !== places || page.value) resource.load();
+}
+
 /** Answers a heartbeat: figures that have moved without the feed saying so come anew. */
 export function hear(figures: wire.Realtime): void {
   const known = now.held.value.data;

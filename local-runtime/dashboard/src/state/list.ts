@@ -20,8 +20,8 @@ function newer(a: Happening, b: Happening): number {
 
 /** Both, each event once, newest first. */
 function merged(a: readonly Happening[], b: readonly Happening[]): Happening[] {
-  const known = new Set(a.map(({ id }) => id));
-  return [...a, ...b.filter(({ id }) => !known.has(id))].sort(newer);
+  // What is listed stays the object that it was, so that its row stays as it is.
+  return [...new Map([...b, ...a].map((event) => [event.id, event])).values()].sort(newer);
 }
 
 /** With what the feed said. What is older than the oldest listed comes with its own page. */

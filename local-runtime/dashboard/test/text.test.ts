@@ -1,0 +1,74 @@
+import { expect, test } from "vitest";
+import { en } from "../src/text/en";
+import { formats } from "../src/text/format";
+import { fr } from "../src/text/fr";
+
+/** All texts by the path of their keys; functions are asked with numbers small and large. */
+function texts(from: object, path = ""): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const [name, value] of Object.entries(from)) {
+    const here = `${path}${name}`;
+    if (typeof value === "string") found.set(here, value);
+    else if (typeof value === "function") found.set(`${here}()`, [1, 5].map((n) => value(n, "N", "T")).join(" | "));
+    else for (const [key, text] of texts(value, `${here}.`)) found.set(key, text);
+  }
+  return found;
+}
+
+test("English and French say the same things", () => {
+  const [english, french] = [texts(en), texts(fr)];
+  expect([...french.keys()].sort()).toEqual([...english.keys()].sort());
+  for (const [key, text] of [...english, ...french]) expect(text.trim(), key).not.toBe("");
+  expect(english.size).toBeGreaterThan(120);
+});
+
+test("what is translated is not left in English", () => {
+  // Names, and words that are the same in both languages.
+  const same = new Set(["title", "site", "page", "motivation", "antiMotivation", "conversion", "api", "type",
+    "wasBefore()", "letterTypes.motivation", "letterTypes.anti_motivation", "period"]);
+  const french = texts(fr);
+  for (const [key, text] of texts(en)) if (!same.has(key)) expect(french.get(key), key).not.toBe(text);
+});
+
+test("one and many", () => {
+  expect([0, 1, 2].map((count) => en.clicks(count, String(count)))).toEqual(["0 clicks", "1 click", "2 clicks"]);
+  expect([0, 1, 2].map((count) => fr.clicks(count, String(count)))).toEqual(["0 clic", "1 clic", "2 clics"]);
+});
+
+test("comparisons are sentences", () => {
+  expect(en.shareOf("63%", en.beforeOf.day, "1,204")).toBe("63% of yesterday’s 1,204");
+  expect(fr.shareOf("63 %", fr.beforeOf.month, "1 204")).toBe("63 % des 1 204 du mois dernier");
+  expect(fr.moreThan("+12 %", fr.beforeOf.week, "986")).toBe("+12 % sur les 986 de la semaine dernière");
+});
+
+test("numbers as their readers write them", () => {
+  const [british, french] = [formats("en-GB", "UTC"), formats("fr-FR", "UTC")];
+  expect(british.number(1_234_567)).toBe("1,234,567");
+  expect(french.number(1_234_567).replace(/\s/g, " ")).toBe("1 234 567");
+  expect([9_999, 10_000, 1_250_000].map(formats("en-US").short)).toEqual(["9,999", "10K", "1.3M"]);
+  expect(british.precise(0.0196)).toBe("2%");
+  expect(french.precise(0.1846).replace(/\s/g, " ")).toBe("18,5 %");
+  expect([0.5, 0, -0.25].map(british.change)).toEqual(["+50%", "0%", "-25%"]);
+});
+
+test("rounding hides neither the last nor the first", () => {
+  const { percent } = formats("en", "UTC");
+  expect([0, 0.001, 0.5, 0.999, 1, 1.2].map(percent)).toEqual(["0%", "1%", "50%", "99%", "100%", "120%"]);
+});
+
+test("times are in the viewer's zone, days of figures in UTC", () => {
+  const at = Date.parse("2026-01-31T23:30:00Z");
+  expect(formats("en-GB", "Europe/Paris").clock(at)).toBe("00:30:00");
+  expect(formats("en-GB", "Europe/Paris").dayHere(at)).toBe("Sunday 1 February");
+  expect(formats("en-GB", "America/New_York").day("2026-02-01")).toBe("1 Feb");
+  expect(formats("fr-FR", "America/New_York").dayLong("2026-02-01")).toBe("dimanche 1 février");
+  expect(formats("en", "Asia/Tokyo").zone()).toBe("Asia/Tokyo");
+});
+
+test("how long ago", () => {
+  const { ago } = formats("en", "UTC");
+  // Minutes are abbreviated differently by different versions of the same data.
+  expect([-5_000, 0, 59_000, 119_000, 3_600_000, 90_000_000].map((ms) => ago(ms).replace("min", "m"))).toEqual(
+    ["0s ago", "0s ago", "59s ago", "1m ago", "1h ago", "25h ago"],
+  );
+});
