@@ -33,8 +33,16 @@ static ASSETS: LazyLock<Vec<File>> = LazyLock::new(|| {
     let assets = EMBEDDED.iter().filter(|embedded| embedded.path != PAGE_PATH);
     assets.map(|embedded| File::new(*embedded, Kept::Always)).collect()
 });
-static TRACKER: LazyLock<File> =
-    LazyLock::new(|| File::new(Embedded::plain("/script.js", include_str!("pages/script.js")), Kept::AnHour));
+/// Committed as it is built from `tracker/`, which has a test that it is, so that it is always there.
+static TRACKER: LazyLock<File> = LazyLock::new(|| {
+    let script = Embedded {
+        path: "/script.js",
+        plain: include_bytes!("../tracker/dist/script.js"),
+        brotli: Some(include_bytes!("../tracker/dist/script.js.br")),
+        gzip: Some(include_bytes!("../tracker/dist/script.js.gz")),
+    };
+    File::new(script, Kept::AnHour)
+});
 
 /// The page at `/`, and its files.
 pub fn router() -> Router {

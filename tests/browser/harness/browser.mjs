@@ -28,6 +28,8 @@ export function launch() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      // For every request: what a page sends as it goes away is not sent by the page's own process.
+      `--user-agent=${USER_AGENT}`,
       "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     ],
   });

@@ -1,0 +1,28 @@
+// What is shipped: the script that is committed, and the module.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
+
+import { script } from "../build.mjs";
+
+const dist = (/** @type {string} */ name) => readFileSync(new URL(`../dist/${name}`, import.meta.url));
+
+test("dist/script.js is what the sources build to", async () => {
+  const built = await script();
+  const how = "npm run build, and commit dist/";
+  assert.equal(dist("script.js").toString(), built, how);
+  assert.equal(brotliDecompressSync(dist("script.js.br")).toString(), built, how);
+  assert.equal(gunzipSync(dist("script.js.gz")).toString(), built, how);
+});
+
+test("it is small", () => {
+  assert.ok(dist("script.js.br").length < 1_500, `${dist("script.js.br").length} bytes of Brotli`);
+  assert.ok(dist("script.js.gz").length < 1_750, `${dist("script.js.gz").length} bytes of gzip`);
+});
+
+test("it needs no right that a strict policy withholds", () => {
+  const text = dist("script.js").toString();
+  assert.doesNotMatch(text, /\beval\b|Function\(|innerHTML|\.style|createElement|document\.cookie/);
+});

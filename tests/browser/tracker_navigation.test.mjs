@@ -1,0 +1,134 @@
+// Which navigations are page views, and that none is one twice.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { setUp, until } from "./harness/index.mjs";
+
+const SITE = "fixture";
+
+const world = setUp();
+
+/** Page views and depths as `type address`, up to the event that ends the test. @param {import("./harness/server.mjs").Entry[]} events */
+const path = (events) => events.map(({ event_type, page_url }) => `${event_type} ${page_url}`);
+
+/** What a single-page app does to its address. @param {import("playwright-core").Page} page */
+async function wander(page) {
+  await page.evaluate(() => {
+    history.replaceState({}, "", "/app?filter=1");
+    history.pushState({}, "", "/app/one");
+    history.pushState({}, "", "/app/one");
+    history.pushState({}, "", "/app/one#part");
+    location.hash = "other";
+    history.replaceState({ kept: true }, "", "/app/one");
+    history.pushState({}, "", "/app/two?theme=dark");
+  });
+  await page.goBack();
+  await until("back", () => page.evaluate(() => location.pathname === "/app/one"));
+  await page.evaluate(() => /** @type {any} */ (window).maicivy.track("end"));
+}
+
+const WANDERED = [
+  "page_view /app",
+  "scroll /app",
+  "page_view /app/one",
+  "scroll /app/one",
+  "page_view /app/two?theme=dark",
+  "scroll /app/two?theme=dark",
+  "page_view /app/one",
+  "end /app/one",
+];
+
+test(
+  "a single-page app, with the Navigation API",
+  world.test(async ({ server, site, visitor }) => {
+    const page = await visitor.open(`${site.origin}/app`);
+    assert.ok(await page.evaluate(() => /native code/.test(String(history.pushState))), "nothing is patched");
+    await wander(page);
+    const events = await server.eventsUntil("end", { site: SITE });
+    assert.deepEqual(path(events), WANDERED);
+    assert.ok(events.every((event) => event.referrer === null));
+  }),
+);
+
+test(
+  "a single-page app, where there is only history",
+  world.test(async ({ server, site, visitor }) => {
+    await visitor.context.addInitScript(() => {
+      Reflect.deleteProperty(window, "navigation");
+    });
+    const page = await visitor.open(`${site.origin}/app`);
+    assert.ok(await page.evaluate(() => !("navigation" in window)));
+    await wander(page);
+    assert.deepEqual(path(await server.eventsUntil("end", { site: SITE })), WANDERED);
+    assert.deepEqual(await page.evaluate(() => history.state), { kept: true }, "states are passed on");
+  }),
+);
+
+test(
+  "navigations that a router intercepts",
+  world.test(async ({ server, site, visitor }) => {
+    const page = await visitor.open(`${site.origin}/app`);
+    await page.evaluate(async () => {
+      const { navigation } = /** @type {any} */ (window);
+      navigation.addEventListener("navigate", (/** @type {any} */ event) => event.intercept({ handler: async () => {} }));
+      await navigation.navigate("/app/routed").finished;
+      await navigation.navigate("/app/replaced", { history: "replace" }).finished;
+      /** @type {any} */ (window).maicivy.track("end");
+    });
+    assert.deepEqual(path(await server.eventsUntil("end", { site: SITE })), [
+      "page_view /app",
+      "scroll /app",
+      "page_view /app/routed",
+      "end /app/replaced",
+    ]);
+  }),
+);
+
+test(
+  "a page from the back/forward cache is viewed again",
+  world.test(async ({ server, site, visitor }) => {
+    // A page without the tracker's requests on their way out stays in the cache.
+    const page = await visitor.open(`${site.origin}/app`);
+    await server.eventsUntil("page_view", { site: SITE });
+    await page.evaluate(() => Object.assign(window, { kept: true }));
+    await page.goto(`${site.origin}/about`);
+    await server.eventsUntil("page_view", { site: SITE, count: 2 });
+    await page.evaluate(() => history.back());
+    await until("back", () => page.evaluate(() => location.pathname === "/app"));
+    assert.ok(await page.evaluate(() => "kept" in window), "it is the same page, from the cache");
+    const events = await server.eventsUntil("page_view", { site: SITE, count: 3 });
+    // What the page that is left sends may come after what the page that is back does.
+    assert.deepEqual(path(events).sort(), [
+      "page_view /about",
+      "page_view /app",
+      "page_view /app",
+      "scroll /about",
+      "scroll /app",
+    ]);
+    assert.ok(events.filter((event) => event.page_url === "/app").every((event) => event.referrer === null));
+    await page.evaluate(() => /** @type {any} */ (window).maicivy.track("end"));
+    await server.eventsUntil("end", { site: SITE });
+  }),
+);
+
+test(
+  "a page that is prepared in advance is viewed when it is seen",
+  world.test(async ({ server, site, visitor }) => {
+    await visitor.context.addInitScript(() => {
+      let prerendering = true;
+      Object.defineProperty(document, "prerendering", { get: () => prerendering });
+      Object.assign(window, {
+        show() {
+          prerendering = false;
+          document.dispatchEvent(new Event("prerenderingchange"));
+        },
+      });
+    });
+    const page = await visitor.open(`${site.origin}/app`);
+    await page.evaluate(() => /** @type {any} */ (window).maicivy.track("called"));
+    await server.eventsUntil("called", { site: SITE });
+    await page.evaluate(() => /** @type {any} */ (window).show());
+    assert.deepEqual(path(await server.eventsUntil("page_view", { site: SITE })), ["called /app", "page_view /app"]);
+  }),
+);
