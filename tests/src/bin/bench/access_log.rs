@@ -1,4 +1,4 @@
-//! A Combined log of a day long ago: the only way to events older than the wire allows.
+//! A Combined log of days long ago: the only way to events older than the wire allows.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -18,16 +18,16 @@ const PAGES: [&str; 6] =
     ["/", "/cv?theme=backend", "/cv?theme=data", "/letters", "/projects/chess", "/blog/small-sites"];
 const REFERRERS: [&str; 4] = ["-", "-", "https://www.google.com/", "https://www.linkedin.com/feed/"];
 
-/// Writes `lines` page views, evenly over one day that began 89 days ago.
+/// Writes `lines` page views, evenly over so many days, the first of which began 89 days ago.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(crate) fn write(path: &Path, lines: u64) -> Result<()> {
+pub(crate) fn write(path: &Path, lines: u64, days: u64) -> Result<()> {
     let start = jiff::Timestamp::now().as_second() - (AGE_DAYS * DAY) as i64;
     let mut dice = Dice::new(3);
     let mut file = BufWriter::new(File::create(path)?);
     for line in 0..lines {
-        let second = start + (line * DAY / lines) as i64;
+        let second = start + (line * days * DAY / lines) as i64;
         let time = jiff::Timestamp::from_second(second)?.strftime("%d/%b/%Y:%H:%M:%S +0000");
         // Ten lines a visitor, seconds apart from each other: no two lines are the same.
         let visitor = request::visit(line);

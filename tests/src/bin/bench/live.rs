@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use hdrhistogram::Histogram;
@@ -132,10 +132,10 @@ async fn send(to: SocketAddr, stream: &Arc<Stream>) -> Result<()> {
 
 /// A request whose event has its number in the last 12 digits of its id.
 fn event(number: u64) -> Result<Vec<u8>> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let now = jiff::Timestamp::now().as_millisecond();
     let mut counter = [0; 10];
     counter[2..].copy_from_slice(&number.to_be_bytes());
-    let id = uuid::Builder::from_unix_timestamp_millis(now.as_millis() as u64, &counter).into_uuid();
+    let id = uuid::Builder::from_unix_timestamp_millis(now as u64, &counter).into_uuid();
     let body = format!(
         r#"{{"event_type":"button_click","event_id":"{id}","visitor_id":"{id}","page_url":"/cv?theme=backend","event_data":{{"button":"cta","x":45.2,"y":20}}}}"#
     );

@@ -9,6 +9,7 @@
 //! Where to read on:
 //! - what is measured, a file a section: [`ingest`], [`batch`], [`reads`], [`size`],
 //!   [`cleanup`], [`live`];
+//! - the other engine: [`postgres`], [`postgres_size`], on [`stores`];
 //! - what is sent: [`events`] (the mix), [`request`] (bytes ready for the wire), [`access_log`];
 //! - how it is driven: [`connection`], [`load`], [`duel`], [`fill`];
 //! - what is driven: [`process`], [`ceiling`], on what: [`machine`], [`disk`];
@@ -30,11 +31,14 @@ mod live;
 mod load;
 mod machine;
 mod options;
+mod postgres;
+mod postgres_size;
 mod process;
 mod reads;
 mod report;
 mod request;
 mod size;
+mod stores;
 
 use std::process::ExitCode;
 
@@ -71,6 +75,8 @@ async fn measure(options: Options) -> Result<ExitCode> {
             Section::Size => size::measure(&mut context).await?,
             Section::Cleanup => cleanup::measure(&mut context).await?,
             Section::Live => live::measure(&mut context).await?,
+            Section::Postgres => postgres::measure(&mut context).await?,
+            Section::PostgresSize => postgres_size::measure(&mut context).await?,
         }
     }
     let report = context.close()?;

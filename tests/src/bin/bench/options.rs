@@ -34,7 +34,7 @@ pub(crate) struct Options {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=99))]
     rounds: Option<u16>,
 
-    /// Stored events of the section `size` [default: 1000000, with --quick 20000]
+    /// Stored events of the sections about size [default: 1000000, with --quick 20000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     events: Option<u64>,
 
@@ -82,6 +82,10 @@ pub(crate) enum Section {
     Cleanup,
     /// The live feed: a thousand clients and a minute of 200 events a second
     Live,
+    /// PostgreSQL and Redis beside the embedded engine, and Redis pausing
+    Postgres,
+    /// What 90 days take in PostgreSQL and Redis
+    PostgresSize,
 }
 
 impl Options {

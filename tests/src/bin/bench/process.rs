@@ -163,18 +163,18 @@ fn server_command(executable: &Path, home: &Path) -> Command {
     command
 }
 
-/// Runs `import` of an access log into the database in `home`.
+/// Runs a sub-command on the database in `home`, or where `variables` say, to its end.
 ///
 /// # Errors
 /// When it fails; its output is in the message.
-pub(crate) fn import(executable: &Path, home: &Path, access_log: &Path) -> Result<()> {
-    let log = home.join("import.log");
+pub(crate) fn run(executable: &Path, home: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Result<()> {
+    let log = home.join("run.log");
     let output = File::create(&log)?;
     let mut command = server_command(executable, home);
-    command.arg("import").arg(access_log);
+    command.args(arguments).envs(variables.iter().copied());
     command.stdin(Stdio::null()).stderr(output.try_clone()?).stdout(output);
     let status = command.status().with_context(|| format!("starting {command:?}"))?;
-    ensure!(status.success(), "import ended with {status}:\n{}", last_words(&log));
+    ensure!(status.success(), "{arguments:?} ended with {status}:\n{}", last_words(&log));
     Ok(())
 }
 
