@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -89,6 +89,22 @@ export class AnalyticsServer {
     });
     this.#port = Number(port);
     await until("the server is ready", async () => (await fetch(`${this.origin}/health/ready`)).ok);
+  }
+
+  /**
+   * Has an access log imported into its store, beside it.
+   * @param {string} log lines in the Combined Log Format
+   */
+  async import(log) {
+    const path = join(this.#home, "access.log");
+    await writeFile(path, log);
+    const child = spawn(BINARY, ["import", path], {
+      cwd: this.#home,
+      env: { PATH: process.env.PATH, HOME: this.#home, ANALYTICS_STORE: `sqlite:${join(this.#home, "analytics.db")}` },
+      stdio: "ignore",
+    });
+    const [code] = await once(child, "exit");
+    if (code !== 0) throw new Error(`the import ended with ${code}`);
   }
 
   /** Its origin; stays the same when it is started again. */
