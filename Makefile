@@ -4,6 +4,10 @@ CARGO ?= cargo
 TOOLS := $(CURDIR)/.tools
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DENY_VERSION := 0.20.2
+SAM_VERSION := 1.170.0
+CFN_LINT_VERSION := 1.58.0
+CARGO_LAMBDA_VERSION := 1.9.2
+ZIG_VERSION := 0.17.0
 
 # Node, where the machine has none.
 export PATH := $(TOOLS)/node/bin:$(PATH)
@@ -15,7 +19,15 @@ EVERYTHING := --workspace --all-features
 # What npm builds: the dashboard and the tracker.
 PAGES := $(patsubst %/package-lock.json,%,$(wildcard local-runtime/*/package-lock.json))
 
-.PHONY: help run test with-servers check bench fmt clean tools pages $(PAGES)
+# The functions, and the engine that they are built for.
+FUNCTIONS := $(notdir $(wildcard functions/*))
+ENGINE ?= dynamodb
+
+# Python environments: one checks the template, the other builds functions.
+TEMPLATES := $(TOOLS)/templates-$(SAM_VERSION)-$(CFN_LINT_VERSION)
+DEPLOY_TOOLS := $(TOOLS)/cargo-lambda-$(CARGO_LAMBDA_VERSION)-$(ZIG_VERSION)
+
+.PHONY: help run test with-servers check bench lambda deploy fmt clean tools pages $(PAGES)
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,11 +59,13 @@ $(PAGES): %: %/node_modules/.package-lock.json
 	cd $* && npm ci --no-audit --no-fund
 	@touch $@
 
-check: $(TOOLS)/cargo-deny-$(DENY_VERSION) ## formatting, lints, documentation, dependency policy
+check: $(TOOLS)/cargo-deny-$(DENY_VERSION) $(TEMPLATES)/done ## formatting, lints, documentation, dependency policy, the template
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(EVERYTHING) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(EVERYTHING) --no-deps --document-private-items
 	$(TOOLS)/bin/cargo-deny --all-features check bans licenses sources
+	$(TEMPLATES)/bin/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 $(TEMPLATES)/bin/sam validate --lint --template template.yaml
 
 $(TOOLS)/cargo-deny-$(DENY_VERSION):
 	$(CARGO) install --locked --root $(TOOLS) cargo-deny --version $(DENY_VERSION)
@@ -60,6 +74,24 @@ $(TOOLS)/cargo-deny-$(DENY_VERSION):
 bench: ## measure this machine's ceiling and the product beside it (ARGS=--quick for a minute's worth)
 	$(CARGO) build --release -p local-runtime -p tests --bins
 	$(TARGET)/release/bench $(ARGS)
+
+lambda: ## the eight functions as they are shipped, for this machine (ENGINE=dynamodb or postgres)
+	@for function in $(FUNCTIONS); do \
+		$(CARGO) build --profile lambda --package $$function --bin $$function \
+			--no-default-features --features $(ENGINE) || exit 1; \
+	done
+	@cd $(TARGET)/lambda && ls -l $(FUNCTIONS)
+
+deploy: $(TEMPLATES)/done $(DEPLOY_TOOLS)/done ## build the functions and deploy template.yaml; asks what it needs to know (ENGINE=dynamodb or postgres)
+	@PATH='$(DEPLOY_TOOLS)/bin:$(TEMPLATES)/bin:'"$$PATH" deploy/deploy $(ENGINE) $(ARGS)
+
+$(TEMPLATES)/done:
+	deploy/python-tools $(TEMPLATES) aws-sam-cli==$(SAM_VERSION) cfn-lint==$(CFN_LINT_VERSION)
+	@touch $@
+
+$(DEPLOY_TOOLS)/done:
+	deploy/python-tools $(DEPLOY_TOOLS) cargo-lambda==$(CARGO_LAMBDA_VERSION) ziglang==$(ZIG_VERSION)
+	@touch $@
 
 fmt: ## format the code
 	$(CARGO) fmt --all

@@ -9,6 +9,7 @@
 //! | [`http`], [`answer`] | a small HTTP/1.1 client that can be as odd as a test needs |
 //! | [`ledger`] | senders, and what they sent against what the server says |
 //! | [`lambda`] | a Lambda runtime API, and functions that run on it |
+//! | [`template`] | the deployment, as `template.yaml` describes it |
 //! | [`live`] | a client of the live feed |
 //! | [`scrape`] | `/metrics`, read |
 //! | [`access_log`] | access logs to import |
@@ -38,6 +39,7 @@ pub mod random;
 pub mod scrape;
 pub mod server;
 pub mod servers;
+pub mod template;
 pub mod wait;
 
 use serde_json::Value;

@@ -3,6 +3,7 @@
 use serde_json::json;
 use tests::access_log::{AccessLog, Line};
 use tests::clock::days_ago;
+use tests::engine::Engine;
 use tests::home::Home;
 use tests::lambda::{Function, sample};
 use tests::{list, text};
@@ -40,7 +41,7 @@ async fn cleanup_takes_the_scheduled_event_and_reports() {
 /// The alarm, the retry and the dead-letter queue see a failed invocation with a type that stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_has_a_type() {
-    let home = Home::new();
+    let home = Home::on(Engine::Sqlite);
     let mut cleanup = Function::start(&home, "cleanup").await;
     assert!(cleanup.invoke(sample("schedule.json")).await.is_ok());
     // The store's files are gone bad under the running function.

@@ -11,7 +11,7 @@
 //! | hostile input has bounds | `limits`, `labels`, `hostile` |
 //! | operators can see and steer | `metrics`, `cli`, `import`, `retention` |
 //! | browsers are served | `pages`, `cors` |
-//! | functions run in the cloud as they do here | `functions`, `lambda_fronts`, `lambda_cleanup`, `lambda_metrics` |
+//! | functions run in the cloud as they do here | `functions`, `lambda_fronts`, `lambda_cleanup`, `lambda_metrics`, `template` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -47,4 +47,5 @@ mod retention;
 mod shutdown;
 mod sites;
 mod slow;
+mod template;
 mod timeline;
