@@ -61,7 +61,7 @@ export class Visitor {
       if (text.startsWith("[csp] ")) this.violations.push(text.slice(6));
       else if (message.type() === "error") this.errors.push(`${text} (${message.location().url})`);
     });
-    context.on("weberror", (error) => this.errors.push(String(error.error().stack ?? error.error())));
+    context.on("weberror", (error) => this.errors.push(error.error().stack || String(error.error())));
   }
 
   /**
