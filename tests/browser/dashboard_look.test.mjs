@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { ids, something, untilConnection, untilFigure, untilListed } from "./harness/dashboard.mjs";
-import { setUp, until } from "./harness/index.mjs";
+import { Visitor, setUp, until } from "./harness/index.mjs";
 import { lively } from "./harness/lively.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
@@ -28,7 +28,6 @@ async function picture(page, name, fullPage = false) {
 /** Fails on whatever axe finds. @param {Page} page @param {string} what */
 async function accessible(page, what) {
   // Colours on their way from one to another are neither.
-  await page.addStyleTag({ url: "data:text/css," }).catch(() => undefined);
   await until("nothing moves", () =>
     page.evaluate(() => document.getAnimations().every((animation) => animation.effect?.getTiming().iterations === Number.POSITIVE_INFINITY)),
   );
@@ -199,7 +198,6 @@ test(
   "pictures of a lively site",
   world.test(async ({ server, browser }) => {
     await lively(server);
-    const { Visitor } = await import("./harness/index.mjs");
     for (const [name, options, fullPage] of PICTURES) {
       const visitor = await Visitor.visit(browser, { locale: "en-GB", timezoneId: "Europe/Paris", ...options });
       const page = await visitor.open(`${server.origin}/?period=week`);

@@ -11,6 +11,7 @@ const FIXTURES = new URL("../fixtures/", import.meta.url);
 const TYPES = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
+  ".mjs": "text/javascript; charset=utf-8",
   ".pdf": "application/pdf",
 };
 
