@@ -62,6 +62,19 @@ impl Identity {
         Ok(keyed_uuid(&salt, &[site.as_str().as_bytes(), &address, user_agent.as_bytes()]).into())
     }
 
+    /// The key of a client's token buckets, the same in all processes on a store; like visitors
+    /// it lasts for a day, and cannot be undone once the day's salt is destroyed. `network` is
+    /// whatever tells clients apart.
+    ///
+    /// # Errors
+    /// When the store cannot answer the day's salt.
+    pub async fn bucket_key(&self, network: &[u8], now: Timestamp) -> Result<u128, StoreError> {
+        let expires = now.day().start().plus(SALT_LIFE);
+        let salt = self.secret(SecretName::Salt(now.day()), Some(expires), now).await?;
+        // Two parts, where visitors have three: no bucket's key is a visitor.
+        Ok(keyed_uuid(&salt, &[b"bucket", network]).as_u128())
+    }
+
     /// The key that turns visitors into pseudonyms.
     ///
     /// # Errors

@@ -9,10 +9,14 @@
 //!
 //! A full bucket holds a minute's worth. A batch that is larger than a full bucket needs, and
 //! takes, a full one: it could never be sent otherwise.
+//!
+//! Where the store has buckets that all processes share, those count; while it cannot tell, and
+//! with other stores, the process has its own.
 
 mod bucket;
 
 use std::future::{Ready, ready};
+use std::mem;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,14 +25,15 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use common::App;
-use common::http::{ApiError, BASE_PATH, EventBudget};
-use futures_util::future::Either;
+use common::http::{ApiError, BASE_PATH, Charge, EventBudget};
+use common::store::{Bucket, SharedLimits};
+use futures_util::future::{BoxFuture, Either};
 use http::Method;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use self::bucket::Buckets;
-use crate::address::AddressKeys;
+use crate::address::{AddressKeys, Network};
 
 /// How often addresses are forgotten whose buckets are full again.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
@@ -37,8 +42,9 @@ const FORGET_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Limits {
     app: App,
+    shared: Option<Arc<dyn SharedLimits>>,
     keys: AddressKeys,
-    events: Arc<Buckets>,
+    events: Buckets,
     reads: Buckets,
 }
 
@@ -74,8 +80,9 @@ impl Limits {
         let a_minute = |limit| NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
         Self {
             app: app.clone(),
+            shared: app.store.limits(),
             keys: AddressKeys::default(),
-            events: Arc::new(Buckets::new(a_minute(app.config.rate_limit))),
+            events: Buckets::new(a_minute(app.config.rate_limit)),
             reads: Buckets::new(a_minute(app.config.read_limit)),
         }
     }
@@ -88,30 +95,62 @@ impl Limits {
         }
     }
 
-    fn charge(&self, kind: Kind, request: &mut Request) -> Result<(), ApiError> {
-        let key = self.keys.of(request, &self.app);
-        let buckets = if kind == Kind::Read { &self.reads } else { &*self.events };
-        buckets.charge(key, 1).map_err(|retry_after| {
-            self.app.metrics.rate_limited_requests_total.with_label_values(&[kind.label()]).inc();
-            ApiError::RateLimited { retry_after }
-        })?;
-        if kind == Kind::Batch {
-            request.extensions_mut().insert(self.budget(key));
+    fn buckets(&self, kind: Kind) -> &Buckets {
+        if kind == Kind::Read { &self.reads } else { &self.events }
+    }
+
+    /// Charges the process's own bucket.
+    fn charge_own(&self, kind: Kind, network: Network, tokens: u32) -> Result<(), u64> {
+        self.counted(kind, self.buckets(kind).charge(self.keys.key(network), tokens))
+    }
+
+    /// Charges the bucket that all processes share, or the own one if nobody can tell.
+    async fn charge_shared(
+        &self,
+        shared: &dyn SharedLimits,
+        kind: Kind,
+        network: Network,
+        tokens: u32,
+    ) -> Result<(), u64> {
+        let charged = match self.app.identity.bucket_key(network.as_bytes(), self.app.now()).await {
+            Ok(key) => {
+                let bucket = Bucket { name: kind.label(), key, most: self.buckets(kind).most() };
+                shared.charge(bucket, tokens).await
+            }
+            // Without the day's salt there is no key; the request itself will say why.
+            Err(_) => None,
+        };
+        match charged {
+            Some(charged) => self.counted(kind, charged),
+            None => self.charge_own(kind, network, tokens),
         }
-        Ok(())
+    }
+
+    fn counted(&self, kind: Kind, charged: Result<(), u64>) -> Result<(), u64> {
+        charged.inspect_err(|_| {
+            self.app.metrics.rate_limited_requests_total.with_label_values(&[kind.label()]).inc();
+        })
     }
 
     /// What the handler of `/events` charges when it has counted the batch. One event is paid
     /// for already, so that at most a full bucket less one is asked for.
-    fn budget(&self, key: u64) -> EventBudget {
-        let (events, metrics) = (Arc::clone(&self.events), Arc::clone(&self.app.metrics));
-        EventBudget(Arc::new(move |more| {
-            let more = more.min(events.most() - 1);
-            events.charge(key, more).inspect_err(|_| {
-                metrics.rate_limited_requests_total.with_label_values(&[Kind::Batch.label()]).inc();
+    fn budget(self: &Arc<Self>, network: Network) -> EventBudget {
+        let limits = Arc::clone(self);
+        EventBudget(Arc::new(move |more| -> Charge {
+            let limits = Arc::clone(&limits);
+            Box::pin(async move {
+                let more = more.min(limits.events.most() - 1);
+                match &limits.shared {
+                    Some(shared) => limits.charge_shared(&**shared, Kind::Batch, network, more).await,
+                    None => limits.charge_own(Kind::Batch, network, more),
+                }
             })
         }))
     }
+}
+
+fn refused(retry_after: u64) -> Response {
+    ApiError::RateLimited { retry_after }.into_response()
 }
 
 /// The layer: turns a request away when its sender's bucket is empty.
@@ -121,22 +160,45 @@ pub(crate) struct Limited<S> {
     pub(crate) limits: Arc<Limits>,
 }
 
-impl<S: Service<Request, Response = Response>> Service<Request> for Limited<S> {
+impl<S> Service<Request> for Limited<S>
+where
+    S: Service<Request, Response = Response> + Clone + Send + 'static,
+    S::Future: Send,
+{
     type Response = Response;
     type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<Response, S::Error>>>;
+    /// Only where others have to be asked does a request pay for a future of its own.
+    type Future =
+        Either<Either<S::Future, Ready<Result<Response, S::Error>>>, BoxFuture<'static, Result<Response, S::Error>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        if let Some(kind) = Kind::of(request.method(), request.uri().path())
-            && let Err(error) = self.limits.charge(kind, &mut request)
-        {
-            return Either::Right(ready(Ok(error.into_response())));
+        let Some(kind) = Kind::of(request.method(), request.uri().path()) else {
+            return Either::Left(Either::Left(self.inner.call(request)));
+        };
+        let network = Network::of(&request, &self.limits.app);
+        if kind == Kind::Batch {
+            request.extensions_mut().insert(self.limits.budget(network));
         }
-        Either::Left(self.inner.call(request))
+        let Some(shared) = self.limits.shared.clone() else {
+            return Either::Left(match self.limits.charge_own(kind, network, 1) {
+                Ok(()) => Either::Left(self.inner.call(request)),
+                Err(retry_after) => Either::Right(ready(Ok(refused(retry_after)))),
+            });
+        };
+        // The one that is ready is the one to call; its clone is made ready for the next.
+        let clone = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, clone);
+        let limits = Arc::clone(&self.limits);
+        Either::Right(Box::pin(async move {
+            match limits.charge_shared(&*shared, kind, network, 1).await {
+                Ok(()) => inner.call(request).await,
+                Err(retry_after) => Ok(refused(retry_after)),
+            }
+        }))
     }
 }
 

@@ -31,7 +31,10 @@ pub struct RequestId(pub String);
 /// What is left of a sender's rate limit, where there is one: charges this many more events,
 /// or says after how many seconds it is worth trying again.
 #[derive(Clone)]
-pub struct EventBudget(pub Arc<dyn Fn(u32) -> Result<(), u64> + Send + Sync>);
+pub struct EventBudget(pub Arc<dyn Fn(u32) -> Charge + Send + Sync>);
+
+/// A charge on its way: others may have to be asked.
+pub type Charge = Pin<Box<dyn Future<Output = Result<(), u64>> + Send>>;
 
 impl std::fmt::Debug for EventBudget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

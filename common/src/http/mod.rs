@@ -9,7 +9,7 @@ mod params;
 pub use answers::Answer;
 pub use client::{PeerAddress, client_address};
 pub use error::{ApiError, Failure};
-pub use layers::{EventBudget, RequestId, finish};
+pub use layers::{Charge, EventBudget, RequestId, finish};
 pub use params::Params;
 
 /// Where every endpoint lives.

@@ -207,7 +207,7 @@ async fn events(State(app): State<App>, sender: Sender, request: Request) -> Res
     if let (Some(EventBudget(charge)), Some(more)) =
         (budget, u32::try_from(batch.len()).ok().and_then(|count| count.checked_sub(1)))
     {
-        charge(more).map_err(|retry_after| ApiError::RateLimited { retry_after })?;
+        charge(more).await.map_err(|retry_after| ApiError::RateLimited { retry_after })?;
     }
     let sent = batch.into_iter().map(|json| SentEvent::parse(json, now)).collect();
     let outcomes = collect(&app, sender, sent, now).await;
