@@ -9,7 +9,7 @@ use std::process::Command;
 
 use crate::binary::variable;
 use crate::server::Server;
-use crate::servers::{program, run};
+use crate::servers::{Redis, program, run};
 
 /// A storage engine of the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,11 +177,12 @@ pub fn redis(url: &str, arguments: &[&str]) -> String {
     run(&mut client).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
 }
 
-/// A database number that was not given out before; database 0 counts.
+/// A database that was not given out before, to these tests or to others on the same server: that
+/// counts in its database 0.
 fn fresh_redis() -> String {
     let url = server("REDIS");
-    let number = redis(&url, &["incr", "tests:databases"]);
-    let fresh = format!("{}/{number}", url.trim_end_matches('/'));
+    let count: u32 = redis(&url, &["incr", "analytics-tests"]).parse().expect("a number");
+    let fresh = format!("{}/{}", url.trim_end_matches('/'), 1 + count % (Redis::DATABASES - 1));
     redis(&fresh, &["flushdb"]);
     fresh
 }

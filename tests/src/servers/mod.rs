@@ -49,3 +49,50 @@ pub fn run(command: &mut Command) -> Result<String, String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\n').to_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use super::*;
+    use crate::engine::{psql, redis};
+
+    fn taken(port: u16) -> bool {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+    }
+
+    #[test]
+    fn postgres_survives_a_kill_with_what_was_committed() {
+        let mut server = Postgres::start(Durability::Process);
+        let (url, port) = (server.url("postgres"), server.port());
+        psql(&url, "create table kept (n int); insert into kept values (7)");
+        server.kill();
+        assert!(!taken(port));
+        server.restart();
+        assert_eq!(psql(&url, "select n from kept"), "7");
+        server.stop();
+        assert!(!taken(port));
+        server.restart();
+        assert_eq!(psql(&url, "select n from kept"), "7");
+        drop(server);
+        assert!(!taken(port), "gone with its guard");
+    }
+
+    #[test]
+    fn redis_forgets_and_pauses() {
+        let mut server = Redis::start();
+        server.command(&["set", "a", "1"]);
+        server.kill();
+        assert!(!taken(server.port()));
+        server.restart();
+        assert_eq!(server.command(&["dbsize"]), "0");
+        server.pause();
+        assert!(taken(server.port()), "it takes connections and does not answer");
+        server.resume();
+        assert_eq!(redis(&server.url(), &["ping"]), "PONG");
+        server.pause();
+        let port = server.port();
+        drop(server);
+        assert!(!taken(port), "gone with its guard, paused or not");
+    }
+}

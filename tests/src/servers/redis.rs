@@ -12,9 +12,6 @@ use tempfile::TempDir;
 use super::process::{self, Process};
 use super::{port, program, run};
 
-/// More databases than tests that want one of their own.
-const DATABASES: u32 = 10_000;
-
 /// A running server that keeps nothing on the disk.
 #[derive(Debug)]
 pub struct Redis {
@@ -24,6 +21,9 @@ pub struct Redis {
 }
 
 impl Redis {
+    /// How many databases it has: more than there are tests that want one of their own.
+    pub const DATABASES: u32 = 10_000;
+
     /// Starts an empty one.
     #[must_use]
     pub fn start() -> Self {
@@ -93,7 +93,7 @@ impl Redis {
         let port = self.port.to_string();
         let mut command = process::command(&program("redis-server"));
         command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-        command.args(["--databases", &DATABASES.to_string(), "--maxmemory-policy", "noeviction"]);
+        command.args(["--databases", &Self::DATABASES.to_string(), "--maxmemory-policy", "noeviction"]);
         // So that what it holds can be searched for bytes.
         command.args(["--rdbcompression", "no"]);
         command.arg("--dir").arg(self.folder.path());
