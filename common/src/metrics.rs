@@ -64,6 +64,9 @@ pub struct Metrics {
     pub cv_theme_views: GaugeVec,
     pub analytics_request_duration_seconds: HistogramVec,
     pub redis_operation_duration_seconds: HistogramVec,
+    pub redis_breaker_open: IntGauge,
+    pub redis_sites_behind: IntGauge,
+    pub redis_rebuilds_total: IntCounter,
     pub database_query_duration_seconds: HistogramVec,
     pub group_commit_events: Histogram,
     pub websocket_messages_total: IntCounterVec,
@@ -114,6 +117,12 @@ impl Metrics {
                 "Time of one Redis operation",
                 &["operation"],
             )?,
+            redis_breaker_open: make
+                .int_gauge("redis_breaker_open", "1 while Redis is away and nothing waits for it, else 0")?,
+            redis_sites_behind: make
+                .int_gauge("redis_sites_behind", "Sites whose aggregates in Redis wait to be repaired")?,
+            redis_rebuilds_total: make
+                .counter("redis_rebuilds_total", "Sites whose aggregates in Redis were built anew")?,
             database_query_duration_seconds: make.histograms(
                 "database_query_duration_seconds",
                 "Time of one query or transaction, its wait for a connection included",
@@ -167,7 +176,7 @@ impl Metrics {
         {
             self.ingest_outcomes_total.with_label_values(&["rejected", code.as_str()]);
         }
-        for operation in ["apply", "read", "publish", "limit"] {
+        for operation in ["apply", "read", "limit", "look", "rebuild", "verify"] {
             self.redis_operation_duration_seconds.with_label_values(&[operation]);
         }
         for direction in ["in", "out"] {

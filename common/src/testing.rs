@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "for tests: a panic is a finding")]
 
+#[cfg(feature = "postgres")]
+pub mod redis;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

@@ -1,0 +1,260 @@
+//! The way to Redis: one multiplexed connection, a timeout on everything, the breaker.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Value};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::breaker::Breaker;
+use super::script::Scripts;
+use crate::metrics::Metrics;
+use crate::store::postgres::ENGINE;
+use crate::store::{Result, StoreError};
+
+/// How long a command may take. The first one that takes longer opens the breaker.
+pub(super) const PATIENCE: Duration = Duration::from_millis(250);
+/// How long one step of a rebuild, or of a comparison, may take.
+pub(super) const LONG_PATIENCE: Duration = Duration::from_secs(5);
+/// How long connecting may take, with everything that is said on a new connection.
+const CONNECTING: Duration = Duration::from_secs(1);
+
+/// Redis does not answer, or not as it should; what was asked may or may not have been done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Away;
+
+impl From<Away> for StoreError {
+    fn from(_: Away) -> Self {
+        Self::Unavailable { engine: ENGINE, reason: "redis does not answer".to_owned() }
+    }
+}
+
+/// Asks Redis; never waits long.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) scripts: Scripts,
+    client: Client,
+    state: Mutex<State>,
+    metrics: Arc<Metrics>,
+    /// Somebody should look: the breaker has opened or closed, or a site needs care.
+    pub(super) attention: Notify,
+}
+
+struct State {
+    breaker: Breaker,
+    connection: Option<MultiplexedConnection>,
+    /// Which connection it is: what an older one does is of no more interest.
+    generation: u64,
+    /// Why the breaker opened, for the log.
+    reason: String,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("breaker", &self.breaker).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Connects to nobody yet: the breaker is open, and a probe is due.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub(super) fn new(url: &str, metrics: Arc<Metrics>) -> Result<Self> {
+        // `rediss://` needs to be told which implementation; somebody may have said so before.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        // The cause could quote the address, and the address may hold a password.
+        let client = Client::open(url).map_err(|_| StoreError::Other {
+            engine: ENGINE,
+            source: "ANALYTICS_REDIS is no address of a redis server".into(),
+        })?;
+        metrics.redis_breaker_open.set(1);
+        let breaker = Breaker::Open { probe_at: Instant::now() };
+        Ok(Self {
+            scripts: Scripts::new(),
+            client,
+            state: Mutex::new(State { breaker, connection: None, generation: 0, reason: String::new() }),
+            metrics,
+            attention: Notify::new(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where to subscribe.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state().breaker.is_open()
+    }
+
+    /// Sends commands in one go and answers each one's answer, in order; errors of single
+    /// commands are [`Value::ServerError`].
+    pub(super) async fn ask(&self, operation: &'static str, commands: &Pipeline) -> Result<Vec<Value>, Away> {
+        self.ask_within(PATIENCE, operation, commands).await
+    }
+
+    /// As [`Self::ask`], with a patience of its own.
+    pub(super) async fn ask_within(
+        &self,
+        patience: Duration,
+        operation: &'static str,
+        commands: &Pipeline,
+    ) -> Result<Vec<Value>, Away> {
+        let started = Instant::now();
+        // A script that is not known yet, or no more, is loaded, and everything sent once
+        // again: what did run has an effect only once.
+        for last in [false, true] {
+            let (mut connection, generation) = self.connection()?;
+            let asked = tokio::time::timeout(patience, connection.req_packed_commands(commands, 0, commands.len()));
+            let answers = match asked.await {
+                Ok(Ok(answers)) => answers,
+                Ok(Err(error)) => return Err(self.fail(generation, &reason(&error))),
+                Err(_) => return Err(self.fail(generation, "no answer in time")),
+            };
+            if let Some(refusal) = answers.iter().find_map(refusal) {
+                return Err(self.fail(generation, &refusal));
+            }
+            if last || !answers.iter().any(|answer| code(answer) == Some("NOSCRIPT")) {
+                let took = started.elapsed().as_secs_f64();
+                self.metrics.redis_operation_duration_seconds.with_label_values(&[operation]).observe(took);
+                return Ok(answers);
+            }
+            if let Err(error) = tokio::time::timeout(PATIENCE, self.load(&mut connection)).await.unwrap_or(Ok(())) {
+                return Err(self.fail(generation, &reason(&error)));
+            }
+        }
+        Err(Away)
+    }
+
+    /// One command's answer.
+    pub(super) async fn ask_one(&self, operation: &'static str, command: redis::Cmd) -> Result<Value, Away> {
+        let mut pipeline = Pipeline::with_capacity(1);
+        pipeline.add_command(command);
+        Ok(self.ask(operation, &pipeline).await?.pop().unwrap_or_default())
+    }
+
+    fn connection(&self) -> Result<(MultiplexedConnection, u64), Away> {
+        let state = self.state();
+        match &state.connection {
+            Some(connection) if !state.breaker.is_open() => Ok((connection.clone(), state.generation)),
+            _ => Err(Away),
+        }
+    }
+
+    fn fail(&self, generation: u64, reason: &str) -> Away {
+        let mut state = self.state();
+        if state.generation == generation && !state.breaker.is_open() {
+            tracing::warn!(reason, "redis is away: aggregates come from postgresql until it is back");
+            state.breaker.fail(Instant::now());
+            state.connection = None;
+            reason.clone_into(&mut state.reason);
+            self.metrics.redis_breaker_open.set(1);
+            self.attention.notify_one();
+        }
+        Away
+    }
+
+    /// Looks, if it is time to, whether Redis is well again. Answers whether it is now and was
+    /// not before.
+    pub(super) async fn probe(&self) -> bool {
+        if !self.state().breaker.take_probe(Instant::now()) {
+            return false;
+        }
+        let probed = tokio::time::timeout(CONNECTING, self.connect()).await;
+        let mut state = self.state();
+        match probed {
+            Ok(Ok(connection)) => {
+                state.connection = Some(connection);
+                state.generation += 1;
+                state.breaker.close();
+                state.reason.clear();
+                self.metrics.redis_breaker_open.set(0);
+                self.attention.notify_one();
+                tracing::info!("redis answers");
+                true
+            }
+            failed => {
+                let reason = failed.map_or_else(
+                    |_| "no answer in time".to_owned(),
+                    |failed| match failed {
+                        Err(error) => reason(&error),
+                        Ok(_) => String::new(),
+                    },
+                );
+                if state.reason != reason {
+                    tracing::warn!(reason, "redis is away");
+                    state.reason = reason;
+                }
+                false
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECTING))
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(1_024);
+        let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        self.load(&mut connection).await?;
+        // Not only reading must work: a replica, or a server without room, is of no use.
+        redis::cmd("SET")
+            .arg(format!("analytics:probe:{}", Uuid::new_v4()))
+            .arg("1")
+            .arg("PX")
+            .arg(1_000)
+            .exec_async(&mut connection)
+            .await?;
+        Ok(connection)
+    }
+
+    async fn load(&self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        for script in self.scripts.each() {
+            script.load_async(connection).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The code of a server's error, such as `WRONGTYPE`.
+pub(super) fn code(value: &Value) -> Option<&str> {
+    match value {
+        Value::ServerError(error) => Some(error.code()),
+        _ => None,
+    }
+}
+
+/// Why a server that answers is of no use now: it loads, has no room, is a replica, knows us not.
+fn refusal(value: &Value) -> Option<String> {
+    let code = code(value)?;
+    let refuses = matches!(
+        code,
+        "LOADING"
+            | "OOM"
+            | "READONLY"
+            | "MASTERDOWN"
+            | "MISCONF"
+            | "BUSY"
+            | "NOAUTH"
+            | "NOPERM"
+            | "NOREPLICAS"
+            | "CLUSTERDOWN"
+            | "MOVED"
+            | "ASK"
+            | "TRYAGAIN"
+            | "UNBLOCKED"
+    );
+    refuses.then(|| code.to_owned())
+}
+
+/// What went wrong, without what was asked or where.
+fn reason(error: &RedisError) -> String {
+    error.code().map_or_else(|| error.category().to_owned(), ToOwned::to_owned)
+}

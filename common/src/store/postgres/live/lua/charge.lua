@@ -1,0 +1,18 @@
+-- Takes tokens from a bucket, all or none: the generic cell rate algorithm, which keeps one
+-- number, the instant at which the bucket will be full again.
+--
+-- KEYS: the bucket. ARGV: what it holds when full and gains a minute, how many are taken.
+-- Answers 0, or after how many seconds there will be enough.
+local most, tokens = tonumber(ARGV[1]), tonumber(ARGV[2])
+local time = redis.call('time')
+local now = time[1] * 1000000 + time[2]
+local each = 60000000 / most
+local full = tonumber(redis.call('get', KEYS[1])) or now
+-- A clock that was set back must not lock anybody out for longer than a minute.
+if full < now then full = now elseif full > now + 60000000 then full = now + 60000000 end
+local then_full = full + tokens * each
+local wait = then_full - most * each - now
+-- Half a microsecond is what numbers of this size lose.
+if wait > 0.5 then return math.max(1, math.ceil(wait / 1000000)) end
+redis.call('set', KEYS[1], string.format('%.2f', then_full), 'px', math.ceil((then_full - now) / 1000) + 1)
+return 0

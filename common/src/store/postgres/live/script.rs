@@ -1,0 +1,39 @@
+//! The Lua scripts: each changes all that it changes, or is as if it had not run.
+
+use redis::{Cmd, Script};
+
+/// The scripts, loaded whenever a connection is made.
+#[derive(Debug)]
+pub(super) struct Scripts {
+    pub(super) apply: Script,
+    pub(super) read: Script,
+    pub(super) rank: Script,
+    pub(super) begin: Script,
+    pub(super) fill: Script,
+    pub(super) charge: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            apply: Script::new(include_str!("lua/apply.lua")),
+            read: Script::new(include_str!("lua/read.lua")),
+            rank: Script::new(include_str!("lua/rank.lua")),
+            begin: Script::new(include_str!("lua/begin.lua")),
+            fill: Script::new(include_str!("lua/fill.lua")),
+            charge: Script::new(include_str!("lua/charge.lua")),
+        }
+    }
+
+    /// All of them.
+    pub(super) fn each(&self) -> [&Script; 6] {
+        [&self.apply, &self.read, &self.rank, &self.begin, &self.fill, &self.charge]
+    }
+}
+
+/// A call of a script by its hash.
+pub(super) fn call(script: &Script, keys: &[String]) -> Cmd {
+    let mut command = redis::cmd("EVALSHA");
+    command.arg(script.get_hash()).arg(keys.len()).arg(keys);
+    command
+}
