@@ -1,29 +1,19 @@
-// How the dashboard looks, and to whom: all sizes, keyboards, screen readers; its weight; pictures.
+// How the dashboard looks, and to whom: all sizes, keyboards, screen readers; and its weight.
 
 import assert from "node:assert/strict";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 
 import { ids, something, untilConnection, untilFigure, untilListed } from "./harness/dashboard.mjs";
-import { Visitor, setUp, until } from "./harness/index.mjs";
-import { lively } from "./harness/lively.mjs";
+import { setUp, until } from "./harness/index.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
 const world = setUp();
-const ARTEFACTS = fileURLToPath(new URL("artefacts/", import.meta.url));
 /** What all that the page loads may weigh, in bytes on the wire. */
 const BUDGET = 120 * 1024;
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-/** @param {Page} page @param {string} name */
-async function picture(page, name, fullPage = false) {
-  await mkdir(ARTEFACTS, { recursive: true });
-  await page.evaluate(() => document.fonts.ready);
-  await page.screenshot({ path: `${ARTEFACTS}${name}.png`, fullPage, animations: "disabled" });
-}
 
 /** Fails on whatever axe finds. @param {Page} page @param {string} what */
 async function accessible(page, what) {
@@ -50,7 +40,6 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
         await page.locator(".welcome").waitFor();
         await untilConnection(page, "live");
         await accessible(page, "empty");
-        await picture(page, `empty-${colorScheme}`);
         await server.store(...something());
         await page.locator(".bars canvas").waitFor();
         await untilListed(page, await ids(server));
@@ -191,30 +180,5 @@ test(
     const again = answers.filter((answer) => !answer.url().includes("/api/") && !answer.fromServiceWorker());
     const sent = await Promise.all(again.map(async (answer) => (await answer.request().sizes()).responseBodySize));
     assert.ok(sent.reduce((sum, size) => sum + size, 0) < 2_000, `sent again: ${again.map((answer) => answer.url())}`);
-  }),
-);
-
-const PICTURES = /** @type {const} */ ([
-  ["light", { colorScheme: "light", viewport: { width: 1280, height: 800 } }, true],
-  ["dark", { colorScheme: "dark", viewport: { width: 1280, height: 800 } }, true],
-  ["wide", { colorScheme: "light", viewport: { width: 2000, height: 1150 } }, false],
-  ["phone", { colorScheme: "light", viewport: { width: 375, height: 812 }, deviceScaleFactor: 2 }, false],
-  ["french", { colorScheme: "light", viewport: { width: 1280, height: 800 }, locale: "fr-FR" }, false],
-]);
-
-test(
-  "pictures of a lively site",
-  world.test(async ({ server, browser }) => {
-    await lively(server);
-    for (const [name, options, fullPage] of PICTURES) {
-      const visitor = await Visitor.visit(browser, { locale: "en-GB", timezoneId: "Europe/Paris", ...options });
-      const page = await visitor.open(`${server.origin}/?period=week`);
-      await page.locator(".bars canvas").waitFor();
-      await untilConnection(page, "live");
-      await untilFigure(page, "now", (await server.data("/realtime")).current_visitors);
-      await until("the map", async () => (await page.locator(".most-count").count()) > 0);
-      await picture(page, name, fullPage);
-      await visitor.end();
-    }
   }),
 );

@@ -53,7 +53,7 @@ export function App() {
   return (
     <>
       <Header />
-      <main>
+      <main id="main" tabIndex={-1}>
         {!isRefused() && <Banner />}
         {isRefused() ? (
           <Refused />

@@ -124,6 +124,7 @@ function Bars({ figure, days }: Props) {
       onKeyDown={move}
       onBlur={() => setHovered(null)}
     >
+      {hovered && day && <i class="line" style={{ left: `${hovered.left}px` }} aria-hidden="true" />}
       {hovered && day && (
         <div
           class="tip"

@@ -24,7 +24,7 @@ export function Figures() {
   const words = say.value;
   const days = daily.held.value;
   return (
-    <section class="card figures" id="figures" tabIndex={-1} aria-labelledby="figures-title">
+    <section class="card figures" aria-labelledby="figures-title">
       <h2 class="unseen" id="figures-title">
         {words.figures}, {words.periods[period.value]}
       </h2>

@@ -15,7 +15,7 @@ export function Header() {
   const words = say.value;
   return (
     <header class="bar">
-      <a class="skip" href="#figures">
+      <a class="skip" href="#main">
         {words.skip}
       </a>
       <div class="bar-inside">

@@ -66,6 +66,12 @@ export function Heatmap() {
   );
 }
 
+/** What is pointed at: a place on the map, or an element of the list with all of its places. */
+interface Pointed {
+  place: Place;
+  listed: boolean;
+}
+
 /** The chosen page stays among the choices also when it has no clicks in the chosen time. */
 function choices(): [string, number][] {
   const known = pages.value;
@@ -77,9 +83,9 @@ function Map({ places }: { places: readonly Place[] }) {
   const words = say.value;
   const canvas = useRef<HTMLCanvasElement>(null);
   const elements = useMemo(() => byElement(places, LISTED), [places]);
-  const [pointed, setPointed] = useState<Place | null>(null);
+  const [pointed, setPointed] = useState<Pointed | null>(null);
   // Answers make new objects: the place is the same when it is where it was.
-  const current = pointed && [...elements, ...places].find((place) => sameAs(place, pointed));
+  const current = pointed && (pointed.listed ? elements : places).find((place) => sameAs(place, pointed.place));
 
   useEffect(() => {
     const element = canvas.current;
@@ -94,7 +100,8 @@ function Map({ places }: { places: readonly Place[] }) {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * 100;
     const y = ((event.clientY - box.top) / box.height) * 100;
-    setPointed(nearest(places, x, y));
+    const place = nearest(places, x, y);
+    setPointed(place && { place, listed: false });
   };
   const total = useMemo(() => places.reduce((sum, { count }) => sum + count, 0), [places]);
 
@@ -108,7 +115,7 @@ function Map({ places }: { places: readonly Place[] }) {
             aria-label={`${words.heatmapHint}. ${words.clicks(total, show.value.number(total))}.`}
           />
           {places.length === 0 && <p class="empty">{words.heatmapEmpty}</p>}
-          {current && <Pointed place={current} />}
+          {current && <Tip place={current} />}
         </div>
       </div>
       {places.length > 0 && (
@@ -121,10 +128,10 @@ function Map({ places }: { places: readonly Place[] }) {
               <li key={`${place.page} ${place.element ?? `${place.x} ${place.y}`}`}>
                 <button
                   type="button"
-                  aria-pressed={current !== null && current !== undefined && sameAs(place, current)}
-                  onFocus={() => setPointed(place)}
+                  aria-pressed={pointed?.listed === true && place === current}
+                  onFocus={() => setPointed({ place, listed: true })}
                   onBlur={() => setPointed(null)}
-                  onPointerEnter={() => setPointed(place)}
+                  onPointerEnter={() => setPointed({ place, listed: true })}
                   onPointerLeave={() => setPointed(null)}
                 >
                   <code>{place.element ?? words.unnamed}</code>
@@ -140,7 +147,7 @@ function Map({ places }: { places: readonly Place[] }) {
   );
 }
 
-function Pointed({ place }: { place: Place }) {
+function Tip({ place }: { place: Place }) {
   const words = say.value;
   return (
     <>
@@ -168,7 +175,7 @@ function Pointed({ place }: { place: Place }) {
 function Table({ places }: { places: readonly Place[] }) {
   const words = say.value;
   return (
-    <div class="table" tabIndex={0} role="region" aria-label={words.heatmap}>
+    <div class="table" tabIndex={0} role="region" aria-label={words.mostClicked}>
       <table>
         <thead>
           <tr>

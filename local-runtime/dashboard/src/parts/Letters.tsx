@@ -77,8 +77,10 @@ function Days({ days }: { days: { date: string; count: number }[] }) {
               <span class="unseen">
                 {show.value.dayLong(date)}: {said}
               </span>
-              <b aria-hidden="true">{count ? show.value.short(count) : ""}</b>
-              <i aria-hidden="true" data-none={!count} style={{ height: `${((count ?? 0) / most) * 100}%` }} />
+              <div class="day-bar" aria-hidden="true">
+                <b>{count ? show.value.short(count) : ""}</b>
+                <i data-none={!count} style={{ height: `${((count ?? 0) / most) * 100}%` }} />
+              </div>
               <span aria-hidden="true">{shown === "month" ? Number(date.slice(8)) : show.value.weekday(date)}</span>
             </li>
           );

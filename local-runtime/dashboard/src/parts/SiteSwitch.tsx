@@ -28,7 +28,7 @@ export function SiteSwitch() {
 
   const open = (event: Event): void => {
     event.preventDefault();
-    const chosen = parseSite(name.trim().toLowerCase());
+    const chosen = parseSite(name);
     if (chosen) location.assign(addressOf(chosen));
   };
 
@@ -44,7 +44,7 @@ export function SiteSwitch() {
             <input
               type="text"
               value={name}
-              onInput={({ currentTarget }) => setName(currentTarget.value)}
+              onInput={({ currentTarget }) => setName(currentTarget.value.toLowerCase())}
               pattern={SITE_PATTERN}
               title={words.siteRule}
               placeholder="cv.example.com"

@@ -149,6 +149,11 @@ export function refresh(): void {
   for (const resource of all) if (resource !== places || page.value) resource.touch();
 }
 
+/** What was answered by a server that lacked something: perhaps it is whole again. */
+export function refreshDegraded(): void {
+  for (const resource of all) if (resource.held.peek().degraded) resource.touch();
+}
+
 /** Everything anew, because it is not known what happened. */
 export function recount(): void {
   days.clear();

@@ -9,6 +9,8 @@ import * as timeline from "./timeline";
 
 /** How often figures are asked for while there is no feed. */
 const WITHOUT_FEED_MS = 15_000;
+/** How often a server that lacks something is asked whether it still does. */
+const WHOLE_AGAIN_MS = 10_000;
 /** How often everything is asked for anew, in case something was counted that nobody told. */
 const TRUST_MS = 600_000;
 
@@ -66,5 +68,6 @@ export function start(): void {
     figures.refresh();
     timeline.newest.touch();
   }, WITHOUT_FEED_MS);
+  setInterval(figures.refreshDegraded, WHOLE_AGAIN_MS);
   setInterval(startOver, TRUST_MS);
 }
