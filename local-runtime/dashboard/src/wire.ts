@@ -70,6 +70,7 @@ export type Message =
   | { kind: "event"; event: Happening }
   | { kind: "figures"; figures: Realtime }
   | { kind: "gap" }
+  | { kind: "error" }
   | { kind: "other" };
 
 /** What came is not what was agreed on. */
@@ -203,6 +204,8 @@ export function message(json: string): Message {
       return { kind: "figures", figures: realtime(from.data) };
     case "gap":
       return { kind: "gap" };
+    case "error":
+      return { kind: "error" };
     default:
       return { kind: "other" };
   }

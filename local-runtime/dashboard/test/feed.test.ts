@@ -117,6 +117,18 @@ test("after a gap it goes on from what is read next", () => {
   expect(socket().sent).toEqual([{ type: "resume", after: "z" }]);
 });
 
+test("what is refused counts as missed, and is asked for again by the next connection", () => {
+  const { told, socket } = start();
+  socket().onopen?.();
+  socket().event("a");
+  socket().say({ type: "error", error: "missed events cannot be had now; try again later" });
+  expect(told.at(-1)).toBe("gap");
+  socket().onclose?.();
+  vi.advanceTimersByTime(500);
+  socket().onopen?.();
+  expect(socket().sent).toEqual([{ type: "resume", after: "a" }]);
+});
+
 test("pauses grow, and shrink again when something is heard", () => {
   const { feed, socket } = start();
   const pauses: number[] = [];

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Listed, NOTHING, afresh, withNews, withOlder } from "../src/state/list";
+import { type Listed, NOTHING, afresh, caughtUp, withNews, withOlder } from "../src/state/list";
 import type { Happening } from "../src/wire";
 
 const event = (at: number, id = `id-${at}`): Happening => ({
@@ -32,6 +32,15 @@ test("the first page anew keeps what was told since it was asked for, and nothin
   const again = afresh(listed, { events: [event(11), event(10), event(9)], next: "cursor" });
   expect(ids(again)).toEqual(["id-12", "id-11", "id-10", "id-9"]);
   expect(again.next).toBe("cursor");
+});
+
+test("who reads further down keeps what is there, unless that would leave a hole", () => {
+  const listed = withNews({ ...NOTHING, next: "older" }, [event(5), event(4), event(3)]);
+  expect(ids(caughtUp(listed, { events: [event(7), event(6), event(5)], next: "c" }))).toEqual(["id-7", "id-6", "id-5", "id-4", "id-3"]);
+  const far = caughtUp(listed, { events: [event(99), event(98)], next: "c" });
+  expect(ids(far)).toEqual(["id-99", "id-98"]);
+  expect(far.next).toBe("c");
+  expect(ids(caughtUp(listed, { events: [event(8)], next: null }))).toContain("id-3");
 });
 
 test("any order of news and pages ends in the same list", () => {

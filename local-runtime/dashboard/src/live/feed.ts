@@ -91,6 +91,9 @@ export class Feed {
       // What is known next is what is read next.
       this.#last = null;
       this.#listener.gap();
+    } else if (heard.kind === "error") {
+      // What was asked for does not come; the next connection asks for it again.
+      this.#listener.gap();
     }
   }
 

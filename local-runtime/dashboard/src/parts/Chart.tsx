@@ -169,7 +169,7 @@ function options(
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    padding: [12, 4, 0, 0],
+    padding: [12, 16, 0, 0],
     legend: { show: false },
     cursor: { x: false, y: false, drag: { x: false, y: false }, points: { show: false } },
     scales: {
@@ -214,7 +214,7 @@ const WHOLE = Array.from({ length: 9 }, (_, power) => [1, 2, 5].map((step) => st
 
 /** Days that are named: as many as there is room for, the last one always. */
 function ticks(count: number, width: number): number[] {
-  const every = Math.max(1, Math.ceil(count / Math.max(2, Math.floor(width / 110))));
+  const every = Math.max(1, Math.ceil(count / Math.max(2, Math.floor(width / 84))));
   const named: number[] = [];
   for (let at = count - 1; at >= 0; at -= every) named.unshift(at);
   return named;

@@ -46,7 +46,8 @@ const days = new Map<string, Stats>();
 
 /** The last days, oldest first. Days that are over are asked for once. */
 export const daily = new Resource<Stats[]>(async () => {
-  const dates = lastDays(today.value, CHARTED_DAYS);
+  const last = today.value;
+  const dates = lastDays(last, CHARTED_DAYS);
   const missing = dates.filter((date) => !days.has(date)).reverse();
   let degraded = false;
   const askOn = async (): Promise<void> => {
@@ -57,8 +58,10 @@ export const daily = new Resource<Stats[]>(async () => {
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, askOn));
-  for (const date of [...days.keys()]) if (!dates.includes(date)) days.delete(date);
-  return { data: dates.flatMap((date) => days.get(date) ?? []), degraded };
+  const data = dates.flatMap((date) => days.get(date) ?? []);
+  // A day that is not over is asked for again when it is.
+  for (const date of [...days.keys()]) if (date === last || !dates.includes(date)) days.delete(date);
+  return { data, degraded };
 }, LATER_MS);
 
 /** The last days, today's as the other figures have it. */

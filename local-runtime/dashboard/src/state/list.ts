@@ -37,6 +37,16 @@ export function withOlder(listed: Listed, page: TimelinePage): Listed {
   return { events: merged(listed.events, page.events), next: page.next };
 }
 
+/**
+ * The first page anew, for somebody who reads further down: what is listed stays, unless so much
+ * has happened that there would be a hole between the two.
+ */
+export function caughtUp(listed: Listed, page: TimelinePage): Listed {
+  const known = new Set(listed.events.map(({ id }) => id));
+  const touches = page.next === null || page.events.some(({ id }) => known.has(id));
+  return touches ? withNews(listed, page.events) : afresh(listed, page);
+}
+
 /** The first page anew, and what the feed said since it was asked for. */
 export function afresh(listed: Listed, page: TimelinePage): Listed {
   return withNews({ events: page.events, next: page.next }, listed.events);

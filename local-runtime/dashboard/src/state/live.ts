@@ -1,6 +1,6 @@
 /** Ties the feed to the figures and the timeline. */
 
-import { effect, signal } from "@preact/signals";
+import { effect } from "@preact/signals";
 import { Feed } from "../live/feed";
 import * as figures from "./figures";
 import { sleep } from "./resource";
@@ -22,7 +22,7 @@ function connect(): WebSocket {
 }
 
 /** Whether the feed has been there once: before that, nothing has been lost. */
-const wasLive = signal(false);
+let wasLive = false;
 
 export const feed = new Feed(connect, {
   event(event) {
@@ -32,8 +32,9 @@ export const feed = new Feed(connect, {
   figures: figures.hear,
   gap: startOver,
   open() {
-    if (wasLive.value) figures.recount();
-    wasLive.value = true;
+    if (wasLive) figures.recount();
+    wasLive = true;
+    timeline.fillStrip();
     // With an empty timeline there is no event to resume after.
     if (timeline.events.value.length === 0) timeline.newest.touch();
   },
@@ -42,7 +43,6 @@ export const feed = new Feed(connect, {
 function startOver(): void {
   figures.recount();
   timeline.newest.touch();
-  timeline.fillStrip().catch(() => undefined);
 }
 
 /** Starts everything. */
@@ -54,7 +54,7 @@ export function start(): void {
     const known = timeline.newest.held.value.data?.events[0];
     if (known) feed.known(known.id);
   });
-  timeline.fillStrip().catch(() => undefined);
+  timeline.fillStrip();
   feed.start();
 
   addEventListener("online", () => feed.start());

@@ -4,7 +4,7 @@ import { computed, signal } from "@preact/signals";
 import { ask } from "../api";
 import type { Happening, TimelinePage } from "../wire";
 import * as wire from "../wire";
-import { type Listed, NOTHING, afresh, withNews, withOlder } from "./list";
+import { type Listed, NOTHING, afresh, caughtUp, withNews, withOlder } from "./list";
 import { Resource } from "./resource";
 import { site } from "./site";
 
@@ -32,7 +32,7 @@ export const unlisted = signal(0);
 /** The first page; whoever waits for it is told its newest event. */
 export const newest = new Resource<TimelinePage>(async () => {
   const answer = await ask("/timeline", { site, limit: PAGE }, wire.timeline);
-  listed.value = reading ? withNews(listed.value, answer.data.events) : afresh(listed.value, answer.data);
+  listed.value = (reading ? caughtUp : afresh)(listed.value, answer.data);
   strip.value = pruned(answer.data.events.filter(({ id }) => !stripped.has(id)));
   return answer;
 }, 1_000);
@@ -84,7 +84,7 @@ export function backToNewest(): void {
 // --- the strip ----------------------------------------------------------------------------------
 
 const stripped = new Map<string, number>();
-/** Events of the last minutes, in no order. */
+/** Events of the last minutes. */
 export const strip = signal<readonly Happening[]>([]);
 /** From when on the strip has everything. */
 export const stripSince = signal(Number.POSITIVE_INFINITY);
@@ -92,14 +92,22 @@ export const stripSince = signal(Number.POSITIVE_INFINITY);
 /** The strip with more events and without those that have left it. */
 function pruned(more: readonly Happening[]): Happening[] {
   const since = Date.now() - STRIP_MS - 10_000;
-  const kept = [...strip.peek(), ...more].filter(({ at }) => at >= since).slice(-STRIP_MOST);
+  let kept = [...strip.peek(), ...more].filter(({ at }) => at >= since);
+  if (kept.length > STRIP_MOST) {
+    kept = kept.sort((a, b) => a.at - b.at).slice(-STRIP_MOST);
+    stripSince.value = kept[0]?.at ?? 0;
+  }
   stripped.clear();
   for (const { id, at } of kept) stripped.set(id, at);
   return kept;
 }
 
-/** Fills the strip from the timeline, as far back as it shows. */
-export async function fillStrip(): Promise<void> {
+/** Fills the strip from the timeline, as far back as it shows; without an answer, another time. */
+export function fillStrip(): void {
+  if (stripSince.peek() === Number.POSITIVE_INFINITY) fill().catch(() => undefined);
+}
+
+async function fill(): Promise<void> {
   let cursor: string | undefined;
   for (let page = 0; page < STRIP_PAGES; page += 1) {
     const { data } = await ask("/timeline", { site, limit: STRIP_PAGE, cursor }, wire.timeline);
