@@ -40,7 +40,12 @@ export async function script() {
     unsafe: true,
     unsafe_arrows: true,
   };
-  const { code } = await minify(await bundle("src/script.ts"), { compress, mangle: { toplevel: true }, toplevel: true, ecma: 2020 });
+  const { code } = await minify(await bundle("src/script.ts"), {
+    compress,
+    mangle: { toplevel: true },
+    toplevel: true,
+    ecma: 2020,
+  });
   // What is constant has been checked; `let` is shorter.
   return `(()=>{${code.replace(/;$/, "").replace(/\bconst\b/g, "let")}})()`;
 }

@@ -15,7 +15,8 @@ const BLANK = { text: `<!doctype html><link rel="icon" href="data:,"><title>Blan
 const read = (name) => readFile(new URL(`../../${name}`, import.meta.url), "utf8");
 
 /** The code blocks of a language. @param {string} text @param {string} language */
-const blocks = (text, language) => [...text.matchAll(RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, "gm"))].map(([, code]) => String(code));
+const blocks = (text, language) =>
+  [...text.matchAll(RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, "gm"))].map(([, code]) => String(code));
 
 /** What a value looks like, without what it is. @param {any} value @returns {any} */
 const shape = (value) =>
@@ -28,23 +29,37 @@ test(
   world.test(async ({ server, site, visitor }) => {
     site.pages.set("/", BLANK);
     const page = await visitor.open(`${site.origin}/`);
-    await page.evaluate((origin) => {
-      const got = /** @type {any[]} */ ([]);
-      const socket = new WebSocket(`${origin}/ws/analytics`);
-      socket.onmessage = ({ data }) => got.push(JSON.parse(data));
-      Object.assign(window, { socket, got });
-    }, server.origin.replace("http", "ws"));
+    await page.evaluate(
+      (origin) => {
+        const got = /** @type {any[]} */ ([]);
+        const socket = new WebSocket(`${origin}/ws/analytics`);
+        socket.onmessage = ({ data }) => got.push(JSON.parse(data));
+        Object.assign(window, { socket, got });
+      },
+      server.origin.replace("http", "ws"),
+    );
     const got = () => page.evaluate(() => /** @type {any[]} */ (/** @type {any} */ (window).got));
     await until("connected", async () => (await got()).length > 0);
-    await server.store({ event_type: "button_click", event_data: { element: "#cta", x: 45, y: 20 }, page_url: "/cv",
-                         visitor_id: "3f2504e0-4f89-41d3-9a0c-0305e82c3301" });
+    await server.store({
+      event_type: "button_click",
+      event_data: { element: "#cta", x: 45, y: 20 },
+      page_url: "/cv",
+      visitor_id: "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+    });
     await page.evaluate(() => {
-      for (const message of ['{"type":"resume","after":"3f2504e0-4f89-41d3-9a0c-0305e82c3301"}', "hello", '{"type":"ping"}']) {
+      for (const message of [
+        '{"type":"resume","after":"3f2504e0-4f89-41d3-9a0c-0305e82c3301"}',
+        "hello",
+        '{"type":"ping"}',
+      ]) {
         /** @type {any} */ (window).socket.send(message);
       }
     });
     const text = await read("docs/live.md");
-    const shown = [...blocks(text, "json"), ...[...text.matchAll(/`(\{"type":"pong".*?\})`/g)].map(([, code]) => String(code))];
+    const shown = [
+      ...blocks(text, "json"),
+      ...[...text.matchAll(/`(\{"type":"pong".*?\})`/g)].map(([, code]) => String(code)),
+    ];
     assert.ok(shown.length >= 6);
     for (const message of shown.map((code) => JSON.parse(code))) {
       const real = await until(message.type, async () => (await got()).find(({ type }) => type === message.type));
@@ -61,7 +76,9 @@ test(
     site.pages.set("/", BLANK);
     const page = await visitor.open(`${site.origin}/`);
     const [code] = blocks(await read("docs/live.md"), "js");
-    const run = String(code).replace(/ws:\/\/127\.0\.0\.1:8080/, server.origin.replace("http", "ws")).replace("console.log", "show");
+    const run = String(code)
+      .replace(/ws:\/\/127\.0\.0\.1:8080/, server.origin.replace("http", "ws"))
+      .replace("console.log", "show");
     await page.evaluate((run) => {
       const shown = /** @type {any[]} */ ([]);
       Object.assign(window, { shown });
@@ -94,7 +111,9 @@ test(
     const ours = (/** @type {string} */ code) => code.replaceAll("https://stats.example.com", server.origin);
     site.pages.set("/", {
       text: `<!doctype html><link rel="icon" href="data:,"><title>Copied</title>${ours(String(tag))}${button}`,
-      headers: { "content-security-policy": `default-src 'none'; img-src data:; ${ours(text.match(/^script-src .*$/m)?.[0] ?? "")}` },
+      headers: {
+        "content-security-policy": `default-src 'none'; img-src data:; ${ours(text.match(/^script-src .*$/m)?.[0] ?? "")}`,
+      },
     });
     const page = await visitor.open(`${site.origin}/`);
     await page.evaluate(String(calls));
@@ -112,7 +131,9 @@ test(
       ],
     );
 
-    const sizes = [...text.matchAll(/([\d,]+) bytes with Brotli, ([\d,]+) with gzip/g)][0]?.slice(1).map((size) => Number(size.replace(",", "")));
+    const sizes = [...text.matchAll(/([\d,]+) bytes with Brotli, ([\d,]+) with gzip/g)][0]
+      ?.slice(1)
+      .map((size) => Number(size.replace(",", "")));
     for (const [at, coding] of ["br", "gzip"].entries()) {
       const answer = await fetch(`${server.origin}/script.js`, { headers: { "accept-encoding": coding } });
       assert.equal(answer.headers.get("content-encoding"), coding);

@@ -51,7 +51,12 @@ test(
   world.test(async ({ site, visitor }) => {
     visitor.allow(/Failed to load resource/);
     const page = await visitor.open(`${site.origin}/`);
-    const reached = page.evaluate(() => fetch("http://elsewhere.example/", { mode: "no-cors" }).then(() => true, () => false));
+    const reached = page.evaluate(() =>
+      fetch("http://elsewhere.example/", { mode: "no-cors" }).then(
+        () => true,
+        () => false,
+      ),
+    );
     assert.equal(await reached, false);
     assert.deepEqual(visitor.strayed, ["http://elsewhere.example/"]);
     await assert.rejects(visitor.end(), /other machines/);

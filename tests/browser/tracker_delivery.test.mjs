@@ -11,16 +11,15 @@ const world = setUp();
 
 /** Tracks `count` events with numbers from `first`. @param {import("playwright-core").Page} page @param {number} count */
 const many = (page, count, first = 1) =>
-  page.evaluate(
-    ([count, first]) => {
-      for (let n = 0; n < count; n++) /** @type {any} */ (window).maicivy.track("tick", { n: first + n });
-    },
-    /** @type {const} */ ([count, first]),
-  );
+  page.evaluate(([count, first]) => {
+    for (let n = 0; n < count; n++) /** @type {any} */ (window).maicivy.track("tick", { n: first + n });
+  }, /** @type {const} */ ([count, first]));
 
 /** What waits in the browser. @param {import("playwright-core").Page} page @returns {Promise<[string, any][]>} */
 const waiting = (page) =>
-  page.evaluate(() => Object.entries(localStorage).map(([key, text]) => /** @type {[string, any]} */ ([key, JSON.parse(text)])));
+  page.evaluate(() =>
+    Object.entries(localStorage).map(([key, text]) => /** @type {[string, any]} */ ([key, JSON.parse(text)])),
+  );
 
 /** @param {import("playwright-core").Page} page */
 const nothingWaits = (page) => until("nothing waits", async () => (await waiting(page)).length === 0);
@@ -105,11 +104,15 @@ test(
     const page = await visitor.open(`${site.origin}/`);
     await server.eventsUntil("page_view", { site: SITE });
     let lost = 0;
-    await page.route("**/events", async (route) => {
-      await route.fetch();
-      lost++;
-      await route.abort();
-    }, { times: 2 });
+    await page.route(
+      "**/events",
+      async (route) => {
+        await route.fetch();
+        lost++;
+        await route.abort();
+      },
+      { times: 2 },
+    );
     await many(page, 5);
     assert.deepEqual(numbers(await server.eventsUntil("tick", { site: SITE, count: 5 })), upTo(5));
     await nothingWaits(page);
@@ -162,7 +165,10 @@ test(
     await nothingWaits(page);
     await server.kill();
     await many(page, 130);
-    assert.deepEqual((await waiting(page)).map(([, event]) => event.event_data.n).sort((a, b) => a - b), upTo(100, 31));
+    assert.deepEqual(
+      (await waiting(page)).map(([, event]) => event.event_data.n).sort((a, b) => a - b),
+      upTo(100, 31),
+    );
     await server.start();
     assert.deepEqual(numbers(await server.eventsUntil("tick", { site: SITE, count: 100 })), upTo(100, 31));
   }),
@@ -201,7 +207,10 @@ test(
     await server.start();
     // The tab that is left sends for both.
     const events = await server.eventsUntil("tick", { site: SITE, count: 40 });
-    assert.deepEqual(numbers(events).sort((a, b) => a - b), upTo(40));
+    assert.deepEqual(
+      numbers(events).sort((a, b) => a - b),
+      upTo(40),
+    );
     await nothingWaits(two);
     assert.equal(new Set(events.map((event) => event.id)).size, events.length);
   }),
@@ -220,7 +229,10 @@ test(
       await server.eventsUntil("tick", { site: SITE, count: 90 });
       await many(page, 45, 91);
       const events = await server.eventsUntil("tick", { site: SITE, count: 135 });
-      assert.deepEqual(numbers(events).sort((a, b) => a - b), upTo(135));
+      assert.deepEqual(
+        numbers(events).sort((a, b) => a - b),
+        upTo(135),
+      );
       assert.ok(refused >= 1 && refused <= 3, `${refused} times refused`);
     },
     { env: { ANALYTICS_RATE_LIMIT: "120" } },

@@ -84,7 +84,13 @@ test(
     const places = await server.data(`/heatmap?page_url=/clicks&site=${SITE}`);
     assert.equal(places.length, 4);
     const place = places.find((/** @type {any} */ place) => place.element === "#cta");
-    assert.deepEqual(place, { x: cta?.event_data.x, y: cta?.event_data.y, count: 1, page_url: "/clicks", element: "#cta" });
+    assert.deepEqual(place, {
+      x: cta?.event_data.x,
+      y: cta?.event_data.y,
+      count: 1,
+      page_url: "/clicks",
+      element: "#cta",
+    });
   }),
 );
 

@@ -77,7 +77,10 @@ for (const [what, { before }] of Object.entries(PAGES)) {
       await page.goto(`${site.origin}/about`);
       const events = await server.eventsUntil("page_view", { site: SITE, count: 2 });
       assert.deepEqual(
-        events.filter((event) => event.page_url === "/").map((event) => event.event_type).sort(),
+        events
+          .filter((event) => event.page_url === "/")
+          .map((event) => event.event_type)
+          .sort(),
         ["button_click", "called", "page_view", "scroll"],
       );
     }),
@@ -114,18 +117,29 @@ test(
       maicivy.track(Symbol("x"));
       maicivy.track("cyclic", cycle);
       maicivy.track("big", { n: 1n });
-      maicivy.track("getter", { get n() { throw new Error("bad getter"); } });
+      maicivy.track("getter", {
+        get n() {
+          throw new Error("bad getter");
+        },
+      });
       maicivy.track("no object", 5);
       maicivy.track("UPPER", {});
       maicivy.track("page", {}, false, 5);
       maicivy.theme();
-      maicivy.letter({ toJSON() { throw new Error("bad toJSON"); } });
+      maicivy.letter({
+        toJSON() {
+          throw new Error("bad toJSON");
+        },
+      });
       maicivy.letter("love");
       const { track } = maicivy;
       track("sane", { n: 1 });
     });
     const events = await server.eventsUntil("sane", { site: SITE });
-    assert.deepEqual(events.map((event) => event.event_type), ["page_view", "cv_theme_change", "sane"]);
+    assert.deepEqual(
+      events.map((event) => event.event_type),
+      ["page_view", "cv_theme_change", "sane"],
+    );
   }),
 );
 
@@ -133,12 +147,17 @@ test(
   "one page, two tags",
   world.test(async ({ server, site, visitor }) => {
     const tag = `<script defer src="{{analytics}}/script.js" data-site="${SITE}"></script>`;
-    site.pages.set("/twice", { text: `<!doctype html><link rel="icon" href="data:,"><title>Twice</title>${tag}${tag}<button id="cta">Call</button>` });
+    site.pages.set("/twice", {
+      text: `<!doctype html><link rel="icon" href="data:,"><title>Twice</title>${tag}${tag}<button id="cta">Call</button>`,
+    });
     const page = await visitor.open(`${site.origin}/twice`);
     await page.click("#cta");
     await page.evaluate(() => /** @type {any} */ (window).maicivy.track("end"));
     const events = await server.eventsUntil("end", { site: SITE });
-    assert.deepEqual(events.map((event) => event.event_type), ["page_view", "button_click", "end"]);
+    assert.deepEqual(
+      events.map((event) => event.event_type),
+      ["page_view", "button_click", "end"],
+    );
   }),
 );
 
@@ -160,10 +179,16 @@ test(
     await page.evaluate(() => history.pushState({}, "", "/manual/two"));
     await page.evaluate(() => /** @type {any} */ (window).maicivy.track("end"));
     const events = await server.eventsUntil("end");
-    assert.deepEqual(events.map(({ event_type, page_url }) => `${event_type} ${page_url}`), ["end /manual/two"]);
+    assert.deepEqual(
+      events.map(({ event_type, page_url }) => `${event_type} ${page_url}`),
+      ["end /manual/two"],
+    );
 
     const request = visitor.context.waitForEvent("request", (request) => request.url() === `${other}/events`);
     await page.goto(`${site.origin}/elsewhere`);
-    assert.deepEqual((await request).postDataJSON().map((/** @type {any} */ event) => event.event_type), ["page_view"]);
+    assert.deepEqual(
+      (await request).postDataJSON().map((/** @type {any} */ event) => event.event_type),
+      ["page_view"],
+    );
   }),
 );

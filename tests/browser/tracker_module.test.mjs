@@ -30,8 +30,14 @@ test(
     assert.equal(await page.evaluate(() => "maicivy" in window), false);
     await page.goto("about:blank");
     const two = await server.eventsUntil("end", { site: "two" });
-    assert.deepEqual(two.map((event) => event.event_type), ["letter_generate", "end"]);
+    assert.deepEqual(
+      two.map((event) => event.event_type),
+      ["letter_generate", "end"],
+    );
     const one = await server.eventsUntil("scroll", { site: "one" });
-    assert.deepEqual(one.map((event) => event.event_type), ["page_view", "cv_theme_change", "scroll"]);
+    assert.deepEqual(
+      one.map((event) => event.event_type),
+      ["page_view", "cv_theme_change", "scroll"],
+    );
   }),
 );

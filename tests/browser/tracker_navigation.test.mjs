@@ -71,7 +71,9 @@ test(
     const page = await visitor.open(`${site.origin}/app`);
     await page.evaluate(async () => {
       const { navigation } = /** @type {any} */ (window);
-      navigation.addEventListener("navigate", (/** @type {any} */ event) => event.intercept({ handler: async () => {} }));
+      navigation.addEventListener("navigate", (/** @type {any} */ event) =>
+        event.intercept({ handler: async () => {} }),
+      );
       await navigation.navigate("/app/routed").finished;
       await navigation.navigate("/app/replaced", { history: "replace" }).finished;
       /** @type {any} */ (window).maicivy.track("end");

@@ -58,7 +58,10 @@ test(
     await page.click("#cta");
     await server.eventsUntil("button_click", { site: SITE });
     await until("nothing waits", () => page.evaluate(() => localStorage.length === 0));
-    assert.deepEqual(await page.evaluate(async () => [sessionStorage.length, document.cookie, (await indexedDB.databases()).length]), [0, "", 0]);
+    assert.deepEqual(
+      await page.evaluate(async () => [sessionStorage.length, document.cookie, (await indexedDB.databases()).length]),
+      [0, "", 0],
+    );
     assert.deepEqual(await visitor.context.cookies(), []);
     assert.ok(bodies.length > 0);
     for (const { headers, events } of bodies) {
@@ -66,7 +69,10 @@ test(
       assert.match(headers["content-type"], /^text\/plain/);
       for (const event of events) {
         const fields = ["event_id", "timestamp", "event_type", "event_data", "page_url", "referrer", "site"];
-        assert.deepEqual(Object.keys(event).filter((field) => !fields.includes(field)), []);
+        assert.deepEqual(
+          Object.keys(event).filter((field) => !fields.includes(field)),
+          [],
+        );
         assert.equal(event.timestamp, null, "the server's clock counts");
       }
     }
@@ -125,7 +131,10 @@ test(
       const page = await visitor.open(`${site.origin}/`);
       // The event is taken, but the page may not read that it was: so it is sent again.
       await server.eventsUntil("page_view", { site: SITE });
-      await until("sent again", async () => (await server.metric("maicivy_ingest_outcomes_total", { outcome: "duplicate" })) > 0);
+      await until(
+        "sent again",
+        async () => (await server.metric("maicivy_ingest_outcomes_total", { outcome: "duplicate" })) > 0,
+      );
       assert.equal((await server.events(SITE)).length, 1);
       assert.equal(await page.evaluate(() => localStorage.length), 1);
     },

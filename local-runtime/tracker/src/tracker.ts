@@ -54,8 +54,13 @@ export const createTracker = ({ endpoint, site, manual }: Options): Tracker => {
     location.pathname.replace(location.host ? "/" : /.*\//, "/") + location.search;
 
   const track = safe(
-    (event_type: string, event_data?: object | null, leaving?: boolean, page_url: string = here(), referrer?: string | null) =>
-      deliver({ event_type, event_data, page_url: page_url.slice(0, 2e3), referrer, site }, leaving),
+    (
+      event_type: string,
+      event_data?: object | null,
+      leaving?: boolean,
+      page_url: string = here(),
+      referrer?: string | null,
+    ) => deliver({ event_type, event_data, page_url: page_url.slice(0, 2e3), referrer, site }, leaving),
   );
 
   const view = (referrer?: string | null) => {

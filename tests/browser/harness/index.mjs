@@ -52,10 +52,14 @@ export function setUp() {
           ended = true;
         } finally {
           // The first failure is the one to tell; the browser's errors often say why.
-          await visitor.end().catch((error) => {
-            if (ended) throw error;
-            console.error(String(error));
-          }).finally(() => site.stop()).finally(() => server.remove());
+          await visitor
+            .end()
+            .catch((error) => {
+              if (ended) throw error;
+              console.error(String(error));
+            })
+            .finally(() => site.stop())
+            .finally(() => server.remove());
         }
       };
     },
