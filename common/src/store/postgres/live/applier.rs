@@ -14,6 +14,8 @@ use crate::time::{Day, HOUR, Timestamp};
 
 /// How many commits go together at most.
 const MOST_COMMITS: usize = 64;
+/// How many batches are sent in one go.
+const MOST_SENT: usize = 32;
 /// Another instance that committed before has only to be a moment slower than this one for its
 /// events to be missing: how long to wait for them, time after time.
 const MOMENTS: [Duration; 5] = [
@@ -181,12 +183,14 @@ impl Parts {
                 work.done = !self.sites.admit(&work.batch.site, work.batch.to);
             }
             waiting.retain(|work| !work.done);
-            if self.send(&mut waiting).await.is_err() {
-                for work in waiting {
-                    work.done = true;
-                    self.require(&work.batch.site, Need::Events, work.batch.to);
+            // Not too many at once: they share one patience.
+            for waiting in waiting.chunks_mut(MOST_SENT) {
+                if self.send(waiting).await.is_err() {
+                    for work in waiting {
+                        work.done = true;
+                        self.require(&work.batch.site, Need::Events, work.batch.to);
+                    }
                 }
-                return;
             }
         }
         for work in works.iter().filter(|work| !work.done) {

@@ -24,8 +24,9 @@ const AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
 const ERROR: f64 = 4.0 * 0.0081;
 const FEW: u64 = 3;
 
-/// What Redis has of a period: the counters, how many visitors, which themes how often.
-type Found = (Vec<Option<i64>>, u64, Vec<(String, u64)>);
+/// What Redis has of a period: the counters, how many visitors, which themes how often if it
+/// says anything about them.
+type Found = (Vec<Option<i64>>, u64, Option<Vec<(String, u64)>>);
 
 /// What PostgreSQL says that Redis should have.
 #[derive(Default)]
@@ -88,18 +89,20 @@ impl Parts {
             let [counters @ .., sketch, themes] = keys::of_period(site, *key);
             pipeline.cmd("MGET").arg(&counters[..]);
             pipeline.cmd("PFCOUNT").arg(sketch);
-            pipeline.cmd("ZRANGEBYSCORE").arg(themes).arg("(0").arg("+inf").arg("WITHSCORES");
+            pipeline.cmd("ZSCORE").arg(&themes).arg("");
+            pipeline.cmd("ZRANGEBYSCORE").arg(&themes).arg("(0").arg("+inf").arg("WITHSCORES");
         }
         pipeline.cmd("EXEC");
         let mut answers = self.link.ask_within(LONG_PATIENCE, "verify", &pipeline).await?;
         let Some(Value::Array(answers)) = answers.pop() else { return Err(Away.into()) };
         let Some((Value::BulkString(mark), answers)) = answers.split_first() else { return Err(Away.into()) };
         let Mark::At(at) = Mark::parse(Some(mark), &self.store) else { return Err(Away.into()) };
-        let found = answers.chunks(3).map(|answers| {
-            let [counters, visitors, themes] = answers else { return None };
+        let found = answers.chunks(4).map(|answers| {
+            let [counters, visitors, whole, themes] = answers else { return None };
             let counters: Vec<Option<i64>> = redis::from_redis_value(counters.clone()).ok()?;
             let themes: Vec<(String, f64)> = redis::from_redis_value(themes.clone()).ok()?;
             let themes = themes.into_iter().map(|(theme, n)| (theme, n as u64)).collect();
+            let themes = (*whole != Value::Nil).then_some(themes);
             Some((counters, redis::from_redis_value(visitors.clone()).ok()?, themes))
         });
         Ok((at, found.collect::<Option<_>>().ok_or(Away)?))
@@ -142,8 +145,13 @@ impl Expected {
                 let expected = signed(expected);
                 check(name, expected, found, expected == found);
             }
+            // Without those, PostgreSQL answers too.
+            let (themes, expected) = match &themes {
+                Some(themes) => (themes.as_slice(), &counts.themes),
+                None => (&[][..], &none.themes),
+            };
             let mut rest: BTreeMap<&str, u64> = themes.iter().map(|(theme, n)| (theme.as_str(), *n)).collect();
-            for (theme, expected) in &counts.themes {
+            for (theme, expected) in expected {
                 let found = rest.remove(theme.as_str()).unwrap_or(0);
                 check(&format!("theme {theme:?}"), signed(*expected), signed(found), *expected == found);
             }
