@@ -76,6 +76,25 @@ impl EventData {
         Ok(Self(Some(text.into())))
     }
 
+    /// Keeps the JSON text of an object as another store kept it, number by number, whitespace
+    /// left out; the bounds are those of [`Self::new`].
+    ///
+    /// # Errors
+    /// `INVALID_EVENT`, naming the limit, or what a letter's type may be.
+    pub fn exact(event_type: &EventType, json: &RawValue) -> Result<Self, Refusal> {
+        let fields = serde_json::from_str(json.get()).map_err(|_| invalid("event_data must be a JSON object"))?;
+        known_letter_type(event_type, &fields)?;
+        if Self::new(&fields)? == Self::EMPTY {
+            return Ok(Self::EMPTY);
+        }
+        // Numbers are not parsed and written again: that may change their last digit.
+        let text = compact(json.get());
+        if text.len() > Self::LARGEST {
+            return Err(invalid(format!("event_data may have at most {} bytes of JSON", Self::LARGEST)));
+        }
+        Ok(Self(Some(text.into())))
+    }
+
     /// Wraps what an engine stored: nothing for the empty object, or else its text.
     #[must_use]
     pub fn from_stored(text: Option<String>) -> Self {
@@ -106,6 +125,22 @@ impl Serialize for EventData {
         let raw: &RawValue = serde_json::from_str(self.as_json()).map_err(serde::ser::Error::custom)?;
         raw.serialize(serializer)
     }
+}
+
+/// Valid JSON without the whitespace between its tokens.
+fn compact(json: &str) -> String {
+    let (mut in_string, mut escaped) = (false, false);
+    let mut keep = |letter: &char| {
+        let kept = in_string || !matches!(letter, ' ' | '\t' | '\n' | '\r');
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' => escaped = in_string,
+            '"' => in_string = !in_string,
+            _ => {}
+        }
+        kept
+    };
+    json.chars().filter(|letter| keep(letter)).collect()
 }
 
 fn depth(value: &Value) -> usize {

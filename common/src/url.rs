@@ -27,7 +27,16 @@ impl Url {
         if text.chars().any(char::is_control) {
             return None;
         }
-        Some(Self(strip(text.trim()).into()))
+        // What is stripped may leave something behind that is to be stripped: until nothing is, so
+        // that an address which was kept once is kept as it is.
+        let mut kept = strip(text.trim());
+        loop {
+            let again = strip(kept.trim());
+            if again.len() == kept.len() {
+                return Some(Self(kept.into()));
+            }
+            kept = Cow::Owned(again.into_owned());
+        }
     }
 
     /// Wraps what an engine stored: text that [`Self::parse`] once returned.
@@ -139,6 +148,21 @@ mod tests {
         ] {
             assert_eq!(Url::parse(sent).unwrap().as_str(), kept, "{sent}");
         }
+    }
+
+    #[test]
+    fn what_was_kept_is_kept_as_it_is() {
+        let parts = ["/", " ", "#", "?", "a", "@", ":", "//", "\\", "theme=x", "&", "1", "mailto"];
+        let mut texts = vec![String::new()];
+        for _ in 0..4 {
+            let longer = texts.iter().flat_map(|text| parts.iter().map(move |part| format!("{text}{part}")));
+            texts = longer.collect();
+            for text in &texts {
+                let kept = Url::parse(text).unwrap();
+                assert_eq!(Url::parse(kept.as_str()).unwrap(), kept, "{text:?}");
+            }
+        }
+        assert_eq!(Url::parse("/cv #top").unwrap().as_str(), "/cv");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! arguments or in the configuration.
 
 mod client;
+mod export;
 mod healthcheck;
 mod import;
 mod recount;
@@ -27,8 +28,8 @@ use common::telemetry;
 pub(crate) use self::client::{Answer, MOST_BYTES, Request};
 pub(crate) use self::serve::reachable;
 use crate::demo::{Demo, DemoError};
+use crate::export::ExportError;
 use crate::import::ImportError;
-use crate::import::line::Format;
 
 /// Exit code for mistakes in arguments or configuration (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
@@ -56,12 +57,19 @@ pub struct Cli {
 enum Command {
     /// Serve the API, the live feed, the dashboard and the metrics until SIGTERM or Ctrl-C
     Serve(Serve),
-    /// Import access logs: page views of people are stored, everything else is counted
+    /// Import access logs, or events that `export` wrote
+    ///
+    /// Of access logs, page views of people are stored, everything else is counted.
     ///
     /// Parts of pages, failed requests, bots and what is older than the retention are left out
     /// and counted; lines that cannot be read are listed with their numbers and skipped. Importing
     /// a file again stores nothing twice, also when it has grown or was packed.
     Import(Import),
+    /// Write all events as lines of JSON, visitors included, to move them or to keep them
+    ///
+    /// What was stored before it began stands in it once, whatever arrives meanwhile. Salts and the
+    /// key of pseudonyms are not exported, nor are figures of which the events are gone.
+    Export(Export),
     /// Send the events of made-up visitors to a running server, to have something to look at
     Demo(Demo),
     /// Delete what is older than the retention, and print a report as JSON
@@ -83,18 +91,31 @@ struct Serve {
 
 #[derive(Debug, Args)]
 struct Import {
-    /// Access logs, plain or .gz, in order; - is the standard input
+    /// Access logs or exports, plain or .gz, in order; - is the standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The site that they belong to
-    #[arg(long, default_value = "default", value_parser = import::site)]
-    site: common::site::Site,
-    /// How much the lines tell; common ones have no user agent, so that bots count as people
+    /// The site that access logs belong to [default: default]
+    #[arg(long, value_parser = import::site)]
+    site: Option<common::site::Site>,
+    /// What the lines are; common ones have no user agent, so that bots count as people
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: import::Lines,
     /// Move all times by whole days so that the newest line's day is today, to try an old log
     #[arg(long)]
     rebase: bool,
+}
+
+#[derive(Debug, Args)]
+struct Export {
+    /// The file to write, readable for its owner only [default: the standard output]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Go on with a file that an earlier export left half written
+    #[arg(long = "continue", requires = "output", conflicts_with = "after")]
+    continuing: bool,
+    /// Begin behind this event: what an earlier export ended with
+    #[arg(long, value_name = "SITE/CREATED_AT/ID", value_parser = export::cursor)]
+    after: Option<crate::export::Cursor>,
 }
 
 /// Why a command failed.
@@ -108,6 +129,8 @@ enum Failure {
     Store(#[from] StoreError),
     #[error(transparent)]
     Import(#[from] ImportError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
     #[error(transparent)]
     Demo(#[from] DemoError),
     #[error("{0}")]
@@ -165,6 +188,12 @@ async fn command(cli: Cli, config: Config) -> Result<ExitCode, Failure> {
         Command::Import(arguments) => {
             let app = open(config).await?;
             let code = import::run(&app, arguments).await;
+            app.store.close().await;
+            return code;
+        }
+        Command::Export(arguments) => {
+            let app = open(config).await?;
+            let code = export::run(&app, arguments).await;
             app.store.close().await;
             return code;
         }

@@ -11,12 +11,15 @@
 //! | `timer` | the retention run of the day, the end of salts |
 //! | `health`, `exposition`, `openapi` | what operators and programs ask |
 //! | [`pages`] | the dashboard and the tracker script |
-//! | [`cli`], [`import`], [`demo`] | the program's sub-commands |
+//! | [`cli`], [`import`], [`export`], [`demo`] | the program's sub-commands |
+//! | [`event_line`] | an event as a line of JSON, as exports have it |
 
 mod address;
 pub mod cli;
 mod connection;
 pub mod demo;
+pub mod event_line;
+pub mod export;
 mod exposition;
 mod health;
 pub mod import;

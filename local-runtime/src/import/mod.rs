@@ -2,10 +2,12 @@
 //!
 //! Read in this order: [`input`] opens files, [`lines`] cuts them, [`mod@line`] reads one, [`page`]
 //! says whether a person saw a page, [`fingerprint`] gives it an id, and here it is given a
-//! visitor and appended. [`report`] is what is left at the end.
+//! visitor and appended. [`report`] is what is left at the end. [`events`] imports the lines of
+//! an `export` instead, as the events that they are.
 //!
 //! Memory is bounded by the longest line, one batch, and 12 bytes a page view of a file.
 
+pub mod events;
 pub mod fingerprint;
 pub mod input;
 pub mod line;

@@ -9,7 +9,7 @@
 //! | nobody can be identified | `privacy`, `addresses` |
 //! | the feed is live and complete | `live`, `resume`, `crowd`, `slow` |
 //! | hostile input has bounds | `limits`, `labels`, `hostile` |
-//! | operators can see and steer | `metrics`, `cli`, `import`, `retention` |
+//! | operators can see and steer | `metrics`, `cli`, `import`, `export`, `retention` |
 //! | browsers are served | `pages`, `cors` |
 //! | functions run in the cloud as they do here | `functions`, `lambda_fronts`, `lambda_cleanup`, `lambda_metrics`, `template` |
 
@@ -22,6 +22,7 @@ mod cli;
 mod cors;
 mod crash;
 mod crowd;
+mod export;
 mod failures;
 mod figures;
 mod functions;
