@@ -40,6 +40,15 @@ pub struct Parts {
     pub source: Arc<dyn Source>,
 }
 
+/// How a process lives, which engines may want to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// Until it is stopped.
+    Process,
+    /// Frozen whenever nobody waits for an answer, as functions are: nothing may go on then.
+    Function,
+}
+
 /// Why a process cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -60,11 +69,21 @@ pub enum OpenError {
 }
 
 impl App {
-    /// Opens the configured store and whatever else a process needs.
+    /// Opens the configured store and whatever else a process needs that runs until it is
+    /// stopped.
     ///
     /// # Errors
     /// When the store cannot be opened.
     pub async fn open(config: Config, source: Arc<dyn Source>) -> Result<Self, OpenError> {
+        Self::open_for(Life::Process, config, source).await
+    }
+
+    /// The same for a process that lives like this.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    #[cfg_attr(not(feature = "postgres"), allow(unused_variables, reason = "the other engines do not ask"))]
+    pub async fn open_for(life: Life, config: Config, source: Arc<dyn Source>) -> Result<Self, OpenError> {
         let metrics = Arc::new(Metrics::new()?);
         let store: Arc<dyn Store> = match &config.store {
             #[cfg(feature = "sqlite")]
@@ -72,6 +91,19 @@ impl App {
                 let store = crate::store::sqlite::Sqlite::open(path, Arc::clone(&metrics)).await;
                 Arc::new(store.map_err(|error| Self::cannot_open(&config.store, error))?)
             }
+            #[cfg(feature = "postgres")]
+            StoreUrl::Postgres(url) => {
+                use crate::store::postgres::{Options, Postgres};
+                let options = match life {
+                    Life::Process => Options::PROCESS,
+                    Life::Function => Options::FUNCTION,
+                };
+                // That there is one, the configuration has seen to.
+                let redis = config.redis.as_deref().unwrap_or_default();
+                let store = Postgres::open(url, redis, options, Arc::clone(&metrics)).await;
+                Arc::new(store.map_err(|error| Self::cannot_open(&config.store, error))?)
+            }
+            #[allow(unreachable_patterns, reason = "a binary may have all engines")]
             other => return Err(OpenError::NotBuilt(other.to_string())),
         };
         Ok(Self::with_store(config, store, metrics, source))
@@ -96,7 +128,7 @@ impl App {
         self.source.now()
     }
 
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     fn cannot_open(url: &StoreUrl, error: StoreError) -> OpenError {
         OpenError::Store { url: url.to_string(), source: error.into() }
     }

@@ -21,6 +21,7 @@ use tower::{Service, ServiceExt};
 use tracing::Instrument;
 
 use crate::App;
+use crate::app::Life;
 use crate::config::Config;
 use crate::http::finish;
 use crate::metrics::emf::Emf;
@@ -42,7 +43,8 @@ impl Environment {
     /// All mistakes of the configuration, or why the store cannot be opened.
     pub async fn open() -> Result<Self, Error> {
         telemetry::start_in_lambda();
-        let opened = async { Ok::<_, Error>(App::open(Config::from_env()?, Arc::new(System)).await?) }.await;
+        let opened =
+            async { Ok::<_, Error>(App::open_for(Life::Function, Config::from_env()?, Arc::new(System)).await?) }.await;
         let app = opened.inspect_err(|error| tracing::error!(%error, "the function cannot start"))?;
         Ok(Self { app, emf: Arc::default() })
     }

@@ -27,10 +27,10 @@ async fn open(path: PathBuf) -> Sqlite {
     Sqlite::open(&path, Arc::new(Metrics::new().unwrap())).await.unwrap()
 }
 
-async fn fresh() -> File {
+async fn fresh() -> Option<File> {
     let folder = tempfile::tempdir().unwrap();
     let store = open(File::path(&folder)).await;
-    File { folder, store }
+    Some(File { folder, store })
 }
 
 #[async_trait]

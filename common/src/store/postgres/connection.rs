@@ -1,0 +1,187 @@
+//! Connections: the session's settings are made wherever one is opened.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod};
+use deadpool_postgres::{Runtime, Timeouts};
+use tokio_postgres::Client;
+use tokio_postgres::error::{Error, SqlState};
+
+use super::ENGINE;
+use super::address::Address;
+use crate::metrics::Metrics;
+use crate::store::{Result, StoreError};
+
+/// How long anything waits for a connection; who waited in vain has changed nothing.
+pub(super) const PATIENCE: Duration = Duration::from_millis(800);
+/// How long a connection may take to become one, its TLS and its log-in included.
+const OPENING: Duration = Duration::from_secs(3);
+/// How long a question may take.
+const QUESTION: Duration = Duration::from_secs(5);
+
+/// Durable means: a commit waits for its fsync, whatever the server's default is. Statements
+/// that run away, and transactions of a client that froze, are ended by the server.
+const SESSION: &str = "set synchronous_commit = on; set statement_timeout = '5s'; set lock_timeout = '5s';
+    set idle_in_transaction_session_timeout = '10s'; set timezone = 'UTC'; set client_min_messages = warning;
+    set jit = off";
+
+/// Opens connections, and keeps some of them.
+#[derive(Clone)]
+pub(super) struct Connections {
+    address: Arc<Address>,
+    pool: Pool,
+    metrics: Arc<Metrics>,
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("pool", &self.pool.status()).finish_non_exhaustive()
+    }
+}
+
+impl Connections {
+    /// Connects to nobody yet.
+    pub(super) fn new(address: Address, most: usize, metrics: Arc<Metrics>) -> Result<Self> {
+        let pool = Pool::builder(manager(&address))
+            .max_size(most)
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts { wait: Some(PATIENCE), create: Some(OPENING), recycle: Some(PATIENCE) })
+            .post_create(Hook::async_fn(|client, _| {
+                Box::pin(async move { client.batch_execute(SESSION).await.map_err(HookError::Backend) })
+            }))
+            .build()
+            .map_err(|error| StoreError::Other { engine: ENGINE, source: error.into() })?;
+        Ok(Self { address: Arc::new(address), pool, metrics })
+    }
+
+    /// A connection outside of the pool, for who keeps one for long.
+    pub(super) async fn own(&self) -> Result<Client> {
+        let opening = async {
+            let (client, connection) = self.address.config.connect(self.address.tls.clone()).await?;
+            // It ends with the client, which also hears of its errors.
+            tokio::spawn(connection);
+            client.batch_execute(SESSION).await?;
+            Ok::<_, Error>(client)
+        };
+        Ok(tokio::time::timeout(OPENING, opening).await.map_err(|_| unavailable("it does not answer"))??)
+    }
+
+    /// Asks a question on a connection of the pool. A connection that turns out to be dead,
+    /// such as one that was dropped while the process was frozen, is replaced once.
+    pub(super) async fn ask<T, F>(&self, query_type: &'static str, question: impl Fn(Asked) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let started = Instant::now();
+        let mut answer = self.try_ask(&question).await;
+        if matches!(&answer, Err(Failure::Query(error)) if is_gone(error)) {
+            answer = self.try_ask(&question).await;
+        }
+        self.metrics.queried(query_type, started.elapsed());
+        answer.map_err(StoreError::from)
+    }
+
+    async fn try_ask<T, F>(&self, question: impl Fn(Asked) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        // Waiting for a place counts, opening a connection goes on up to its own limit.
+        let client = Arc::new(tokio::time::timeout(OPENING, self.pool.get()).await.map_err(|_| Failure::Late)??);
+        let asked = tokio::time::timeout(QUESTION, question(Arc::clone(&client))).await;
+        if asked.is_err()
+            && let Ok(client) = Arc::try_unwrap(client)
+        {
+            // It may still be busy with the question: nobody else should wait for that.
+            drop(deadpool_postgres::Object::take(client));
+        }
+        Ok(asked.map_err(|_| Failure::Late)??)
+    }
+
+    /// No question is answered from now on.
+    pub(super) fn close(&self) {
+        self.pool.close();
+    }
+}
+
+/// A connection while a question is asked on it.
+pub(super) type Asked = Arc<deadpool_postgres::Object>;
+
+fn manager(address: &Address) -> Manager {
+    let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    Manager::from_config(address.config.clone(), address.tls.clone(), config)
+}
+
+enum Failure {
+    Pool(PoolError),
+    Query(Error),
+    Late,
+}
+
+impl From<PoolError> for Failure {
+    fn from(error: PoolError) -> Self {
+        Self::Pool(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Query(error)
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Query(error) => error.into(),
+            Failure::Pool(PoolError::Backend(error)) => error.into(),
+            Failure::Pool(PoolError::PostCreateHook(HookError::Backend(error))) => error.into(),
+            Failure::Pool(PoolError::Closed) => closed(),
+            Failure::Pool(PoolError::Timeout(_)) => unavailable("no connection is free"),
+            Failure::Pool(error) => unavailable(&error.to_string()),
+            Failure::Late => unavailable("it does not answer"),
+        }
+    }
+}
+
+/// Whether the connection is of no more use.
+pub(super) fn is_gone(error: &Error) -> bool {
+    error.is_closed()
+        || error.code().is_none()
+        || matches!(
+            error.code(),
+            Some(&SqlState::ADMIN_SHUTDOWN | &SqlState::CRASH_SHUTDOWN | &SqlState::CANNOT_CONNECT_NOW)
+        )
+}
+
+/// What callers can do about it.
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        let class = error.code().map(|code| code.code().get(..2).unwrap_or_default().to_owned());
+        // The message of a database error may quote the row: only its code and short text.
+        let reason = match error.as_db_error() {
+            Some(error) => format!("{} ({})", error.message(), error.code().code()),
+            None => chain(&error),
+        };
+        match class.as_deref() {
+            // A connection that broke; no connection; not now (dead- and other locks, no
+            // resources, no place, an administrator's or time's doing); read only.
+            None | Some("08" | "40" | "53" | "55" | "57" | "58" | "25") => Self::Unavailable { engine: ENGINE, reason },
+            Some(_) => Self::Other { engine: ENGINE, source: reason.into() },
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+pub(super) fn unavailable(reason: &str) -> StoreError {
+    StoreError::Unavailable { engine: ENGINE, reason: reason.to_owned() }
+}
+
+pub(super) fn closed() -> StoreError {
+    unavailable("the store is closed")
+}

@@ -1,0 +1,324 @@
+//! What is not kept: old days, aggregates that have outlived their use, secrets.
+//!
+//! A day goes as a whole partition. First the sketches of the weeks and months that it belongs
+//! to are archived, for they cannot be counted again; with them it is written down what is
+//! kept from now on. Then the partition is detached and renamed, which no question and no event
+//! waits for longer than [`LOCK_WAIT`]; then it is counted and dropped. Whatever a crash leaves
+//! is found by its name.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::Client;
+use tokio_postgres::error::{Error, SqlState};
+
+use super::connection::{Connections, unavailable};
+use super::facts::{self, Horizon};
+use super::live::Live;
+use super::partitions;
+use super::truth::Truth;
+use super::values::count;
+use crate::period::{Period, PeriodKey};
+use crate::site::Site;
+use crate::store::{CLAIM, Result, Secret, SecretName, Step};
+use crate::time::{Day, Timestamp};
+
+/// How long others wait behind a detaching at most; it is tried again, less and less often.
+const LOCK_WAIT: &str = "100ms";
+/// How often a detaching is tried in one step.
+const TRIES: u32 = 20;
+/// Rows that one statement deletes at most.
+const ROWS: i64 = 10_000;
+/// Click cells are asked for 168 hours back at most.
+const CLICK_DAYS: i32 = 8;
+/// Questions about days are answered as long as events, and at least this long.
+const DAY_COUNTERS: i32 = 90;
+/// Questions about weeks and months are answered at least this long.
+const LONG_COUNTERS: i32 = 365;
+/// Old partitions of what is being cleaned up take longer than a question may.
+const SLOW: &str = "set statement_timeout = '5min'";
+
+/// Partitions that were detached and wait to be dropped.
+const EXPIRED: &str = "analytics_expired_";
+
+/// One bounded step of the retention run.
+pub(super) async fn delete_before(
+    connections: &Connections,
+    truth: &Truth,
+    live: &Live,
+    cutoff: Day,
+    now: Timestamp,
+) -> Result<Step> {
+    let mut client = connections.own().await?;
+    client.batch_execute(SLOW).await?;
+    // What is made ahead must not be what is dropped.
+    partitions::ensure(&mut client, &partitions::ahead(now.day().max(cutoff))).await?;
+    let before = facts::horizon(&client).await?;
+    let today = now.day();
+    let after = Horizon {
+        kept_since: Some(cutoff.max(before.kept())),
+        days_since: cutoff.min(today.plus(-DAY_COUNTERS)).max(before.days_since),
+        long_since: cutoff.min(today.plus(-LONG_COUNTERS)).max(before.long_since),
+    };
+    if after != before {
+        archive(&mut client, live, before, after).await?;
+        truth.note_horizon(after);
+        live.changed();
+    }
+    if let Some(table) = first_table(&client, EXPIRED).await? {
+        return Ok(Step { deleted: drop_table(&client, &table).await?, done: false });
+    }
+    let day = partitions::day_name(cutoff);
+    if let Some(table) = first_table(&client, partitions::EVENTS).await?
+        && table[partitions::EVENTS.len()..] < *day
+    {
+        detach(&mut client, &table).await?;
+        live.changed();
+        return Ok(Step { deleted: 0, done: false });
+    }
+    // The ids of a month go when its last day has gone.
+    let month = partitions::day_name(PeriodKey::of(Period::Month, cutoff).first_day());
+    if let Some(table) = first_table(&client, partitions::IDS).await?
+        && table[partitions::IDS.len()..] < month[..6]
+    {
+        detach(&mut client, &table).await?;
+        return Ok(Step { deleted: 0, done: false });
+    }
+    let deleted = delete_rest(&client, after, now).await?;
+    Ok(Step { deleted: 0, done: deleted == 0 })
+}
+
+/// The first table of our schema, by name, that begins like this and goes on with digits.
+async fn first_table(client: &Client, prefix: &str) -> Result<Option<String>, Error> {
+    let row = client
+        .query_opt(
+            "select relname::text from pg_class
+             where relnamespace = (select relnamespace from pg_class where oid = 'analytics_events'::regclass)
+               and relkind = 'r' and relname ~ ('^' || $1 || '[0-9]+$')
+             order by relname limit 1",
+            &[&prefix],
+        )
+        .await?;
+    row.map(|row| row.try_get(0)).transpose()
+}
+
+/// Archives the sketches of all periods that lose events, and moves the horizon, together.
+async fn archive(client: &mut Client, live: &Live, before: Horizon, after: Horizon) -> Result<()> {
+    let rows = client
+        .query(
+            "select s.id, s.name, c.day from analytics_counters c join analytics_sites s on s.id = c.site
+             where c.dimension = 0 and c.day >= $1 and c.day < $2",
+            &[&before.kept(), &after.kept()],
+        )
+        .await?;
+    let mut lost = BTreeMap::<(i32, PeriodKey), Site>::new();
+    for row in &rows {
+        let (id, day) = (row.try_get(0)?, row.try_get(2)?);
+        let Some(site) = Site::parse(row.try_get(1)?) else { continue };
+        for key in Period::ALL.map(|period| PeriodKey::of(period, day)).into_iter().filter(|key| after.answers(*key)) {
+            lost.insert((id, key), site.clone());
+        }
+    }
+    let mut sketches = Vec::with_capacity(lost.len());
+    for ((id, key), site) in lost {
+        if let Some((sketch, estimate)) = live.sketch(&site, key).await? {
+            sketches.push((id, key.bucket(), sketch, estimate as i64));
+        }
+    }
+    let transaction = client.transaction().await?;
+    for (site, bucket, sketch, estimate) in &sketches {
+        transaction
+            .execute(
+                "insert into analytics_sketches (site, bucket, sketch, estimate) values ($1, $2, $3, $4)
+                 on conflict (site, bucket) do update
+                 set sketch = excluded.sketch, estimate = excluded.estimate",
+                &[site, bucket, sketch, estimate],
+            )
+            .await?;
+    }
+    for (name, day) in [
+        ("kept_since", after.kept()),
+        ("day_counters_since", after.days_since),
+        ("long_counters_since", after.long_since),
+    ] {
+        transaction
+            .execute(
+                "insert into analytics_meta (name, value) values ($1, $2)
+                 on conflict (name) do update set value = greatest(analytics_meta.value, excluded.value)",
+                &[&name, &i64::from(day.number())],
+            )
+            .await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// Detaches a partition and gives it a name that nobody looks at, in an instant between
+/// others' transactions.
+///
+/// Sites are locked first, as writers do: so all writers are through, and `expired` says which
+/// ids were given before. Those of days that are not kept stand for nothing from now on.
+async fn detach(client: &mut Client, table: &str) -> Result<()> {
+    let parent = if table.starts_with(partitions::IDS) { "analytics_event_ids" } else { "analytics_events" };
+    for attempt in 0..TRIES {
+        match try_detach(client, table, parent).await {
+            Ok(()) => return Ok(()),
+            Err(error) if is_locked(&error) => {
+                tokio::time::sleep(std::time::Duration::from_millis(50 * u64::from(attempt))).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(unavailable("an old partition is in use"))
+}
+
+async fn try_detach(client: &mut Client, table: &str, parent: &str) -> Result<(), Error> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute(&format!("set local lock_timeout = '{LOCK_WAIT}'")).await?;
+    transaction.batch_execute(partitions::LOCK).await?;
+    let attached = transaction
+        .query_opt("select oid::int8, relispartition from pg_class where oid = to_regclass($1)", &[&table])
+        .await?;
+    let Some(row) = attached else { return Ok(()) };
+    let (oid, attached): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
+    transaction.batch_execute("select from analytics_sites order by id for no key update").await?;
+    transaction.batch_execute("update analytics_sites set expired = position where expired < position").await?;
+    if attached {
+        transaction.batch_execute(&format!("alter table {parent} detach partition {table}")).await?;
+    }
+    transaction.batch_execute(&format!("alter table {table} rename to {EXPIRED}{oid}")).await?;
+    transaction.commit().await
+}
+
+fn is_locked(error: &Error) -> bool {
+    matches!(error.code(), Some(&SqlState::LOCK_NOT_AVAILABLE | &SqlState::T_R_DEADLOCK_DETECTED))
+}
+
+/// Drops a table that was detached; answers how many events went with it.
+async fn drop_table(client: &Client, table: &str) -> Result<u64, Error> {
+    let events: bool = client
+        .query_one(
+            "select exists (select from pg_attribute where attrelid = to_regclass($1) and attname = 'visitor')",
+            &[&table],
+        )
+        .await?
+        .try_get(0)?;
+    let row = client.query_one(&format!("select count(*) from {table}"), &[]).await?;
+    client.batch_execute(&format!("drop table {table}")).await?;
+    Ok(if events { count(row.try_get(0)?) } else { 0 })
+}
+
+/// Deletes up to [`ROWS`] of the first kind of thing that has any left to delete.
+async fn delete_rest(client: &Client, horizon: Horizon, now: Timestamp) -> Result<u64, Error> {
+    let clicks = now.day().plus(-CLICK_DAYS);
+    // Days are summed up to weeks and months for as long as these are answered.
+    let counters = horizon.days_since.min(horizon.long_since);
+    let first_hour = i32::try_from(clicks.start().hour()).unwrap_or(i32::MAX);
+    let mut deleted = client
+        .execute(
+            "delete from analytics_clicks where ctid = any (array(
+                 select c.ctid from analytics_sites s join analytics_clicks c on c.site = s.id and c.hour < $1 limit $2
+             ))",
+            &[&first_hour, &ROWS],
+        )
+        .await?;
+    for (table, day) in [("analytics_click_targets", clicks), ("analytics_counters", counters)] {
+        if deleted == 0 {
+            let sql = format!(
+                "delete from {table} where ctid = any (array(
+                     select t.ctid from analytics_sites s join {table} t on t.site = s.id and t.day < $1 limit $2
+                 ))"
+            );
+            deleted = client.execute(&sql, &[&day, &ROWS]).await?;
+        }
+    }
+    if deleted == 0 {
+        // The lowest two bits tell days from weeks and months.
+        deleted = client
+            .execute(
+                "delete from analytics_sketches
+                 where bucket & 3 = 0 and bucket < $1::int8 * 4 or bucket & 3 <> 0 and bucket < $2::int8 * 4",
+                &[&i64::from(horizon.days_since.number()), &i64::from(horizon.long_since.number())],
+            )
+            .await?;
+    }
+    Ok(deleted)
+}
+
+/// Notes when a retention run succeeded.
+pub(super) async fn cleaned(connections: &Connections, at: Timestamp) -> Result<()> {
+    connections
+        .ask("meta", |client| async move {
+            client
+                .execute(
+                    "insert into analytics_meta (name, value) values ('last_cleaned', $1)
+                     on conflict (name) do update set value = excluded.value",
+                    &[&at.millis()],
+                )
+                .await
+        })
+        .await
+        .map(drop)
+}
+
+/// Notes the claim of the day's retention run, unless it is done or somebody else's.
+pub(super) async fn claim_cleanup(connections: &Connections, now: Timestamp) -> Result<bool> {
+    connections
+        .ask("meta", |client| async move {
+            client
+                .execute(
+                    "insert into analytics_meta (name, value)
+                     select 'cleanup_claimed', $1::int8
+                     where not exists (select from analytics_meta where name = 'last_cleaned' and value >= $2)
+                     on conflict (name) do update set value = excluded.value
+                     where analytics_meta.value <= excluded.value - $3::int8",
+                    &[&now.millis(), &now.day().start().millis(), &CLAIM],
+                )
+                .await
+        })
+        .await
+        .map(|changed| changed > 0)
+}
+
+/// The first writer's secret, while it lives.
+pub(super) async fn secret(
+    connections: &Connections,
+    name: SecretName,
+    fresh: Secret,
+    now: Timestamp,
+) -> Result<Secret> {
+    let name = match name {
+        SecretName::Salt(day) => format!("salt/{day}"),
+        SecretName::Pseudonyms => "pseudonyms".to_owned(),
+    };
+    connections
+        .ask("secret", |client| async {
+            let client = client;
+            client
+                .execute(
+                    "insert into analytics_secrets (name, bytes, expires) values ($1, $2, $3)
+                     on conflict (name) do update set bytes = excluded.bytes, expires = excluded.expires
+                     where analytics_secrets.expires <= $4",
+                    &[&name, &&fresh.bytes[..], &fresh.expires, &now],
+                )
+                .await?;
+            let row =
+                client.query_one("select bytes, expires from analytics_secrets where name = $1", &[&name]).await?;
+            let mut bytes = [0; 32];
+            let stored: &[u8] = row.try_get(0)?;
+            bytes.iter_mut().zip(stored).for_each(|(byte, stored)| *byte = *stored);
+            Ok(Secret { bytes, expires: row.try_get(1)? })
+        })
+        .await
+}
+
+/// Deletes expired secrets and rewrites the table, so that its file no longer has them.
+pub(super) async fn destroy_secrets(connections: &Connections, now: Timestamp) -> Result<u64> {
+    connections
+        .ask("secret", |client| async move {
+            let deleted = client.execute("delete from analytics_secrets where expires <= $1", &[&now]).await?;
+            if deleted > 0 {
+                client.batch_execute("vacuum (full) analytics_secrets").await?;
+            }
+            Ok(deleted)
+        })
+        .await
+}

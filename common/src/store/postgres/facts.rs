@@ -1,0 +1,72 @@
+//! Facts about the store as a whole, in `analytics_meta`.
+
+use tokio_postgres::error::Error;
+use tokio_postgres::{Client, Row};
+
+use crate::period::{Period, PeriodKey};
+use crate::time::Day;
+
+/// From which day on what is there; all begin with 1970 and only ever grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Horizon {
+    /// The first day whose events are all still there, once days were dropped.
+    pub(super) kept_since: Option<Day>,
+    /// The first day that questions about days are answered for.
+    pub(super) days_since: Day,
+    /// Weeks and months that begin before this day are answered no more.
+    pub(super) long_since: Day,
+}
+
+impl Default for Horizon {
+    fn default() -> Self {
+        Self { kept_since: None, days_since: Day::from_number(0), long_since: Day::from_number(0) }
+    }
+}
+
+impl Horizon {
+    /// Whether questions about a period are answered by more than zeros.
+    pub(super) fn answers(&self, key: PeriodKey) -> bool {
+        match key.period() {
+            Period::Day => key.first_day() >= self.days_since,
+            Period::Week | Period::Month => key.first_day() >= self.long_since,
+        }
+    }
+
+    /// The first day whose events are all there.
+    pub(super) fn kept(&self) -> Day {
+        self.kept_since.unwrap_or(Day::from_number(0))
+    }
+
+    /// Whether a period's events are all there.
+    pub(super) fn covers(&self, key: PeriodKey) -> bool {
+        key.first_day() >= self.kept()
+    }
+}
+
+const HORIZON: &str = "select name, value from analytics_meta
+    where name in ('kept_since', 'day_counters_since', 'long_counters_since')";
+
+/// Reads the horizon.
+pub(super) async fn horizon(client: &Client) -> Result<Horizon, Error> {
+    let rows = client.query_typed(HORIZON, &[]).await?;
+    of_rows(&rows)
+}
+
+fn of_rows(rows: &[Row]) -> Result<Horizon, Error> {
+    let mut horizon = Horizon::default();
+    for row in rows {
+        let day = Day::from_number(i32::try_from(row.try_get::<_, i64>(1)?).unwrap_or(i32::MAX));
+        match row.try_get(0)? {
+            "kept_since" => horizon.kept_since = Some(day),
+            "day_counters_since" => horizon.days_since = day,
+            _ => horizon.long_since = day,
+        }
+    }
+    Ok(horizon)
+}
+
+/// Reads one fact.
+pub(super) async fn fact(client: &Client, name: &str) -> Result<Option<i64>, Error> {
+    let row = client.query_opt("select value from analytics_meta where name = $1", &[&name]).await?;
+    row.map(|row| row.try_get(0)).transpose()
+}

@@ -1,0 +1,85 @@
+//! Databases of their own for tests, on servers that are there.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use common::metrics::Metrics;
+use common::store::postgres::{Options, Postgres};
+
+/// A fresh PostgreSQL database and a Redis database with nothing in it.
+#[derive(Debug)]
+pub(crate) struct Databases {
+    /// The URL of the PostgreSQL database.
+    pub(crate) postgres: String,
+    /// The URL of the Redis database.
+    pub(crate) redis: String,
+    /// The server, and the database's name.
+    server: String,
+    name: String,
+}
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+impl Databases {
+    /// `None`, and a line that says so, when no servers are named; in CI that is a failure.
+    pub(crate) async fn fresh() -> Option<Self> {
+        let server = variable("ANALYTICS_TEST_POSTGRES");
+        let cache = variable("ANALYTICS_TEST_REDIS");
+        let (Some(server), Some(cache)) = (server, cache) else {
+            assert!(variable("CI").is_none(), "ANALYTICS_TEST_POSTGRES and ANALYTICS_TEST_REDIS must be set in CI");
+            println!("skipped: ANALYTICS_TEST_POSTGRES and ANALYTICS_TEST_REDIS name no servers");
+            return None;
+        };
+        let name = format!("analytics_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        sql(&server, &format!("drop database if exists {name} with (force)")).await;
+        sql(&server, &format!("create database {name}")).await;
+        let (base, query) = server.split_once('?').map_or((&*server, String::new()), |(a, b)| (a, format!("?{b}")));
+        let (server_only, _) = base.rsplit_once('/').unwrap();
+        let postgres = format!("{server_only}/{name}{query}");
+        // Numbers are given by the server, so that test processes do not meet.
+        let mut zero = redis(&cache).await;
+        let number: u32 = ::redis::cmd("INCR").arg("analytics-tests").query_async(&mut zero).await.unwrap();
+        let redis_url = format!("{}/{}", cache.trim_end_matches('/'), 1 + number % 9_999);
+        let () = ::redis::cmd("FLUSHDB").query_async(&mut redis(&redis_url).await).await.unwrap();
+        Some(Self { postgres, redis: redis_url, server, name })
+    }
+
+    /// Opens the engine on both.
+    pub(crate) async fn open(&self, options: Options) -> Postgres {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        Postgres::open(&self.postgres, &self.redis, options, metrics).await.unwrap()
+    }
+}
+
+impl Drop for Databases {
+    fn drop(&mut self) {
+        let (server, drop) = (self.server.clone(), format!("drop database if exists {} with (force)", self.name));
+        // On a runtime of its own: the test's may be this very thread's.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(sql(&server, &drop));
+        });
+        if dropping.join().is_err() {
+            println!("{} was not dropped", self.name);
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "where test servers are is no configuration of the product")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Runs statements on a connection of their own.
+pub(crate) async fn sql(url: &str, statements: &str) {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(statements).await.unwrap();
+}
+
+/// A connection to a Redis database.
+pub(crate) async fn redis(url: &str) -> ::redis::aio::MultiplexedConnection {
+    ::redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap()
+}
