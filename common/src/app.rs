@@ -103,6 +103,11 @@ impl App {
                 let store = Postgres::open(url, redis, options, Arc::clone(&metrics)).await;
                 Arc::new(store.map_err(|error| Self::cannot_open(&config.store, error))?)
             }
+            #[cfg(feature = "dynamodb")]
+            StoreUrl::DynamoDb(url) => {
+                let opened = crate::store::dynamodb::DynamoDb::open(url, config.retention_days, Arc::clone(&metrics));
+                Arc::new(opened.await.map_err(|error| Self::cannot_open(&config.store, error))?)
+            }
             #[allow(unreachable_patterns, reason = "a binary may have all engines")]
             other => return Err(OpenError::NotBuilt(other.to_string())),
         };
@@ -128,7 +133,7 @@ impl App {
         self.source.now()
     }
 
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "dynamodb"))]
     fn cannot_open(url: &StoreUrl, error: StoreError) -> OpenError {
         OpenError::Store { url: url.to_string(), source: error.into() }
     }

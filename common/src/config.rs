@@ -3,6 +3,7 @@
 //! All mistakes are reported together, each naming its variable, so that one start is enough
 //! to learn of all of them.
 
+mod dynamodb;
 mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+pub use self::dynamodb::DynamoDbUrl;
 use self::reader::Reader;
 use crate::site::Site;
 
@@ -85,7 +87,7 @@ pub enum StoreUrl {
     /// A PostgreSQL server.
     Postgres(String),
     /// A DynamoDB table, its endpoint and region if they are not the platform's.
-    DynamoDb(String),
+    DynamoDb(DynamoDbUrl),
 }
 
 /// Without a password, as it may stand in a log.
@@ -222,7 +224,7 @@ impl Config {
         let config = Self {
             addr: reader
                 .parse("ANALYTICS_ADDR", "an address and port, such as 127.0.0.1:8080", |text| text.parse().ok()),
-            store: reader.parse("ANALYTICS_STORE", "sqlite:PATH, postgres://… or dynamodb:TABLE", reader::store_url),
+            store: reader.store(),
             redis: reader.optional("ANALYTICS_REDIS", "redis://… or rediss://…", |text| {
                 (text.starts_with("redis://") || text.starts_with("rediss://")).then(|| text.to_owned())
             }),

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{StoreUrl, VARIABLES};
+use super::{DynamoDbUrl, StoreUrl, VARIABLES};
 
 /// Names, not values: a value may be a secret, so mistakes do not repeat it.
 #[derive(Debug)]
@@ -44,6 +44,18 @@ impl Reader {
 
     fn given(&self, name: &str) -> Option<String> {
         self.vars.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    /// Where events are; says of a DynamoDB table which part is wrong.
+    pub(super) fn store(&mut self) -> StoreUrl {
+        let table = self.given("ANALYTICS_STORE");
+        if let Some(Err(mistake)) =
+            table.as_deref().and_then(|text| text.strip_prefix("dynamodb:")).map(DynamoDbUrl::parse)
+        {
+            self.mistake(format!("in ANALYTICS_STORE {mistake}"));
+            self.vars.remove("ANALYTICS_STORE");
+        }
+        self.parse("ANALYTICS_STORE", "sqlite:PATH, postgres://… or dynamodb:TABLE", store_url)
     }
 
     /// A variable without which there is nothing.
@@ -89,7 +101,7 @@ pub(super) fn store_url(text: &str) -> Option<StoreUrl> {
     }
     match text.split_once(':')? {
         ("sqlite", path) if !path.is_empty() => Some(StoreUrl::Sqlite(path.into())),
-        ("dynamodb", table) if !table.is_empty() => Some(StoreUrl::DynamoDb(table.to_owned())),
+        ("dynamodb", table) => DynamoDbUrl::parse(table).ok().map(StoreUrl::DynamoDb),
         _ => None,
     }
 }

@@ -1,0 +1,299 @@
+//! DynamoDB: one table, no servers.
+//!
+//! - **Every event is one conditional write** at a place that follows from its id alone, in one
+//!   transaction with everything that is counted from it (`counted`, `draft`). So an id is found
+//!   again whatever time it comes with, and nothing is counted twice or half.
+//! - **Ids that begin with the time sort events**, as ids made here and by the tracker do. An
+//!   event whose id says another time than its own lies at its own time, and a stand-in lies
+//!   where the id leads (`stored`). So there is no index to pay for and to wait for.
+//! - **Figures are sums of days**: a day has one small item of totals, in which a visitor who is
+//!   new to the day, the week or the month is counted as such; so a month is one cheap query,
+//!   and exact (`figures`, `knowledge`). Values of open dimensions and click cells have an item
+//!   each. Counters are spread over shards only while writers collide (`append`).
+//! - **Who is there now** is written once a minute and visitor, and is exact still (`presence`).
+//! - **Transactions carry what they take for granted** as conditions, and a token that makes
+//!   repeating them harmless. What is known in the process may be old; it is never believed.
+//!
+//! Reads see everything that this store has appended: for a while after an append they are
+//! strongly consistent. A process that appends nothing asks for half the price, and what others
+//! append is there a moment later, usually well within a second. The live feed shows what this
+//! process stored; positions of several processes are in the order of their clocks, so a feed
+//! that is resumed may miss what another process committed in the same moment.
+//!
+//! What it all costs is in docs/dynamodb.md.
+
+mod append;
+mod ask;
+mod client;
+mod counted;
+mod draft;
+mod errors;
+mod expiry;
+mod facts;
+mod feed;
+mod figures;
+mod heatmap;
+mod item;
+mod keys;
+mod knowledge;
+mod positions;
+mod presence;
+mod rebuild;
+mod recount;
+mod secrets;
+mod stored;
+pub mod table;
+mod timeline;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::sync::{broadcast, oneshot};
+use uuid::Uuid;
+
+use self::append::Writing;
+pub use self::client::Consumed;
+use self::client::Tables;
+use self::errors::ENGINE;
+use self::facts::KnownKept;
+use self::keys::Key;
+use super::{
+    Appended, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret, SecretName, Span,
+    Step, Store, TimelineFrom, Totals,
+};
+use crate::config::DynamoDbUrl;
+use crate::event::Event;
+use crate::metrics::Metrics;
+use crate::period::PeriodKey;
+use crate::site::Site;
+use crate::tally::Dimension;
+use crate::time::{Day, Timestamp};
+
+/// How many transactions a listener of the feed may lag behind before it must catch up by reading.
+const FEED: usize = 1_024;
+/// For so long after an append reads are consistent. Copies are usually less than a second
+/// behind; this allows for ten times as much.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// A store in a table of DynamoDB.
+#[derive(Debug)]
+pub struct DynamoDb {
+    tables: Tables,
+    kept: KnownKept,
+    retention: i64,
+    feed: broadcast::Sender<Arc<[Committed]>>,
+    /// The writing task is started by the first append: most functions only read.
+    writing: Mutex<Option<Writing>>,
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
+    opened: Instant,
+    /// Milliseconds from `opened` up to which reads are consistent.
+    fresh_until: AtomicU64,
+}
+
+impl DynamoDb {
+    /// Opens a table whose events the service may delete after so many days. Where no
+    /// deployment makes tables, at an endpoint that is not the platform's, it makes them.
+    ///
+    /// # Errors
+    /// When the tables have to be made and cannot be.
+    pub async fn open(url: &DynamoDbUrl, retention_days: u32, metrics: Arc<Metrics>) -> Result<Self> {
+        let tables = Tables::open(url, metrics).await;
+        if !url.is_aws() {
+            table::create_table(&tables.client, url.table()).await?;
+            if url.secrets() != url.table() {
+                table::create_table(&tables.client, url.secrets()).await?;
+            }
+        }
+        let (feed, _) = broadcast::channel(FEED);
+        Ok(Self {
+            tables,
+            kept: KnownKept::default(),
+            retention: retention_days.into(),
+            feed,
+            writing: Mutex::default(),
+            ended: Mutex::default(),
+            opened: Instant::now(),
+            fresh_until: AtomicU64::new(0),
+        })
+    }
+
+    /// What requests have used since it was opened, as the service tells.
+    #[must_use]
+    pub fn consumed(&self) -> Consumed {
+        self.tables.consumed()
+    }
+
+    fn writing(&self) -> Result<Writing> {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tables.opened()?;
+        Ok(writing
+            .get_or_insert_with(|| {
+                let (writing, ended) = Writing::start(self.tables.clone(), self.retention, self.feed.clone());
+                *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
+                writing
+            })
+            .clone())
+    }
+
+    /// Whether reads have to see what was just written here.
+    fn consistent(&self) -> bool {
+        (self.opened.elapsed().as_millis() as u64) < self.fresh_until.load(Ordering::Acquire)
+    }
+
+    fn written(&self) {
+        let until = (self.opened.elapsed() + FRESH).as_millis() as u64;
+        self.fresh_until.fetch_max(until, Ordering::AcqRel);
+    }
+
+    /// Asks a question and notes how long it took.
+    async fn timed<T>(&self, query_type: &'static str, question: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let started = Instant::now();
+        let answer = question.await;
+        self.tables.metrics.queried(query_type, started.elapsed());
+        answer
+    }
+}
+
+#[async_trait]
+impl Store for DynamoDb {
+    fn engine(&self) -> &'static str {
+        ENGINE
+    }
+
+    async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
+        let appended = self.writing()?.append(events, now).await;
+        // Also after an error: something may have been stored.
+        self.written();
+        appended
+    }
+
+    async fn realtime(&self, site: &Site, now: Timestamp, window: i64) -> Result<Realtime> {
+        let kept = self.kept.get(&self.tables).await?;
+        self.timed("realtime", presence::realtime(&self.tables, kept, site, now, window, self.consistent())).await
+    }
+
+    async fn totals(&self, site: &Site, period: PeriodKey) -> Result<Totals> {
+        let kept = self.kept.get(&self.tables).await?;
+        self.timed("totals", figures::totals(&self.tables, kept, site, period, self.consistent())).await
+    }
+
+    async fn ranking(&self, site: &Site, dimension: Dimension, span: Span, limit: usize) -> Result<Ranking> {
+        let kept = self.kept.get(&self.tables).await?;
+        let ranking = figures::ranking(&self.tables, kept, site, dimension, span, limit, self.consistent());
+        self.timed("ranking", ranking).await
+    }
+
+    async fn daily(&self, site: &Site, dimension: Dimension, value: &str, days: Range<Day>) -> Result<Vec<(Day, u64)>> {
+        let kept = self.kept.get(&self.tables).await?;
+        let daily = figures::daily(&self.tables, kept, site, dimension, value, days, self.consistent());
+        self.timed("daily", daily).await
+    }
+
+    async fn timeline(&self, site: &Site, from: TimelineFrom, limit: usize) -> Result<Vec<Event>> {
+        let kept = self.kept.get(&self.tables).await?;
+        self.timed("timeline", timeline::timeline(&self.tables, kept, site, from, limit, self.consistent())).await
+    }
+
+    async fn heatmap(
+        &self,
+        site: &Site,
+        page: Option<&str>,
+        hours: Range<i64>,
+        limit: usize,
+    ) -> Result<Vec<ClickCell>> {
+        self.timed("heatmap", heatmap::heatmap(&self.tables, site, page, hours, limit, self.consistent())).await
+    }
+
+    async fn sites(&self) -> Result<Vec<Site>> {
+        self.timed("sites", figures::sites(&self.tables, self.consistent())).await
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>> {
+        self.feed.subscribe()
+    }
+
+    async fn position(&self, site: &Site, id: Uuid) -> Result<Option<Position>> {
+        let kept = self.kept.get(&self.tables).await?;
+        self.timed("position", feed::position(&self.tables, kept, site, id, self.consistent())).await
+    }
+
+    async fn committed_after(&self, site: &Site, after: Position, limit: usize) -> Result<Vec<Committed>> {
+        let kept = self.kept.get(&self.tables).await?;
+        self.timed("feed", feed::committed_after(&self.tables, kept, site, after, limit, self.consistent())).await
+    }
+
+    async fn secret(&self, name: SecretName, fresh: Secret, now: Timestamp) -> Result<Secret> {
+        secrets::secret(&self.tables, name, fresh, now).await
+    }
+
+    async fn destroy_secrets(&self, now: Timestamp) -> Result<u64> {
+        secrets::destroy(&self.tables, now).await
+    }
+
+    async fn delete_before(&self, cutoff: Day, now: Timestamp) -> Result<Step> {
+        let step = expiry::delete_before(&self.tables, &self.kept, cutoff, now).await;
+        self.written();
+        step
+    }
+
+    async fn claim_cleanup(&self, now: Timestamp) -> Result<bool> {
+        facts::claim_cleanup(&self.tables, now).await
+    }
+
+    async fn cleaned(&self, at: Timestamp) -> Result<()> {
+        facts::cleaned(&self.tables, at).await
+    }
+
+    async fn last_cleaned(&self) -> Result<Option<Timestamp>> {
+        facts::last_cleaned(&self.tables).await
+    }
+
+    async fn kept_since(&self) -> Result<Option<Day>> {
+        Ok(self.kept.get(&self.tables).await?.events)
+    }
+
+    async fn verify(&self, now: Timestamp, progress: Progress) -> Result<Recount> {
+        let kept = self.kept.get(&self.tables).await?;
+        let mut recount = Recount::default();
+        for site in figures::sites(&self.tables, true).await? {
+            recount::compare(&self.tables, &site, kept, now, &progress, &mut recount).await?;
+        }
+        Ok(recount)
+    }
+
+    async fn rebuild(&self, now: Timestamp, progress: Progress) -> Result<Recount> {
+        let rest = self.writing()?.rest().await?;
+        let kept = self.kept.get(&self.tables).await?;
+        let mut recount = Recount::default();
+        for site in figures::sites(&self.tables, true).await? {
+            rebuild::rebuild(&self.tables, &site, kept, self.retention, now, &progress, &mut recount).await?;
+        }
+        drop(rest);
+        self.written();
+        Ok(recount)
+    }
+
+    async fn check(&self) -> Result<()> {
+        // A read, because those who may only read are asked too.
+        self.tables.get(&Key::new(keys::META, "kept"), true).await.map(drop)
+    }
+
+    fn version(&self) -> Option<u64> {
+        // Others write too, and nobody tells.
+        None
+    }
+
+    async fn close(&self) {
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(writing);
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ended) = ended {
+            // An error is as good as the message: the task has ended.
+            let _ = ended.await;
+        }
+        self.tables.close();
+    }
+}

@@ -1,0 +1,55 @@
+//! The table: two string keys, no index, a time to live.
+//!
+//! There is no index on purpose: an index costs a write an event and is read without the
+//! promise of seeing what was just written. What each item is, [`super::keys`] says.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+};
+
+use super::errors::failed;
+use crate::store::Result;
+
+/// The partition key, a string.
+pub const PARTITION_KEY: &str = "pk";
+/// The sort key, a string.
+pub const SORT_KEY: &str = "sk";
+/// The attribute from whose second on an item may be deleted by the service.
+pub const TIME_TO_LIVE: &str = "ttl";
+
+/// Makes the table where no deployment does: in emulators and tests. One that is there already
+/// stays as it is.
+///
+/// # Errors
+/// When the service refuses.
+pub async fn create_table(client: &Client, name: &str) -> Result<()> {
+    let key = |name: &str, kind: KeyType| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
+    let attribute =
+        |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
+    let created = client
+        .create_table()
+        .table_name(name)
+        .key_schema(key(PARTITION_KEY, KeyType::Hash).map_err(failed)?)
+        .key_schema(key(SORT_KEY, KeyType::Range).map_err(failed)?)
+        .attribute_definitions(attribute(PARTITION_KEY).map_err(failed)?)
+        .attribute_definitions(attribute(SORT_KEY).map_err(failed)?)
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await;
+    match created {
+        Ok(_) => {}
+        Err(SdkError::ServiceError(error)) if error.err().is_resource_in_use_exception() => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    }
+    let ttl = TimeToLiveSpecification::builder().attribute_name(TIME_TO_LIVE).enabled(true).build();
+    client
+        .update_time_to_live()
+        .table_name(name)
+        .time_to_live_specification(ttl.map_err(failed)?)
+        .send()
+        .await
+        .map_err(failed)?;
+    Ok(())
+}
