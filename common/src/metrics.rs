@@ -4,6 +4,7 @@
 //! are capped by [`Capped`].
 
 pub mod emf;
+pub mod gauges;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};

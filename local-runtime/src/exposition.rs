@@ -1,6 +1,5 @@
 //! `/metrics`: the process's counters as they are, and gauges that are asked of the store.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +8,8 @@ use axum::extract::State;
 use axum::routing::get;
 use common::App;
 use common::collect::error_text;
-use common::metrics::MOST_LABELS;
+use common::metrics::gauges::Gauges;
 use common::outcome::{Code, Refusal};
-use common::retention;
-use common::store::{Span, StoreError};
-use common::tally::Dimension;
-use common::time::Timestamp;
 use http::header;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -23,8 +18,6 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often the store is asked at most.
 const FRESH_FOR: Duration = Duration::from_secs(1);
-/// The label of all themes that have none of their own.
-const OTHER: &str = "other";
 
 /// When the gauges were last asked for. Held while the families are written, so that no scrape
 /// sees half of a change.
@@ -48,7 +41,7 @@ pub(crate) async fn metrics(
     let mut asked = asked.lock().await;
     if asked.is_none_or(|asked| asked.elapsed() >= FRESH_FOR) {
         match tokio::time::timeout(PATIENCE, Gauges::ask(&app, app.now())).await {
-            Ok(Ok(gauges)) => gauges.show(&app),
+            Ok(Ok(gauges)) => gauges.show(&app.metrics),
             Ok(Err(error)) => tracing::error!(error = error_text(&error), "gauges could not be refreshed"),
             Err(_) => tracing::warn!("gauges could not be refreshed in time"),
         }
@@ -61,79 +54,4 @@ pub(crate) async fn metrics(
     let headers =
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, text))
-}
-
-/// What is asked of the store, over all sites.
-#[derive(Debug, Default)]
-struct Gauges {
-    current_visitors: u64,
-    visitors: u64,
-    letters: u64,
-    themes: HashMap<String, u64>,
-    last_cleaned: Option<Timestamp>,
-}
-
-impl Gauges {
-    async fn ask(app: &App, now: Timestamp) -> Result<Self, StoreError> {
-        let mut gauges = Self { last_cleaned: app.store.last_cleaned().await?, ..Self::default() };
-        let kept = Span::Since(retention::cutoff(app.config.retention_days, now));
-        for site in app.store.sites().await? {
-            let realtime = app.store.realtime(&site, now, app.config.active_window).await?;
-            gauges.current_visitors += realtime.current_visitors;
-            gauges.visitors += realtime.unique_today;
-            gauges.letters += realtime.letters_today;
-            let mut themes = app.store.ranking(&site, Dimension::Theme, kept, MOST_LABELS).await?;
-            let named: u64 = themes.rows.iter().map(|(_, views)| views).sum();
-            if themes.total > named {
-                themes.rows.push((OTHER.to_owned(), themes.total - named));
-            }
-            for (theme, views) in themes.rows {
-                *gauges.themes.entry(theme).or_default() += views;
-            }
-        }
-        Ok(gauges)
-    }
-
-    fn show(self, app: &App) {
-        let metrics = &app.metrics;
-        metrics.current_visitors.set(self.current_visitors as i64);
-        let rate = if self.visitors == 0 { 0.0 } else { self.letters as f64 / self.visitors as f64 };
-        metrics.conversion_rate.set(rate);
-        metrics.cleanup_last_success_timestamp_seconds.set(self.last_cleaned.map_or(0, Timestamp::seconds));
-        // Themes that are not viewed any more must go, or they would stay for ever.
-        metrics.cv_theme_views.reset();
-        for (theme, views) in most_viewed(self.themes) {
-            metrics.cv_theme_views.with_label_values(&[&theme]).set(views as f64);
-        }
-    }
-}
-
-/// The most viewed themes, and all others together as `other`: senders choose their names, but
-/// not how many time series there are.
-fn most_viewed(mut themes: HashMap<String, u64>) -> Vec<(String, u64)> {
-    let other = themes.remove(OTHER).unwrap_or_default();
-    let mut themes: Vec<_> = themes.into_iter().collect();
-    themes.sort_unstable_by(|(a, views_a), (b, views_b)| views_b.cmp(views_a).then_with(|| a.cmp(b)));
-    let rest = themes.drain(themes.len().min(MOST_LABELS)..).map(|(_, views)| views).sum::<u64>() + other;
-    if rest > 0 {
-        themes.push((OTHER.to_owned(), rest));
-    }
-    themes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn themes_are_capped() {
-        let themes = (0..1_000).map(|n| (format!("theme {n}"), 1_000 - n)).collect();
-        let shown = most_viewed(themes);
-        assert_eq!(shown.len(), MOST_LABELS + 1);
-        assert_eq!(shown[0], ("theme 0".to_owned(), 1_000));
-        assert_eq!(shown[MOST_LABELS], ("other".to_owned(), (1..=800).sum()));
-        assert_eq!(most_viewed(HashMap::new()), []);
-        let with_other = HashMap::from([("other".to_owned(), 5), ("a".to_owned(), 1)]);
-        assert_eq!(most_viewed(with_other), [("a".to_owned(), 1), ("other".to_owned(), 5)]);
-    }
 }

@@ -45,6 +45,11 @@ struct Api {
 impl Function {
     /// Starts the Lambda binary of this name in a home's environment.
     pub async fn start(home: &Home, name: &str) -> Self {
+        Self::start_program(home, name, &binary::function(name)).await
+    }
+
+    /// Starts this program as the function of this name.
+    pub async fn start_program(home: &Home, name: &str, program: &std::path::Path) -> Self {
         let (events, waiting) = mpsc::channel(1);
         let (answered, answers) = mpsc::channel(1);
         let api = Api { events: Arc::new(Mutex::new(waiting)), answers: answered };
@@ -56,7 +61,7 @@ impl Function {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        let mut command = home.command_of(&binary::function(name), &[]);
+        let mut command = home.command_of(program, &[]);
         command
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .env("AWS_LAMBDA_FUNCTION_NAME", name)
@@ -82,6 +87,14 @@ impl Function {
     pub async fn send(&mut self, front: Front, request: &Request) -> Value {
         let answer = self.invoke(front.event(request)).await;
         answer.unwrap_or_else(|error| panic!("{front:?} {} {}: {error}", request.method, request.path))
+    }
+
+    /// The most memory that its process ever had, in bytes, where the system says so.
+    #[must_use]
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()?)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1_024)
     }
 
     /// The platform's id of the last invocation.

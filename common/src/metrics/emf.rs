@@ -2,7 +2,8 @@
 //!
 //! A line is a JSON object that CloudWatch reads metrics from and keeps as a log line. An
 //! environment tells with each invocation what has changed since the one before: how much was
-//! counted, what was observed, which gauges moved.
+//! counted, what was observed, which gauges moved. It takes as few lines as it can, since lines
+//! are paid for by their length: mostly one.
 //!
 //! Every combination of dimensions is a metric that somebody pays for, and an environment that
 //! starts anew would begin a new cap: so only labels with closed sets of values are dimensions.
@@ -61,8 +62,7 @@ enum Kind {
 }
 
 impl Emf {
-    /// Writes what is new to `out`, a line for each combination of dimensions, and flushes it.
-    /// Every line names the function and the platform's id of the request.
+    /// Writes what is new to `out`, and flushes it. Every line names the function and the platform's id of the request.
     ///
     /// # Errors
     /// When `out` cannot be written.
@@ -75,8 +75,8 @@ impl Emf {
         out: &mut impl Write,
     ) -> io::Result<()> {
         let mut lines = Vec::new();
-        for (dimensions, news) in self.news(&metrics.gather()) {
-            serde_json::to_writer(&mut lines, &line(&dimensions, news, function, request_id, now))?;
+        for line in lines_of(self.news(&metrics.gather())) {
+            serde_json::to_writer(&mut lines, &line.to_json(function, request_id, now))?;
             lines.push(b'\n');
         }
         out.write_all(&lines)?;
@@ -172,22 +172,49 @@ fn unit(name: &str, kind: Kind) -> &'static str {
     }
 }
 
-fn line(dimensions: &Dimensions, news: Vec<New>, function: &str, request_id: &str, now: Timestamp) -> Value {
-    let names: Vec<&str> = ["function"].into_iter().chain(dimensions.keys().map(String::as_str)).collect();
-    let metrics: Vec<Value> = news.iter().map(|new| json!({"Name": new.name, "Unit": new.unit})).collect();
-    let mut line = Map::new();
-    line.insert(
-        "_aws".to_owned(),
-        json!({
-            "Timestamp": now.millis(),
-            "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [names], "Metrics": metrics}],
-        }),
-    );
-    line.insert("function".to_owned(), json!(function));
-    line.insert("request_id".to_owned(), json!(request_id));
-    line.extend(dimensions.iter().map(|(name, value)| (name.clone(), json!(value))));
-    line.extend(news.into_iter().map(|new| (new.name, new.value)));
-    Value::Object(line)
+/// One line: what is said of several combinations of dimensions, as long as they agree.
+#[derive(Debug, Default)]
+struct Line {
+    values: Map<String, Value>,
+    directives: Vec<Value>,
+}
+
+/// Puts each combination of dimensions into the first line that says nothing else of them.
+fn lines_of(news: BTreeMap<Dimensions, Vec<New>>) -> Vec<Line> {
+    let mut lines = Vec::<Line>::new();
+    for (dimensions, news) in news {
+        let at = lines.iter().position(|line| line.agrees(&dimensions, &news)).unwrap_or_else(|| {
+            lines.push(Line::default());
+            lines.len() - 1
+        });
+        lines[at].add(&dimensions, news);
+    }
+    lines
+}
+
+impl Line {
+    fn agrees(&self, dimensions: &Dimensions, news: &[New]) -> bool {
+        dimensions.iter().all(|(name, value)| self.values.get(name).is_none_or(|said| said == value))
+            && news.iter().all(|new| !self.values.contains_key(&new.name))
+    }
+
+    fn add(&mut self, dimensions: &Dimensions, news: Vec<New>) {
+        let names: Vec<&str> = ["function"].into_iter().chain(dimensions.keys().map(String::as_str)).collect();
+        let metrics: Vec<Value> = news.iter().map(|new| json!({"Name": new.name, "Unit": new.unit})).collect();
+        self.directives.push(json!({"Namespace": NAMESPACE, "Dimensions": [names], "Metrics": metrics}));
+        self.values.extend(dimensions.iter().map(|(name, value)| (name.clone(), json!(value))));
+        self.values.extend(news.into_iter().map(|new| (new.name, new.value)));
+    }
+
+    fn to_json(&self, function: &str, request_id: &str, now: Timestamp) -> Value {
+        let mut whole = Map::new();
+        let about = json!({"Timestamp": now.millis(), "CloudWatchMetrics": self.directives});
+        whole.insert("_aws".to_owned(), about);
+        whole.insert("function".to_owned(), json!(function));
+        whole.insert("request_id".to_owned(), json!(request_id));
+        whole.extend(self.values.clone());
+        Value::Object(whole)
+    }
 }
 
 #[cfg(test)]
@@ -221,15 +248,28 @@ mod tests {
         assert_eq!(received["maicivy_ingest_received_total"], 3.0);
         let outcome = find(&second, "maicivy_ingest_outcomes_total")[0];
         assert_eq!((&outcome["outcome"], &outcome["reason"]), (&json!("filtered"), &json!("bot")));
-        let about = &outcome["_aws"]["CloudWatchMetrics"][0];
-        assert_eq!(about["Dimensions"], json!([["function", "outcome", "reason"]]));
-        assert_eq!(about["Metrics"], json!([{"Name": "maicivy_ingest_outcomes_total", "Unit": "Count"}]));
+        assert_eq!(second.len(), 1, "one line holds what does not contradict itself: {second:?}");
+        let directives = outcome["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+        assert_eq!((directives.len(), &directives[0]["Dimensions"]), (2, &json!([["function"]])));
+        assert_eq!(directives[1]["Dimensions"], json!([["function", "outcome", "reason"]]));
+        assert_eq!(directives[1]["Metrics"], json!([{"Name": "maicivy_ingest_outcomes_total", "Unit": "Count"}]));
         assert_eq!(outcome["_aws"]["Timestamp"], 1_733_655_600_000_i64);
         assert_eq!((&outcome["function"], &outcome["request_id"]), (&json!("track"), &json!("id")));
 
         assert!(lines(&emf, &metrics).is_empty(), "nothing is new");
         metrics.receive(1);
         assert_eq!(lines(&emf, &metrics)[0]["maicivy_ingest_received_total"], 1.0);
+    }
+
+    #[test]
+    fn what_contradicts_goes_to_another_line() {
+        let (emf, metrics) = (Emf::default(), Metrics::new().unwrap());
+        lines(&emf, &metrics);
+        metrics.settle(&Outcome::Failed);
+        metrics.settle(&Outcome::Filtered(Filter::Bot));
+        let told = lines(&emf, &metrics);
+        let outcomes: Vec<_> = told.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
+        assert_eq!(outcomes, ["failed", "filtered"]);
     }
 
     #[test]

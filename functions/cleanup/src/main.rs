@@ -1,6 +1,11 @@
 //! The retention run as a scheduled AWS Lambda function, that answers `POST /cleanup` too.
 
+use cleanup::CleanupError;
+use common::App;
+use common::collect::error_text;
 use common::lambda::Environment;
+use common::metrics::gauges::Gauges;
+use common::retention::Report;
 use lambda_runtime::tower::ServiceExt;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -19,12 +24,21 @@ async fn main() -> Result<(), Error> {
                 let Ok(answer) = http.oneshot(request).await;
                 return serde_json::to_value(answer).map_err(malformed);
             }
-            let app = &environment.app;
-            let report = environment.invocation(&event.context, cleanup::run(app, app.now())).await?;
+            let report = environment.invocation(&event.context, scheduled(&environment.app)).await?;
             serde_json::to_value(report).map_err(malformed)
         }
     });
     lambda_runtime::run(handler).await
+}
+
+/// The run, and then the gauges, which nobody scrapes here.
+async fn scheduled(app: &App) -> Result<Report, CleanupError> {
+    let report = cleanup::run(app, app.now()).await?;
+    match Gauges::ask(app, app.now()).await {
+        Ok(gauges) => gauges.show(&app.metrics),
+        Err(error) => tracing::error!(error = error_text(&error), "gauges could not be refreshed"),
+    }
+    Ok(report)
 }
 
 fn malformed(error: serde_json::Error) -> Diagnostic {

@@ -14,7 +14,7 @@ async fn cleanup_takes_the_scheduled_event_and_reports() {
     let mut log = AccessLog::default();
     for (ago, count) in [(8, 4), (7, 3), (1, 2)] {
         for _ in 0..count {
-            log.combined(days_ago(ago), Line::default());
+            log.combined(days_ago(ago), Line { request: "GET /cv?theme=ai", ..Line::default() });
         }
     }
     let path = home.write("access.log", log.text());
@@ -32,7 +32,9 @@ async fn cleanup_takes_the_scheduled_event_and_reports() {
     }
     let lines = cleanup.stdout();
     assert!(lines.contains("\"maicivy_cleanup_deleted_events_total\":7"), "{lines}");
-    assert!(lines.contains("maicivy_cleanup_last_success_timestamp_seconds"), "{lines}");
+    for gauge in ["maicivy_cleanup_last_success_timestamp_seconds", "maicivy_cv_theme_views"] {
+        assert!(lines.contains(gauge), "{gauge}: {lines}");
+    }
     drop(cleanup);
     let server = home.serve().await;
     assert_eq!(list(&server.data("/timeline").await).len(), 2);

@@ -128,8 +128,8 @@ async fn no_personal_data_and_no_dimension_of_a_senders_choice() {
     }
     let series: BTreeSet<String> = metrics
         .iter()
-        .flat_map(|line| {
-            let about = &line["_aws"]["CloudWatchMetrics"][0];
+        .flat_map(|line| list(&line["_aws"]["CloudWatchMetrics"]).iter().map(move |about| (line, about)))
+        .flat_map(|(line, about)| {
             let values: Vec<_> = list(&about["Dimensions"][0]).iter().map(|name| &line[text(name)]).collect();
             list(&about["Metrics"]).iter().map(move |metric| format!("{metric} {values:?}")).collect::<Vec<_>>()
         })

@@ -8,7 +8,7 @@
 //!
 //! Where to read on:
 //! - what is measured, a file a section: [`ingest`], [`batch`], [`reads`], [`size`],
-//!   [`cleanup`], [`live`];
+//!   [`cleanup`], [`live`], [`lambda`];
 //! - the other engine: [`postgres`], [`postgres_size`], on [`stores`];
 //! - what is sent: [`events`] (the mix), [`request`] (bytes ready for the wire), [`access_log`];
 //! - how it is driven: [`connection`], [`load`], [`duel`], [`fill`];
@@ -27,6 +27,7 @@ mod duel;
 mod events;
 mod fill;
 mod ingest;
+mod lambda;
 mod live;
 mod load;
 mod machine;
@@ -75,6 +76,7 @@ async fn measure(options: Options) -> Result<ExitCode> {
             Section::Size => size::measure(&mut context).await?,
             Section::Cleanup => cleanup::measure(&mut context).await?,
             Section::Live => live::measure(&mut context).await?,
+            Section::Lambda => lambda::measure(&mut context).await?,
             Section::Postgres => postgres::measure(&mut context).await?,
             Section::PostgresSize => postgres_size::measure(&mut context).await?,
         }

@@ -82,6 +82,8 @@ pub(crate) enum Section {
     Cleanup,
     /// The live feed: a thousand clients and a minute of 200 events a second
     Live,
+    /// Size, waking and memory of the functions that `make lambda` built, if it did
+    Lambda,
     /// PostgreSQL and Redis beside the embedded engine, and Redis pausing
     Postgres,
     /// What 90 days take in PostgreSQL and Redis

@@ -1,0 +1,94 @@
+//! The functions as they are shipped: how large they are, how quickly they wake, what they hold.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tests::engine::Engine;
+use tests::home::Home;
+use tests::http::request;
+use tests::lambda::{Front, Function};
+
+use crate::context::{BASE, Context};
+use crate::duel::median;
+use crate::report::{Figure, Row};
+
+/// Each function and a request that it answers without its store: the first answer of a process
+/// then takes what waking takes, and no network.
+const FUNCTIONS: [(&str, &str, &str, u64); 8] = [
+    ("track", "POST", "/event", 400),
+    ("realtime", "GET", "/realtime?site=-A-", 400),
+    ("stats", "GET", "/stats?period=x", 400),
+    ("themes", "GET", "/themes?limit=0", 400),
+    ("letters", "GET", "/letters?period=x", 400),
+    ("timeline", "GET", "/timeline?limit=0", 400),
+    ("heatmap", "GET", "/heatmap?hours=0", 400),
+    ("cleanup", "POST", "/cleanup", 401),
+];
+/// Starts of each function, of which the median counts.
+const STARTS: usize = 11;
+/// Requests after the first, before memory is looked at.
+const REQUESTS: usize = 200;
+
+/// Adds three rows a function.
+///
+/// # Errors
+/// When a function is not built, does not start, or answers something else.
+pub(crate) async fn measure(context: &mut Context) -> Result<()> {
+    let folder = folder()?;
+    if !folder.is_dir() {
+        context.say("no functions here to be measured: make lambda builds them");
+        return Ok(());
+    }
+    for (name, method, path, status) in FUNCTIONS {
+        let program = folder.join(name);
+        let built = std::fs::metadata(&program);
+        let bytes = built.with_context(|| format!("no function at {}: make lambda", program.display()))?.len();
+        context.say(&format!("waking {name}"));
+        let row = Row::of(&format!("{name}: size"), bytes as f64 / 1e6, "MB");
+        context.report.add(row.at_most(Figure::Value, 6.0));
+        let mut times = Vec::new();
+        let mut memory = 0;
+        for start in 0..STARTS {
+            let asked = request(method, format!("{BASE}{path}"));
+            let (took, peak) = wake(name, &program, &Front::HttpApi.event(&asked), status, start == 0).await?;
+            times.push(took);
+            memory = memory.max(peak);
+        }
+        let row = Row::of(&format!("{name}: start to first answer"), median(times), "ms");
+        context.report.add(row.at_most(Figure::Value, 20.0));
+        let row = Row::of(&format!("{name}: memory peak"), memory as f64 / 1e6, "MB");
+        context.report.add(row.at_most(Figure::Value, 30.0));
+    }
+    Ok(())
+}
+
+/// Starts a function and answers how many milliseconds its first answer took, and the most memory
+/// that it had, after some more answers if asked for.
+async fn wake(name: &str, program: &Path, event: &Value, status: u64, more: bool) -> Result<(f64, u64)> {
+    let home = Home::on(Engine::Sqlite)
+        .env("ANALYTICS_STORE", "dynamodb:bench")
+        .env("AWS_REGION", "eu-west-3")
+        .env("AWS_ACCESS_KEY_ID", "none")
+        .env("AWS_SECRET_ACCESS_KEY", "none");
+    let began = Instant::now();
+    let mut function = Function::start_program(&home, name, program).await;
+    let answer = function.invoke(event.clone()).await;
+    let took = began.elapsed().as_secs_f64() * 1_000.0;
+    let answer = answer.unwrap_or_default();
+    ensure!(answer["statusCode"] == status, "{name} answers {answer}");
+    for _ in 0..if more { REQUESTS } else { 0 } {
+        let again = function.invoke(event.clone()).await;
+        ensure!(again.is_ok_and(|answer| answer["statusCode"] == status), "{name} does not answer the same again");
+    }
+    let memory = function.peak_memory().context("this system does not say what a process holds")?;
+    Ok((took, memory))
+}
+
+/// Where `make lambda` puts the functions: beside the profile that this program was built in.
+fn folder() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let target = program.parent().and_then(Path::parent).context("this program lies in a target folder")?;
+    Ok(target.join("lambda"))
+}
