@@ -35,7 +35,7 @@ const PICTURES = [
 ];
 
 test(
-  "a lively site, and one whose server goes away",
+  "a lively site",
   world.test(async ({ server, browser }) => {
     await lively(server);
     const stats = await server.data("/stats?period=week");
@@ -49,18 +49,26 @@ test(
       await picture(page, name, fullPage);
       await visitor.end();
     }
-    const visitor = await Visitor.visit(browser, { viewport: DESKTOP });
-    visitor.allow(AWAY);
-    const page = await visitor.open(`${server.origin}/`);
-    await page.locator(".bars canvas").waitFor();
-    await untilConnection(page, "live");
-    const shown = await figure(page, "visitors");
-    await server.stop();
-    await page.locator(".banner").waitFor({ timeout: 40_000 });
-    await untilFigure(page, "visitors", shown);
-    await picture(page, "disconnected");
-    await visitor.end();
   }),
+);
+
+test(
+  "a site whose server goes away",
+  world.test(
+    async ({ server, visitor }) => {
+      visitor.allow(AWAY);
+      await lively(server);
+      const page = await visitor.open(`${server.origin}/`);
+      await page.locator(".bars canvas").waitFor();
+      await untilConnection(page, "live");
+      const shown = await figure(page, "visitors");
+      await server.stop();
+      await page.locator(".banner").waitFor();
+      await untilFigure(page, "visitors", shown);
+      await picture(page, "disconnected");
+    },
+    { visitor: { viewport: DESKTOP } },
+  ),
 );
 
 test(

@@ -59,7 +59,7 @@ test(
     await untilConnection(page, "waiting");
     // Whoever does not wait asks for something that is not there.
     await page.locator("input[name=period][value=month]").check();
-    await page.locator(".panel .warning").first().waitFor();
+    await page.locator(".banner").waitFor();
     assert.equal(await figure(page, "visitors-day"), 3);
     await server.start();
     await untilConnection(page, "live");

@@ -1,5 +1,8 @@
 //! What browsers are served, and what is counted of it.
 
+use std::io::Read;
+
+use flate2::read::GzDecoder;
 use serde_json::Value;
 use tests::home::Home;
 use tests::http::{Request, get};
@@ -46,11 +49,50 @@ async fn the_dashboard_runs_nobody_elses_code() {
         assert!(!scripts.contains(unsafe_word), "{policy}");
     }
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
-    for (start, _) in page.text().match_indices("src=\"") {
-        let source = page.text()[start + 5..].split('"').next().unwrap().to_owned();
-        assert!(!source.contains("//"), "nothing from elsewhere: {source}");
-        let source = format!("/{}", source.trim_start_matches("./").trim_start_matches('/'));
-        assert_eq!(server.send(get(&*source)).await.status, 200, "{source}");
+    let page = page.text();
+    let assets = named(&page);
+    // A program that was built without its dashboard says how to get one.
+    assert!(assets.len() >= 3 || (assets.is_empty() && page.contains("npm run build")), "{page}");
+    assert!(!page.contains("//"), "nothing from elsewhere: {page}");
+    for asset in assets {
+        let answer = server.send(get(&*asset)).await;
+        assert_eq!(answer.status, 200, "{asset}");
+        assert!(answer.header("cache-control").is_some_and(|kept| kept.contains("immutable")), "{asset}");
+    }
+}
+
+/// The addresses in a page's `src` and `href`, but for those within the API.
+fn named(page: &str) -> Vec<String> {
+    let parts = page.split(['"', ' ']).collect::<Vec<_>>();
+    let values = parts.windows(2).filter(|pair| matches!(pair[0], "src=" | "href=")).map(|pair| pair[1].to_owned());
+    values.filter(|value| value.starts_with("/assets/")).collect()
+}
+
+/// Compressed once, not twice, and the same whoever asks.
+#[tokio::test]
+async fn the_dashboard_in_every_form() {
+    let server = Server::new().await;
+    let page = server.send(get("/")).await;
+    assert_eq!(page.header("content-encoding"), None);
+    for path in named(&page.text()).into_iter().chain(["/".into()]) {
+        let plain = server.send(get(&*path)).await;
+        let packed = server.send(get(&*path).header("accept-encoding", "gzip")).await;
+        assert_eq!(plain.header("vary"), Some("accept-encoding"), "{path}");
+        let unpacked = match packed.header("content-encoding") {
+            Some("gzip") => {
+                let mut unpacked = Vec::new();
+                GzDecoder::new(&*packed.body).read_to_end(&mut unpacked).unwrap();
+                unpacked
+            }
+            other => {
+                assert_eq!(other, None, "{path}");
+                packed.body
+            }
+        };
+        assert!(unpacked == plain.body, "{path} is another file when it is compressed");
+        let tag = plain.header("etag").unwrap();
+        let known = server.send(get(&*path).header("if-none-match", tag).header("accept-encoding", "br")).await;
+        assert_eq!((known.status, known.body.len()), (304, 0), "{path}");
     }
 }
 

@@ -67,10 +67,10 @@ export function Failed({ of }: { of: Resource<unknown> }) {
   );
 }
 
-/** What is shown could not be brought up to date. */
+/** What is shown could not be brought up to date. That nobody answers is said once, above all. */
 export function Stale({ of }: { of: Resource<unknown> }) {
   const { failure } = of.held.value;
-  if (!failure) return null;
+  if (!failure || failure.kind === "unreachable") return null;
   const why = say.value.failed[failure.kind];
   return (
     <button type="button" class="quiet warning" title={why} onClick={() => of.load()}>

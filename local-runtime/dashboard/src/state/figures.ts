@@ -2,9 +2,10 @@
 
 import { computed, effect, signal } from "@preact/signals";
 import { ask } from "../api";
-import { dayBefore, dayOf, lastDays } from "../time/periods";
-import { type Happening, type Letters, PERIODS, type Period, type Place, type Stats } from "../wire";
+import { dayBefore, dayOf } from "../time/periods";
+import { type Happening, type Letters, PERIODS, type Period, type Place } from "../wire";
 import * as wire from "../wire";
+import { Days } from "./days";
 import { period } from "./preferences";
 import { Resource } from "./resource";
 import { site } from "./site";
@@ -16,8 +17,6 @@ const MOST_THEMES = 8;
 const SOON_MS = 2_000;
 const LATER_MS = 10_000;
 const REST_MS = 5_000;
-/** How many questions about single days are under way together. */
-const AT_ONCE = 4;
 
 function forPeriods<T>(make: (period: Period) => T): Record<Period, T> {
   return { day: make("day"), week: make("week"), month: make("month") };
@@ -42,27 +41,10 @@ export const before = forPeriods(
     new Resource(() => ask("/stats", { site, period, date: dayBefore(period, today.value) }, wire.stats), LATER_MS),
 );
 
-const days = new Map<string, Stats>();
+const days = new Days((date) => ask("/stats", { site, period: "day", date }, wire.stats));
 
-/** The last days, oldest first. Days that are over are asked for once. */
-export const daily = new Resource<Stats[]>(async () => {
-  const last = today.value;
-  const dates = lastDays(last, CHARTED_DAYS);
-  const missing = dates.filter((date) => !days.has(date)).reverse();
-  let degraded = false;
-  const askOn = async (): Promise<void> => {
-    for (let date = missing.shift(); date !== undefined; date = missing.shift()) {
-      const answer = await ask("/stats", { site, period: "day", date }, wire.stats);
-      days.set(date, answer.data);
-      degraded ||= answer.degraded;
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, askOn));
-  const data = dates.flatMap((date) => days.get(date) ?? []);
-  // A day that is not over is asked for again when it is.
-  for (const date of [...days.keys()]) if (date === last || !dates.includes(date)) days.delete(date);
-  return { data, degraded };
-}, LATER_MS);
+/** The last days, oldest first. */
+export const daily = new Resource(() => days.last(today.value, CHARTED_DAYS), LATER_MS);
 
 /** The last days, today's as the other figures have it. */
 export const charted = computed(() => {
@@ -141,7 +123,7 @@ export function count({ type, data, at }: Happening): void {
   }
   const day = dayOf(at);
   if (day < today.value) {
-    days.delete(day);
+    days.touch(day);
     daily.touch();
     for (const period of PERIODS) before[period].touch();
   }
@@ -159,7 +141,7 @@ export function refreshDegraded(): void {
 
 /** Everything anew, because it is not known what happened. */
 export function recount(): void {
-  days.clear();
+  days.touchAll();
   refresh();
 }
 

@@ -1,6 +1,6 @@
 /** Ties the feed to the figures and the timeline. */
 
-import { effect } from "@preact/signals";
+import { effect, untracked } from "@preact/signals";
 import { Feed } from "../live/feed";
 import * as figures from "./figures";
 import { sleep } from "./resource";
@@ -56,6 +56,10 @@ export function start(): void {
   });
   timeline.fillStrip();
   feed.start();
+  effect(() => {
+    // Whether the server is there at all is soon known.
+    if (feed.state.value === "waiting") untracked(figures.refresh);
+  });
 
   addEventListener("online", () => feed.start());
   document.addEventListener("visibilitychange", () => {
