@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "postgres/faults.rs"]
+mod faults;
+#[path = "postgres/schema.rs"]
+mod schema;
 mod servers;
 
 use async_trait::async_trait;
@@ -53,6 +57,10 @@ impl Fixture for Both {
                 let () = ::redis::cmd("DEL").arg(&key).query_async(&mut redis).await.unwrap();
             }
         }
+    }
+
+    async fn disturb(&self, way: u8) {
+        self.databases.disturb(way).await;
     }
 }
 

@@ -51,6 +51,41 @@ impl Databases {
         let metrics = Arc::new(Metrics::new().unwrap());
         Postgres::open(&self.postgres, &self.redis, options, metrics).await.unwrap()
     }
+
+    /// Empties Redis, or cuts the engine's connections to Redis, to PostgreSQL, or to both.
+    pub(crate) async fn disturb(&self, way: u8) {
+        match way % 4 {
+            0 => self.flush().await,
+            1 => self.cut_redis().await,
+            2 => self.cut_postgres().await,
+            _ => tokio::join!(self.cut_redis(), self.cut_postgres()).0,
+        }
+    }
+
+    async fn flush(&self) {
+        let () = ::redis::cmd("FLUSHDB").query_async(&mut redis(&self.redis).await).await.unwrap();
+    }
+
+    async fn cut_redis(&self) {
+        let mut connection = redis(&self.redis).await;
+        let clients: String = ::redis::cmd("CLIENT").arg("LIST").query_async(&mut connection).await.unwrap();
+        let own: u64 = ::redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await.unwrap();
+        let (_, number) = self.redis.rsplit_once('/').unwrap();
+        let database = format!("db={number}");
+        for client in clients.lines().filter(|line| line.split(' ').any(|field| field == database)) {
+            let id: u64 = client.split(' ').find_map(|field| field.strip_prefix("id=")).unwrap().parse().unwrap();
+            if id != own {
+                // One that is gone already is as good.
+                let _: ::redis::RedisResult<i64> =
+                    ::redis::cmd("CLIENT").arg("KILL").arg("ID").arg(id).query_async(&mut connection).await;
+            }
+        }
+    }
+
+    async fn cut_postgres(&self) {
+        let cut = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
+        sql(&self.server, &cut).await;
+    }
 }
 
 impl Drop for Databases {

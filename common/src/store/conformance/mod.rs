@@ -32,6 +32,10 @@ pub trait Fixture: Send + Sync {
     async fn reopen(&mut self);
     /// Changes, deletes and invents some counters behind the store's back.
     async fn corrupt(&self);
+    /// Disturbs what the store depends on, in one of the ways that must not matter: whatever
+    /// was appended stays right, though an append meanwhile may be refused. An engine that
+    /// depends on nothing has nothing to do.
+    async fn disturb(&self, _way: u8) {}
 }
 
 /// Expands to one test a case, for stores made by the given async function.

@@ -33,6 +33,8 @@ const MOST_EVENTS: usize = 4_096;
 /// than the first, because after it nobody knows whether the events are stored.
 const WRITING: Duration = Duration::from_secs(5);
 
+/// How much of [`PATIENCE`] is left at least to who waited long for others' transactions.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
 /// How long making sites and partitions may take: an import may need one for each day of a year.
 const MAKING: Duration = Duration::from_secs(10);
 
@@ -40,6 +42,7 @@ const MAKING: Duration = Duration::from_secs(10);
 struct Request {
     events: Vec<Event>,
     now: Timestamp,
+    since: Instant,
     reply: oneshot::Sender<Result<Vec<Appended>>>,
 }
 
@@ -50,7 +53,7 @@ pub(super) struct Handle(mpsc::Sender<Request>);
 impl Handle {
     pub(super) async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
         let (reply, answer) = oneshot::channel();
-        let request = Request { events, now, reply };
+        let request = Request { events, now, since: Instant::now(), reply };
         self.0.send_timeout(request, PATIENCE).await.map_err(|_| unavailable("too many requests wait"))?;
         answer.await.map_err(|_| closed())?
     }
@@ -60,7 +63,7 @@ impl Handle {
 /// everything asked before is answered.
 pub(super) fn start(connections: Connections, live: Arc<Live>, metrics: Arc<Metrics>) -> (Handle, JoinHandle<()>) {
     let (requests, queue) = mpsc::channel(QUEUE);
-    let writer = Writer { connections, live, metrics, state: State::Away, lore: Lore::default() };
+    let writer = Writer { connections, live, metrics, state: State::Away, lore: Lore::default(), failing: false };
     (Handle(requests), tokio::spawn(writer.serve(queue)))
 }
 
@@ -84,6 +87,7 @@ struct Writer {
     metrics: Arc<Metrics>,
     state: State,
     lore: Lore,
+    failing: bool,
 }
 
 /// Requests that share a transaction.
@@ -102,6 +106,12 @@ impl Group {
         self.events += request.events.len();
         self.now = self.now.max(request.now);
         self.requests.push(request);
+    }
+
+    /// How much longer these requests may wait for what stores nothing yet.
+    fn patience(&self) -> Duration {
+        let waited = self.requests.first().map_or(Duration::ZERO, |first| first.since.elapsed());
+        PATIENCE.saturating_sub(waited).max(LAST_MOMENT)
     }
 
     fn events(&self) -> impl Iterator<Item = &Event> {
@@ -160,13 +170,19 @@ impl Writer {
         self.metrics.group_commit_events.observe(group.events as f64);
         match written {
             Ok(Written { places, batches, slots }) => {
+                if std::mem::replace(&mut self.failing, false) {
+                    tracing::info!("events are committed again");
+                }
                 // At the call, not when it is awaited: in the order of commits.
                 let applied = self.live.apply(batches, group.now);
                 answering.spawn(async move { answer(group, places, &slots, &applied.await) });
             }
             Err(error) => {
                 let reason = reason(&error);
-                tracing::error!(error = reason, events = group.events, "a group of events was not committed");
+                // Once an outage: there may be thousands a second.
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::error!(error = reason, events = group.events, "events cannot be committed");
+                }
                 for request in group.requests {
                     let _ = request.reply.send(Err(unavailable(&reason)));
                 }
@@ -203,7 +219,7 @@ impl Writer {
     }
 
     async fn try_write(&mut self, group: &Group, earlier: Option<&Plan>) -> Result<Written, Failure> {
-        self.connect().await.map_err(Failure::Refused)?;
+        self.connect(group.patience()).await.map_err(Failure::Refused)?;
         let State::Open(session) = &mut self.state else { return Err(Failure::Refused(closed())) };
         let lore = &mut self.lore;
         timeout(MAKING, prepare(session, lore, group)).await.unwrap_or(Err(Failure::Late))?;
@@ -218,12 +234,12 @@ impl Writer {
         let plan = if batch.events.is_empty() {
             Plan::default()
         } else {
-            let mut plan = self.transact(&batch, earlier).await;
+            let mut plan = self.transact(&batch, group, earlier).await;
             if matches!(&plan, Err(Attempt::NoPartition)) {
                 self.lore.days.clear();
                 let State::Open(session) = &mut self.state else { return Err(Failure::Refused(closed())) };
                 timeout(MAKING, prepare(session, &mut self.lore, group)).await.unwrap_or(Err(Failure::Late))?;
-                plan = self.transact(&batch, earlier).await;
+                plan = self.transact(&batch, group, earlier).await;
             }
             plan.map_err(|attempt| match attempt {
                 Attempt::Failed(failure) => failure,
@@ -238,11 +254,11 @@ impl Writer {
     }
 
     /// Both halves of the transaction.
-    async fn transact(&mut self, batch: &Batch<'_>, earlier: Option<&Plan>) -> Result<Plan, Attempt> {
+    async fn transact(&mut self, batch: &Batch<'_>, group: &Group, earlier: Option<&Plan>) -> Result<Plan, Attempt> {
         let State::Open(session) = &self.state else { return Err(Attempt::Failed(Failure::Refused(closed()))) };
         let Session { client, sql } = session;
         // Up to here, who is late has stored nothing for certain.
-        let begun = timeout(PATIENCE, append::begin(client, sql, &mut self.lore, batch, earlier)).await;
+        let begun = timeout(group.patience(), append::begin(client, sql, &mut self.lore, batch, earlier)).await;
         let begun = match begun {
             Err(_) => return Err(Attempt::Failed(Failure::Late)),
             Ok(Err(error)) => return Err(Attempt::Failed(rolled_back(client, error).await)),
@@ -267,7 +283,7 @@ impl Writer {
     }
 
     /// Sees to a connection. Opening one goes on when nobody wants to wait for it any longer.
-    async fn connect(&mut self) -> Result<()> {
+    async fn connect(&mut self, patience: Duration) -> Result<()> {
         if let State::Open(session) = &self.state {
             if !session.client.is_closed() {
                 return Ok(());
@@ -284,7 +300,7 @@ impl Writer {
             }));
         }
         let State::Opening(opening) = &mut self.state else { return Ok(()) };
-        let Ok(opened) = timeout(PATIENCE, opening).await else {
+        let Ok(opened) = timeout(patience, opening).await else {
             return Err(unavailable("it does not answer"));
         };
         self.state = State::Away;

@@ -1,0 +1,164 @@
+//! Crashes and cut connections at any point between the two systems: nothing that was answered
+//! is lost, nothing is counted twice, and both agree again by themselves.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use common::event::Event;
+use common::period::{Period, PeriodKey};
+use common::store::conformance::keeping::quiet;
+use common::store::conformance::samples::{at, event, on_page, on_site};
+use common::store::postgres::{Options, Postgres};
+use common::store::{Appended, Store, StoreError, TimelineFrom};
+use common::time::Timestamp;
+use uuid::Uuid;
+
+use crate::servers::Databases;
+
+const NOW: &str = "2025-12-08T10:00:00Z";
+
+/// A number below `most`, another one each time: points in time cannot be had again anyway.
+fn random(most: u64) -> u64 {
+    Uuid::new_v4().as_u64_pair().0 % most
+}
+
+/// Some events of two sites and a few visitors.
+fn some(count: u64, who: u64) -> Vec<Event> {
+    let now = at(NOW);
+    (0..count)
+        .map(|number| {
+            let event = on_page(event("page_view", (who + number) % 7, now.plus(-(number as i64))), "/cv?theme=a");
+            on_site(event, if number % 3 == 0 { "a" } else { "b" })
+        })
+        .collect()
+}
+
+/// Whether the store has exactly these events, and counts each once.
+async fn holds(store: &Postgres, expected: &HashSet<Uuid>, now: Timestamp) {
+    let recount = store.verify(now, quiet()).await.unwrap();
+    assert_eq!(recount.differences, []);
+    let (mut stored, mut counted) = (HashSet::new(), 0);
+    for site in store.sites().await.unwrap() {
+        let events = store.timeline(&site, TimelineFrom::all(0), 100_000).await.unwrap();
+        let totals = store.totals(&site, PeriodKey::of(Period::Week, now.day())).await.unwrap();
+        let visitors: HashSet<_> = events.iter().map(|event| event.visitor).collect();
+        assert_eq!((totals.events, totals.visitors), (events.len() as u64, visitors.len() as u64), "{site}");
+        counted += totals.events;
+        stored.extend(events.into_iter().map(|event| event.id));
+    }
+    assert_eq!(stored.len() as u64, counted, "an id stands for one event");
+    assert!(expected.is_subset(&stored), "{} of those answered are missing", expected.difference(&stored).count());
+}
+
+/// The process dies at a random point of a batch's way: before, in, or after its transaction,
+/// before or after Redis heard of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_at_any_point_is_healed() {
+    let Some(databases) = Databases::fresh().await else { return };
+    let now = at(NOW);
+    let mut answered = HashSet::new();
+    for round in 0..12 {
+        let store = Arc::new(databases.open(Options::PROCESS).await);
+        let batches: Vec<Vec<Event>> = (0..6).map(|who| some(1 + random(9), who)).collect();
+        let mut appends = Vec::new();
+        for batch in batches {
+            let store = Arc::clone(&store);
+            appends.push(tokio::spawn(async move {
+                let ids: Vec<Uuid> = batch.iter().map(|event| event.id).collect();
+                store.append(batch, now).await.map(|_| ids)
+            }));
+        }
+        tokio::time::sleep(Duration::from_micros(random(30_000))).await;
+        for append in appends {
+            append.abort();
+            if let Ok(Ok(ids)) = append.await {
+                answered.extend(ids);
+            }
+        }
+        // No close: what was under way stops where it is.
+        drop(store);
+        if round % 3 == 2 {
+            let store = databases.open(Options::PROCESS).await;
+            holds(&store, &answered, now).await;
+            store.close().await;
+        }
+    }
+}
+
+/// Connections are cut and Redis is emptied at random points under load.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn disturbances_under_load_are_healed() {
+    let Some(databases) = Databases::fresh().await else { return };
+    let now = at(NOW);
+    let store = Arc::new(databases.open(Options::PROCESS).await);
+    let done = Arc::new(AtomicBool::new(false));
+    let mut senders = Vec::new();
+    for who in 0..4 {
+        let (store, done) = (Arc::clone(&store), Arc::clone(&done));
+        senders.push(tokio::spawn(async move {
+            let mut stored = HashSet::new();
+            while !done.load(Ordering::Relaxed) {
+                let batch = some(5, who);
+                let mut again = false;
+                let answers = loop {
+                    match store.append(batch.clone(), now).await {
+                        Ok(answers) => break answers,
+                        Err(StoreError::Unavailable { .. }) => again = true,
+                        Err(error) => panic!("{error:?}"),
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                };
+                for (event, answer) in batch.iter().zip(answers) {
+                    let fresh = matches!(answer, Appended::Stored { .. });
+                    assert!(fresh || again && answer == Appended::Duplicate, "{answer:?} to what was sent once");
+                    stored.insert(event.id);
+                }
+            }
+            stored
+        }));
+    }
+    for _ in 0..25 {
+        tokio::time::sleep(Duration::from_millis(random(120))).await;
+        databases.disturb(random(4) as u8).await;
+    }
+    done.store(true, Ordering::Relaxed);
+    let mut stored = HashSet::new();
+    for sender in senders {
+        stored.extend(sender.await.unwrap());
+    }
+    assert!(!stored.is_empty());
+    holds(&store, &stored, now).await;
+    let whole: u64 = store.verify(now, quiet()).await.unwrap().events;
+    assert_eq!(whole, stored.len() as u64, "nothing that was not answered, for all were sent until they were");
+    store.close().await;
+}
+
+/// A function that was frozen finds its connections dead, and works all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_survives_dropped_connections() {
+    let Some(databases) = Databases::fresh().await else { return };
+    let now = at(NOW);
+    let store = databases.open(Options::FUNCTION).await;
+    let mut stored = HashSet::new();
+    for round in 0..4 {
+        let batch = some(5, round);
+        stored.extend(batch.iter().map(|event| event.id));
+        let answers = store.append(batch, now).await.unwrap();
+        assert!(answers.iter().all(|answer| matches!(answer, Appended::Stored { .. })), "{answers:?}");
+        databases.disturb(3).await;
+        assert_eq!(store.sites().await.unwrap().len(), 2);
+        databases.disturb(round as u8).await;
+    }
+    let week = PeriodKey::of(Period::Week, now.day());
+    let mut counted = 0;
+    for site in store.sites().await.unwrap() {
+        counted += store.totals(&site, week).await.unwrap().events;
+    }
+    assert_eq!(counted, stored.len() as u64, "whoever answers");
+    store.close().await;
+    let store = databases.open(Options::PROCESS).await;
+    holds(&store, &stored, now).await;
+    store.close().await;
+}
