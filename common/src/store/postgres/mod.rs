@@ -149,9 +149,12 @@ impl Store for Postgres {
             Span::Period(key) => (key.first_day(), key.last_day()),
             Span::Since(day) => (day.max(horizon.days_since), Day::from_number(i32::MAX)),
         };
-        if let (Dimension::Theme, Span::Period(key)) = (dimension, span)
-            && let Some(ranking) = self.live.themes(site, key, limit).await
-        {
+        let live = match (dimension, span) {
+            (Dimension::Theme, Span::Period(key)) => self.live.themes(site, key, limit).await,
+            (Dimension::Theme, Span::Since(_)) => self.live.themes_since(site, first, limit).await,
+            _ => None,
+        };
+        if let Some(ranking) = live {
             return Ok(ranking);
         }
         reads::ranking(&self.connections, site, dimension, (first, last), limit).await

@@ -78,7 +78,8 @@ impl Changes {
 
     /// The call of `apply.lua` that makes these changes.
     pub(super) fn command(&self, scripts: &Scripts, step: &Step<'_>) -> Cmd {
-        let mut names = vec![keys::applied(step.site), keys::visitors(step.site)];
+        let [top, since] = keys::themes_top(step.site);
+        let mut names = vec![keys::applied(step.site), keys::visitors(step.site), top, since];
         let lives: Vec<[u64; 3]> = self
             .days
             .keys()
@@ -103,8 +104,8 @@ impl Changes {
         for (visitor, at) in &self.seen {
             command.arg(*at).arg(visitor.as_bytes());
         }
-        for (change, life) in self.days.values().zip(lives) {
-            command.arg(&life).arg(&change.counters).arg(change.visitors.len());
+        for ((day, change), life) in self.days.iter().zip(lives) {
+            command.arg(day.number()).arg(&life).arg(&change.counters).arg(change.visitors.len());
             for visitor in &change.visitors {
                 command.arg(visitor.as_bytes());
             }

@@ -11,6 +11,8 @@ pub(super) const CHANNELS: &str = "analytics:{*}:realtime";
 const DAY_LIFE: i64 = 90 * DAY;
 /// How long keys of weeks and months live after them: 365 days.
 const LONG_LIFE: i64 = 365 * DAY;
+/// How long the themes since some day are kept: until that is another day, and some more.
+pub(super) const TOP_SECONDS: u64 = 2 * 86_400;
 /// How many keys a period has.
 pub(super) const PER_PERIOD: usize = 7;
 
@@ -38,6 +40,12 @@ pub(super) fn channel(site: &Site) -> String {
 /// The site of a channel.
 pub(super) fn site_of_channel(channel: &str) -> Option<Site> {
     Site::parse(channel.strip_prefix("analytics:{")?.strip_suffix("}:realtime")?)
+}
+
+/// The themes of all days since some day, and the number of that day. Made when somebody asks,
+/// and kept for as long as [`TOP_SECONDS`] after that.
+pub(super) fn themes_top(site: &Site) -> [String; 2] {
+    [format!("analytics:{{{site}}}:themes:top"), format!("analytics:{{{site}}}:themes:since")]
 }
 
 /// A period's keys: five counters (events, page views, letters, of these motivation and

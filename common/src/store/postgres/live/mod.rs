@@ -39,8 +39,9 @@ mod tests;
 mod verify;
 mod watch;
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinHandle;
@@ -55,7 +56,7 @@ use crate::metrics::Metrics;
 use crate::period::PeriodKey;
 use crate::site::Site;
 use crate::store::{Committed, Ranking, Realtime, Recount, Result, SharedLimits, Totals};
-use crate::time::Timestamp;
+use crate::time::{Day, Timestamp};
 
 /// Events of one site that were committed together.
 #[derive(Debug)]
@@ -88,8 +89,8 @@ struct Parts {
     sites: Sites,
     feed: Feed,
     credits: Mutex<Credits>,
-    /// The latest time that anybody said it is, in milliseconds: whoever repairs needs one.
-    clock: AtomicI64,
+    /// The latest time that anybody said it is, and when: whoever repairs needs one.
+    clock: Mutex<Option<(Timestamp, Instant)>>,
     /// Keys are being evicted: nothing is to be believed before that is over.
     evicting: AtomicBool,
     /// Whether work goes on between requests.
@@ -116,7 +117,7 @@ impl Live {
             truth,
             sites: Sites::default(),
             credits: Mutex::default(),
-            clock: AtomicI64::new(0),
+            clock: Mutex::default(),
             evicting: AtomicBool::new(false),
             background,
             mend: Notify::new(),
@@ -191,6 +192,12 @@ impl Live {
     pub(super) async fn themes(&self, site: &Site, key: PeriodKey, limit: usize) -> Option<Ranking> {
         self.parts.care_inline(site).await;
         self.parts.themes(site, key, limit).await
+    }
+
+    /// The themes of all days from one on; `None` when PostgreSQL has to be asked.
+    pub(super) async fn themes_since(&self, site: &Site, since: Day, limit: usize) -> Option<Ranking> {
+        self.parts.care_inline(site).await;
+        self.parts.themes_since(site, since, limit).await
     }
 
     /// The sketch of a period's distinct visitors, to be archived, and its estimate. `None` when
@@ -273,12 +280,15 @@ impl Drop for Live {
 
 impl Parts {
     fn tell_time(&self, now: Timestamp) {
-        self.clock.fetch_max(now.millis(), Ordering::Relaxed);
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        if now > time_of(*clock) {
+            *clock = Some((now, Instant::now()));
+        }
     }
 
-    /// The latest time that anybody said it is.
+    /// What time it is, as far as anybody said.
     fn clock(&self) -> Timestamp {
-        Timestamp::from_millis(self.clock.load(Ordering::Relaxed))
+        time_of(*self.clock.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn is_degraded(&self) -> bool {
@@ -295,4 +305,10 @@ impl Parts {
     fn count_in_need(&self) {
         self.metrics.redis_sites_behind.set(self.sites.in_need().len() as i64);
     }
+}
+
+/// The time that was said, and what has passed since.
+fn time_of(said: Option<(Timestamp, Instant)>) -> Timestamp {
+    let passed = |at: Instant| i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX);
+    said.map_or_else(|| Timestamp::from_millis(0), |(now, at)| now.plus(passed(at)))
 }

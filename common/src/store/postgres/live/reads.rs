@@ -1,15 +1,23 @@
 //! Questions that Redis answers: each in one round trip, as of one position, or not at all.
 
-use redis::Value;
+use std::sync::atomic::Ordering;
+
+use redis::{Cmd, Value};
 
 use super::script::call;
-use super::sites::Mark;
+use super::sites::{Mark, Need};
 use super::{Away, Parts, keys};
 use crate::event::EARLIEST;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
 use crate::store::{Ranking, Realtime, Totals};
-use crate::time::Timestamp;
+use crate::time::{Day, Timestamp};
+
+/// How many seconds a day must still have to be added up: clocks may differ.
+const MARGIN: u64 = 3_600;
+/// How many members the rankings of days may have together that are added up: some milliseconds'
+/// worth of Redis's time.
+const MOST_MEMBERS: usize = 50_000;
 
 /// The figures of a period, and who is there.
 struct Figures {
@@ -40,8 +48,8 @@ impl Parts {
     /// Whether Redis may be asked about a period of a site at all.
     fn may_answer(&self, site: &Site, key: PeriodKey) -> bool {
         !self.link.is_open()
-            && !self.evicting.load(std::sync::atomic::Ordering::Relaxed)
-            && self.sites.need(site) == super::Need::Nothing
+            && !self.evicting.load(Ordering::Relaxed)
+            && self.sites.need(site) == Need::Nothing
             && self.truth.horizon().answers(key)
     }
 
@@ -52,7 +60,7 @@ impl Parts {
             _ => Mark::Missing,
         };
         let trusted = self.sites.trust(site, mark);
-        if !trusted && self.sites.need(site) != super::Need::Nothing {
+        if !trusted && self.sites.need(site) != Need::Nothing {
             self.count_in_need();
             self.mend.notify_one();
         }
@@ -72,13 +80,41 @@ impl Parts {
         if let Some((from, to)) = seen {
             read.arg(format!("({}", from.millis())).arg(to.millis());
         }
-        let Value::Array(answer) = self.link.ask_one("read", read).await.ok()? else { return None };
+        let answer = self.array(site, read).await?;
         let [mark, there, counters @ .., visitors, current] = answer.as_slice() else { return None };
-        if !self.trusts(site, mark) || *there != Value::Int(keys::PER_PERIOD as i64) {
+        if !self.trusts(site, mark) {
+            return None;
+        }
+        // Nothing was counted yet, or it is not kept any more.
+        if *there == Value::Int(0) {
+            return None;
+        }
+        let whole = *there == Value::Int(keys::PER_PERIOD as i64);
+        if !whole || seen.is_some() && *current == Value::Int(-1) {
+            self.broken(site).await;
             return None;
         }
         let counters: Vec<u64> = counters.iter().map(number).collect::<Option<_>>()?;
         Some(Figures { counters: counters.try_into().ok()?, visitors: number(visitors)?, current: number(current) })
+    }
+
+    /// What a script answered; a key that is not what it should be is a reason to rebuild.
+    async fn array(&self, site: &Site, command: Cmd) -> Option<Vec<Value>> {
+        match self.link.ask_one("read", command).await.ok()? {
+            Value::Array(answer) => Some(answer),
+            _ => {
+                self.broken(site).await;
+                None
+            }
+        }
+    }
+
+    /// Takes the mark of a site away whose keys are not what they should be.
+    async fn broken(&self, site: &Site) {
+        tracing::warn!(site.id = %site, "keys of a site are gone or wrong: it will be rebuilt");
+        if self.void(std::slice::from_ref(site)).await.is_ok() {
+            self.require(site, Need::Rebuild, 0);
+        }
     }
 
     pub(super) async fn themes(&self, site: &Site, key: PeriodKey, limit: usize) -> Option<Ranking> {
@@ -88,7 +124,39 @@ impl Parts {
         let [.., themes] = keys::of_period(site, key);
         let mut rank = call(&self.link.scripts.rank, &[keys::applied(site), themes]);
         rank.arg(limit);
-        let Value::Array(answer) = self.link.ask_one("read", rank).await.ok()? else { return None };
+        self.rank(site, rank).await
+    }
+
+    /// The themes of all days since one.
+    pub(super) async fn themes_since(&self, site: &Site, since: Day, limit: usize) -> Option<Ranking> {
+        let today = self.clock().day();
+        let first = PeriodKey::of(Period::Day, since);
+        // Days that may have lost their keys cannot be added up.
+        if !self.may_answer(site, first) || keys::seconds_left(first, self.clock()) < MARGIN || since > today {
+            return None;
+        }
+        let [top, top_since] = keys::themes_top(site);
+        let mut rank = call(&self.link.scripts.rank, &[keys::applied(site), top.clone(), top_since.clone()]);
+        rank.arg(limit).arg(since.number());
+        if let Some(ranking) = self.rank(site, rank.clone()).await {
+            return Some(ranking);
+        }
+        let mut names = vec![keys::applied(site), top, top_since];
+        // Clocks may differ, and events lie a little ahead of any.
+        names.extend((since.number()..=today.number() + 1).map(|day| {
+            let [.., themes] = keys::of_period(site, PeriodKey::of(Period::Day, Day::from_number(day)));
+            themes
+        }));
+        let mut union = call(&self.link.scripts.union, &names);
+        union.arg(&self.store).arg(since.number()).arg(keys::TOP_SECONDS).arg(MOST_MEMBERS);
+        if self.link.ask_one("read", union).await.ok()? != Value::Int(1) {
+            return None;
+        }
+        self.rank(site, rank).await
+    }
+
+    async fn rank(&self, site: &Site, rank: Cmd) -> Option<Ranking> {
+        let answer = self.array(site, rank).await?;
         let [mark, sum, rows @ ..] = answer.as_slice() else { return None };
         if self.trusts(site, mark) { ranking(sum, rows) } else { None }
     }

@@ -155,6 +155,7 @@ impl Parts {
 
     async fn begin(&self, site: &Site, token: &str, now: Timestamp) -> Result<()> {
         let mut names = vec![keys::applied(site), keys::visitors(site)];
+        names.extend(keys::themes_top(site));
         names.extend(keys::kept_periods(now).flat_map(|key| keys::of_period(site, key)));
         let mut pipeline = Pipeline::new();
         for names in names.chunks(KEYS) {

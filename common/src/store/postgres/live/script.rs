@@ -8,6 +8,7 @@ pub(super) struct Scripts {
     pub(super) apply: Script,
     pub(super) read: Script,
     pub(super) rank: Script,
+    pub(super) union: Script,
     pub(super) begin: Script,
     pub(super) fill: Script,
     pub(super) charge: Script,
@@ -19,6 +20,7 @@ impl Scripts {
             apply: Script::new(include_str!("lua/apply.lua")),
             read: Script::new(include_str!("lua/read.lua")),
             rank: Script::new(include_str!("lua/rank.lua")),
+            union: Script::new(include_str!("lua/union.lua")),
             begin: Script::new(include_str!("lua/begin.lua")),
             fill: Script::new(include_str!("lua/fill.lua")),
             charge: Script::new(include_str!("lua/charge.lua")),
@@ -26,8 +28,8 @@ impl Scripts {
     }
 
     /// All of them.
-    pub(super) fn each(&self) -> [&Script; 6] {
-        [&self.apply, &self.read, &self.rank, &self.begin, &self.fill, &self.charge]
+    pub(super) fn each(&self) -> [&Script; 7] {
+        [&self.apply, &self.read, &self.rank, &self.union, &self.begin, &self.fill, &self.charge]
     }
 }
 

@@ -1,6 +1,6 @@
 //! Redis compared with PostgreSQL, site by site, both as of one position.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use redis::{Pipeline, Value};
 
@@ -12,7 +12,7 @@ use super::{Away, Parts, keys};
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
 use crate::store::{Committed, Difference, Position, Recount, Result};
-use crate::time::Timestamp;
+use crate::time::{Day, Timestamp};
 use crate::visitor::VisitorId;
 
 /// How often a site is looked at anew that was rebuilt or repaired meanwhile.
@@ -27,6 +27,9 @@ const FEW: u64 = 3;
 /// What Redis has of a period: the counters, how many visitors, which themes how often if it
 /// says anything about them.
 type Found = (Vec<Option<i64>>, u64, Option<Vec<(String, u64)>>);
+
+/// The themes of all days since one.
+type Top = (Day, Vec<(String, u64)>);
 
 /// What PostgreSQL says that Redis should have.
 #[derive(Default)]
@@ -69,7 +72,7 @@ impl Parts {
             }
         }
         let periods: Vec<PeriodKey> = keys::kept_periods(now).filter(|key| horizon.answers(*key)).collect();
-        let (at, found) = self.found(site, &periods).await?;
+        let (at, found, top) = self.found(site, &periods).await?;
         if at < snapshot.position {
             // It will be there in a moment.
             return Err(Away.into());
@@ -78,13 +81,22 @@ impl Parts {
         let since = self.truth.committed_after(site, Position(snapshot.position), (at - snapshot.position) as usize);
         let since: Vec<Committed> = since.await?.into_iter().filter(|event| event.position.0 <= at).collect();
         expected.add(&Changes::of(&since, now), |key| horizon.covers(key));
-        Ok(expected.compare(site, &periods, found))
+        let (mut compared, mut differences) = expected.compare(site, &periods, found);
+        if let Some((since, themes)) = top {
+            let (more, different) = expected.compare_top(site, since, themes);
+            compared += more;
+            differences.extend(different);
+        }
+        Ok((compared, differences))
     }
 
     /// What Redis has of these periods, in one step.
-    async fn found(&self, site: &Site, periods: &[PeriodKey]) -> Result<(u64, Vec<Found>)> {
+    async fn found(&self, site: &Site, periods: &[PeriodKey]) -> Result<(u64, Vec<Found>, Option<Top>)> {
+        let [top, since] = keys::themes_top(site);
         let mut pipeline = Pipeline::new();
-        pipeline.cmd("MULTI").cmd("GET").arg(keys::applied(site));
+        pipeline.cmd("MULTI").cmd("GET").arg(keys::applied(site)).cmd("GET").arg(since);
+        pipeline.cmd("ZSCORE").arg(&top).arg("");
+        pipeline.cmd("ZRANGEBYSCORE").arg(&top).arg("(0").arg("+inf").arg("WITHSCORES");
         for key in periods {
             let [counters @ .., sketch, themes] = keys::of_period(site, *key);
             pipeline.cmd("MGET").arg(&counters[..]);
@@ -95,17 +107,19 @@ impl Parts {
         pipeline.cmd("EXEC");
         let mut answers = self.link.ask_within(LONG_PATIENCE, "verify", &pipeline).await?;
         let Some(Value::Array(answers)) = answers.pop() else { return Err(Away.into()) };
-        let Some((Value::BulkString(mark), answers)) = answers.split_first() else { return Err(Away.into()) };
+        let [Value::BulkString(mark), since, whole, top, answers @ ..] = answers.as_slice() else {
+            return Err(Away.into());
+        };
+        let since: Option<i32> = redis::from_redis_value(since.clone()).unwrap_or_default();
+        let top = since.filter(|_| *whole != Value::Nil).map(|since| (Day::from_number(since), ranked(top)));
         let Mark::At(at) = Mark::parse(Some(mark), &self.store) else { return Err(Away.into()) };
         let found = answers.chunks(4).map(|answers| {
             let [counters, visitors, whole, themes] = answers else { return None };
             let counters: Vec<Option<i64>> = redis::from_redis_value(counters.clone()).ok()?;
-            let themes: Vec<(String, f64)> = redis::from_redis_value(themes.clone()).ok()?;
-            let themes = themes.into_iter().map(|(theme, n)| (theme, n as u64)).collect();
-            let themes = (*whole != Value::Nil).then_some(themes);
+            let themes = (*whole != Value::Nil).then(|| ranked(themes));
             Some((counters, redis::from_redis_value(visitors.clone()).ok()?, themes))
         });
-        Ok((at, found.collect::<Option<_>>().ok_or(Away)?))
+        Ok((at, found.collect::<Option<_>>().ok_or(Away)?, top))
     }
 }
 
@@ -123,6 +137,24 @@ impl Expected {
                 }
             }
         }
+    }
+
+    fn compare_top(&self, site: &Site, since: Day, found: Vec<(String, u64)>) -> (u64, Vec<Difference>) {
+        let mut expected = BTreeMap::<&str, u64>::new();
+        let days = self.counts.iter().filter(|(key, _)| key.period() == Period::Day && key.first_day() >= since);
+        for (theme, n) in days.flat_map(|(_, counts)| &counts.themes) {
+            *expected.entry(theme).or_default() += n;
+        }
+        let mut found: BTreeMap<&str, u64> = found.iter().map(|(theme, n)| (theme.as_str(), *n)).collect();
+        let themes: BTreeSet<&str> = expected.keys().chain(found.keys()).copied().collect();
+        let compared = themes.len() as u64;
+        let differences = themes.into_iter().filter_map(|theme| {
+            let (expected, found) = (expected.remove(theme).unwrap_or(0), found.remove(theme).unwrap_or(0));
+            let aggregate = format!("redis, site {site}, since {since}, theme {theme:?}");
+            let difference = Difference { aggregate, expected: signed(expected), found: signed(found) };
+            (expected != found).then_some(difference)
+        });
+        (compared, differences.collect())
     }
 
     fn compare(&self, site: &Site, periods: &[PeriodKey], found: Vec<Found>) -> (u64, Vec<Difference>) {
@@ -165,6 +197,12 @@ impl Expected {
         }
         (compared, differences)
     }
+}
+
+/// Members and scores.
+fn ranked(answer: &Value) -> Vec<(String, u64)> {
+    let rows: Vec<(String, f64)> = redis::from_redis_value(answer.clone()).unwrap_or_default();
+    rows.into_iter().map(|(name, n)| (name, n as u64)).collect()
 }
 
 fn signed(count: u64) -> i64 {

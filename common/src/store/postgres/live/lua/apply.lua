@@ -1,11 +1,13 @@
 -- Applies the net changes of a site's events from one position to another, once.
 --
--- KEYS: the mark of how far the site was applied, the visitors by last seen, then for each day
---   with changes the seven keys (see keys.rs) of each of its periods that are kept.
+-- KEYS: the mark of how far the site was applied, the visitors by last seen, the themes of all
+--   days since some day and which day that is, then for each day with changes the seven keys
+--   (see keys.rs) of each of its periods that are kept.
 -- ARGV: store, from, to, channel, message (empty: none), who was last seen before this instant
 --   is forgotten (empty: nobody), how many were seen and for each when and who, then for each day:
---   seconds that the day, the week, the month still have (0: not kept, no keys), what is added
---   to each of the five counters, how many visitors and they, how many themes and how often each.
+--   its number, seconds that the day, the week, the month still have (0: not kept, no keys), what
+--   is added to each of the five counters, how many visitors and they, how many themes and how
+--   often each.
 --
 -- Answers {'applied', receivers, and for each day: visitors before, after, and a 1 for each
 --   visitor that changed the sketch or else a 0}; {'at', position} when the site stands
@@ -30,7 +32,7 @@ end
 redis.call('set', KEYS[1], store .. ':' .. ARGV[3])
 
 local function apply()
-  local next_key, next_arg = 3, 6
+  local next_key, next_arg = 5, 6
   local function key() next_key = next_key + 1; return KEYS[next_key - 1] end
   local function arg() next_arg = next_arg + 1; return ARGV[next_arg - 1] end
 
@@ -47,8 +49,10 @@ local function apply()
   end
   if forget ~= '' then redis.call('zremrangebyscore', KEYS[2], '-inf', '(' .. forget) end
 
+  local since = redis.call('zscore', KEYS[3], '') and tonumber(redis.call('get', KEYS[4]) or nil)
   local answer = {'applied', 0}
   while next_arg <= #ARGV do
+    local number_of_day = tonumber(arg())
     local periods = {}
     for number = 1, 3 do
       local seconds = tonumber(arg())
@@ -106,15 +110,16 @@ local function apply()
           local others = redis.call('zscore', day[7], OTHER) and 2 or 1
           if redis.call('zcard', day[7]) - others >= MOST_VALUES then value = OTHER end
         end
-        each(function(keys)
-          if redis.call('zscore', keys[7], '') then
-            redis.call('zincrby', keys[7], n, value)
-            redis.call('zincrby', keys[7], '-' .. n, '')
-          end
-        end)
+        local function add(ranking)
+          redis.call('zincrby', ranking, n, value)
+          redis.call('zincrby', ranking, '-' .. n, '')
+        end
+        each(function(keys) if redis.call('zscore', keys[7], '') then add(keys[7]) end end)
+        if since and number_of_day >= since then add(KEYS[3]) end
       else
         -- Nobody here knows which themes that day still takes: PostgreSQL answers.
         each(function(keys) redis.call('zadd', keys[7], 0, '?') redis.call('zrem', keys[7], '') end)
+        redis.call('del', KEYS[3])
       end
     end
   end

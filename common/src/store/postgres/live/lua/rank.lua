@@ -1,10 +1,12 @@
 -- The most frequent members of a ranking: of those who share the last place that is still in,
 -- the first by name. In no order.
 --
--- KEYS: the mark, the ranking. ARGV: how many.
+-- KEYS: the mark, the ranking, and which day it begins with if that matters. ARGV: how many, and
+--   which day it must be.
 -- Answers {mark, minus the sum of all or false when the ranking is not there, name, count, …}.
 local most = tonumber(ARGV[1])
 local answer = {redis.call('get', KEYS[1]), redis.call('zscore', KEYS[2], '')}
+if KEYS[3] and redis.call('get', KEYS[3]) ~= ARGV[2] then answer[2] = false end
 if not answer[2] then return answer end
 -- Highest first puts ties in the reverse order of names: those of the last place are asked for
 -- anew, in the order of their names.

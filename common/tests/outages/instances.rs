@@ -1,0 +1,215 @@
+//! Several instances on the same stores.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::event::Event;
+use common::identity::Identity;
+use common::site::Site;
+use common::source::System;
+use common::store::postgres::{Options, Postgres};
+use common::store::{Appended, Bucket, Committed, Secret, SecretName, Store};
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use crate::{Bench, PATIENCE, check, healed};
+
+/// Hears until so many events have come, and that no more do.
+async fn heard(feed: &mut broadcast::Receiver<Arc<[Committed]>>, count: usize) -> Vec<Committed> {
+    let mut heard = Vec::new();
+    while heard.len() < count {
+        heard.extend(tokio::time::timeout(PATIENCE, feed.recv()).await.unwrap().unwrap().iter().cloned());
+    }
+    let more = tokio::time::timeout(Duration::from_millis(300), feed.recv()).await;
+    assert!(more.is_err(), "{more:?}");
+    heard
+}
+
+fn once_and_in_order(heard: &[Committed], events: &[Event]) {
+    let mut last = HashMap::<Site, u64>::new();
+    for Committed { position, event } in heard {
+        let before = last.insert(event.site.clone(), position.0).unwrap_or(0);
+        assert_eq!(before + 1, position.0, "{}", event.site);
+    }
+    let mut ids: Vec<Uuid> = heard.iter().map(|committed| committed.event.id).collect();
+    let mut sent: Vec<Uuid> = events.iter().map(|event| event.id).collect();
+    ids.sort();
+    sent.sort();
+    assert_eq!(ids, sent);
+}
+
+/// Appends to each of the stores in turn, all at the same time.
+async fn append_to_all(bench: &mut Bench, stores: &[&Postgres], count: usize) {
+    let events = bench.made(count);
+    let now = bench.now;
+    let appends = stores.iter().enumerate().map(|(number, store)| {
+        let mine: Vec<Event> = events.iter().skip(number).step_by(stores.len()).cloned().collect();
+        async move {
+            for part in mine.chunks(3) {
+                for answer in store.append(part.to_vec(), now).await.unwrap() {
+                    assert!(matches!(answer, Appended::Stored { .. }), "{answer:?}");
+                }
+            }
+        }
+    });
+    futures_util::future::join_all(appends).await;
+    bench.events.extend(events);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_listener_hears_every_event_once_and_in_order() {
+    let Some(mut bench) = Bench::start().await else { return };
+    let (two, three) = (bench.another(Options::PROCESS).await, bench.another(Options::PROCESS).await);
+    let one = bench.another(Options::PROCESS).await;
+    let stores = [&one, &two, &three];
+    let mut feeds = stores.map(|store| store.subscribe());
+    append_to_all(&mut bench, &stores, 300).await;
+    for feed in &mut feeds {
+        once_and_in_order(&heard(feed, 300).await, &bench.events);
+    }
+    for store in stores {
+        check(store, &bench.events, bench.now).await;
+    }
+    bench.well().await;
+}
+
+/// The feed goes on by way of PostgreSQL while Redis is away, and by messages afterwards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_feed_survives_an_outage() {
+    let Some(mut bench) = Bench::start().await else { return };
+    let (one, two) = (bench.another(Options::PROCESS).await, bench.another(Options::PROCESS).await);
+    let stores = [&one, &two];
+    let mut feeds = stores.map(|store| store.subscribe());
+    append_to_all(&mut bench, &stores, 40).await;
+    bench.redis.kill();
+    append_to_all(&mut bench, &stores, 40).await;
+    bench.redis.run().await;
+    append_to_all(&mut bench, &stores, 40).await;
+    bench.redis.pause();
+    append_to_all(&mut bench, &stores, 40).await;
+    bench.redis.resume();
+    append_to_all(&mut bench, &stores, 40).await;
+    for feed in &mut feeds {
+        once_and_in_order(&heard(feed, 200).await, &bench.events);
+    }
+    for store in stores {
+        healed(store).await;
+        check(store, &bench.events, bench.now).await;
+    }
+    bench.well().await;
+}
+
+/// Batches that are too large for a message are read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_batches_are_heard_too() {
+    let Some(bench) = Bench::start().await else { return };
+    let two = bench.another(Options::PROCESS).await;
+    let mut feed = two.subscribe();
+    let fields = serde_json::json!({"text": "x".repeat(4_000)});
+    let events: Vec<Event> = bench
+        .made(200)
+        .into_iter()
+        .map(|event| common::store::conformance::samples::with_data(event, &fields))
+        .collect();
+    bench.store.append(events.clone(), bench.now).await.unwrap();
+    once_and_in_order(&heard(&mut feed, 200).await, &events);
+}
+
+/// An instance dies between its commit and what Redis is told: another one notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_leaves_behind_another_repairs() {
+    let Some(mut bench) = Bench::start().await else { return };
+    let two = bench.another(Options::PROCESS).await;
+    append_to_all(&mut bench, &[&two], 30).await;
+    healed(&two).await;
+    // As a crash right after a commit leaves it: Redis stands where it stood before.
+    bench.redis.command::<()>(&["SAVE"]).await;
+    append_to_all(&mut bench, &[&two], 10).await;
+    bench.store.close().await;
+    bench.redis.kill();
+    bench.redis.run().await;
+    healed(&two).await;
+    let started = std::time::Instant::now();
+    loop {
+        let mark: String = bench.redis.command(&["GET", "analytics:{a}:applied"]).await;
+        let count = bench.events.iter().filter(|event| event.site.as_str() == "a").count();
+        if mark.ends_with(&format!(":{count}")) {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{mark} of {count}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    check(&two, &bench.events, bench.now).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_salts_and_claims_are_shared() {
+    let Some(bench) = Bench::start().await else { return };
+    let two = Arc::new(bench.another(Options::PROCESS).await);
+    let one = Arc::new(bench.another(Options::PROCESS).await);
+    let bucket = Bucket { name: "events", key: 5, most: 3 };
+    let (first, second) = (one.limits().unwrap(), two.limits().unwrap());
+    assert_eq!(first.charge(bucket, 1).await, Some(Ok(())));
+    assert_eq!(second.charge(bucket, 2).await, Some(Ok(())));
+    assert!(matches!(first.charge(bucket, 1).await, Some(Err(15..=20))));
+    assert!(matches!(second.charge(bucket, 1).await, Some(Err(15..=20))));
+
+    let salt = |byte| Secret { bytes: [byte; 32], expires: Some(bench.now.plus(1_000)) };
+    let name = SecretName::Salt(bench.now.day());
+    let a = one.secret(name, salt(1), bench.now).await.unwrap();
+    assert_eq!(two.secret(name, salt(2), bench.now).await.unwrap(), a);
+
+    // Addresses make the same keys in all processes, and another day others.
+    let keys = [Arc::clone(&one), Arc::clone(&two)].map(|store| Identity::new(store, Arc::new(System)));
+    let tomorrow = bench.now.plus(86_400_000);
+    let mut made = Vec::new();
+    for identity in &keys {
+        made.push(identity.bucket_key(b"client", bench.now).await.unwrap());
+        made.push(identity.bucket_key(b"client", tomorrow).await.unwrap());
+    }
+    assert_eq!(made[..2], made[2..]);
+    assert_ne!(made[0], made[1]);
+    assert_ne!(made[0], keys[0].bucket_key(b"other", bench.now).await.unwrap());
+
+    let claims = tokio::join!(one.claim_cleanup(bench.now), two.claim_cleanup(bench.now));
+    assert_ne!(claims.0.unwrap(), claims.1.unwrap());
+}
+
+/// While nobody can tell, each process has to judge by itself, and it is told so at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_cannot_tell_during_an_outage() {
+    let Some(mut bench) = Bench::start().await else { return };
+    let limits = bench.store.limits().unwrap();
+    let bucket = Bucket { name: "events", key: 5, most: 1 };
+    assert_eq!(limits.charge(bucket, 1).await, Some(Ok(())));
+    bench.redis.kill();
+    assert_eq!(limits.charge(bucket, 1).await, None);
+    let started = std::time::Instant::now();
+    for _ in 0..1_000 {
+        assert_eq!(limits.charge(bucket, 1).await, None);
+    }
+    assert!(started.elapsed() < Duration::from_millis(250), "{:?}", started.elapsed());
+    bench.redis.run().await;
+    healed(&bench.store).await;
+    assert_eq!(limits.charge(bucket, 1).await, Some(Ok(())));
+}
+
+/// Ever new visitors: those called new add up to what the sketch has counted, whoever took them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_visitors_add_up() {
+    let Some(bench) = Bench::start().await else { return };
+    let mut new = 0_u64;
+    let visitors = 30_000_u64;
+    for start in (0..visitors).step_by(500) {
+        let who = |number| common::store::conformance::samples::event("scroll", number, bench.now);
+        let events: Vec<Event> = (start..start + 500).map(who).collect();
+        for answer in bench.store.append(events, bench.now).await.unwrap() {
+            new += u64::from(answer == Appended::Stored { new_visitor: true });
+        }
+    }
+    let key = common::period::PeriodKey::of(common::period::Period::Day, bench.now.day());
+    let counted = bench.store.totals(&Site::default(), key).await.unwrap().visitors;
+    assert!(counted.abs_diff(visitors) < visitors / 30, "{counted}");
+    assert!(new.abs_diff(counted) <= counted / 100, "{new} of {counted}");
+}

@@ -1,0 +1,229 @@
+//! Redis stopped, frozen, emptied, set back, full, and PostgreSQL beside it: events keep being
+//! stored, answers keep being right, and afterwards everything is as if nothing had happened.
+//!
+//! Needs `ANALYTICS_TEST_POSTGRES` and `ANALYTICS_TEST_REDIS`, as the conformance suite does,
+//! and a `redis-server` to start servers of its own that may be killed.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod functions;
+mod instances;
+mod latency;
+mod outages;
+mod random;
+#[path = "../servers/mod.rs"]
+mod servers;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::event::Event;
+use common::metrics::Metrics;
+use common::period::{Period, PeriodKey};
+use common::site::Site;
+use common::store::conformance::keeping::quiet;
+use common::store::conformance::samples::{at, event, on_page, on_site, with_data};
+use common::store::postgres::{Options, Postgres};
+use common::store::{Appended, Ranking, Span, Store, Totals};
+use common::tally::{Dimension, letter_type, theme};
+use common::testing::redis::RedisServer;
+use common::time::{SECOND, Timestamp};
+use serde_json::json;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use self::servers::Databases;
+
+/// How long healing may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+const WINDOW: i64 = 300 * SECOND;
+
+/// Held by every test, and by those alone who measure time.
+static TURN: RwLock<()> = RwLock::const_new(());
+
+/// A store on servers of its own, and what it was given.
+struct Bench {
+    turn: Turn,
+    databases: Databases,
+    redis: RedisServer,
+    metrics: Arc<Metrics>,
+    store: Postgres,
+    events: Vec<Event>,
+    now: Timestamp,
+}
+
+/// Whose turn it is.
+#[allow(dead_code, reason = "guards are held, not read")]
+enum Turn {
+    Ours(RwLockReadGuard<'static, ()>),
+    Mine(RwLockWriteGuard<'static, ()>),
+    /// That of a bench beside it.
+    Others,
+}
+
+impl Bench {
+    async fn start() -> Option<Self> {
+        Self::with(Options::PROCESS).await
+    }
+
+    /// While no other test runs.
+    async fn alone() -> Option<Self> {
+        Self::new(Options::PROCESS, Turn::Mine(TURN.write().await)).await
+    }
+
+    /// One more.
+    async fn beside(&self) -> Option<Self> {
+        Self::new(Options::PROCESS, Turn::Others).await
+    }
+
+    async fn with(options: Options) -> Option<Self> {
+        Self::new(options, Turn::Ours(TURN.read().await)).await
+    }
+
+    async fn new(options: Options, turn: Turn) -> Option<Self> {
+        let databases = Databases::fresh().await?;
+        let redis = RedisServer::start(&[]).await?;
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let store = Postgres::open(&databases.postgres, &redis.url(), options, Arc::clone(&metrics)).await.unwrap();
+        let now = at("2025-12-31T12:00:00Z");
+        Some(Self { turn, databases, redis, metrics, store, events: Vec::new(), now })
+    }
+
+    /// Another instance on the same servers.
+    async fn another(&self, options: Options) -> Postgres {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        Postgres::open(&self.databases.postgres, &self.redis.url(), options, metrics).await.unwrap()
+    }
+
+    async fn reopen(&mut self) {
+        self.store.close().await;
+        self.metrics = Arc::new(Metrics::new().unwrap());
+        let (postgres, redis) = (&self.databases.postgres, self.redis.url());
+        self.store = Postgres::open(postgres, &redis, Options::PROCESS, Arc::clone(&self.metrics)).await.unwrap();
+    }
+
+    /// Events of all kinds, by a few visitors, over two sites and the last day.
+    fn made(&self, count: usize) -> Vec<Event> {
+        let made = (self.events.len()..self.events.len() + count).map(|number| {
+            let who = (number * 7 % 11) as u64;
+            let when = self.now.plus(-(number as i64 * 777_777 % 86_400_000));
+            let event = match number % 4 {
+                0 => on_page(event("page_view", who, when), &format!("/cv?theme=t{}", number % 3)),
+                1 => with_data(event("cv_theme_change", who, when), &json!({"theme": format!("t{}", number % 5)})),
+                2 => with_data(event("letter_generate", who, when), &json!({"letter_type": "motivation"})),
+                _ => event("scroll", who, self.now),
+            };
+            on_site(event, if number % 5 == 0 { "b" } else { "a" })
+        });
+        made.collect()
+    }
+
+    /// Appends new events, all of which must be stored.
+    async fn append(&mut self, count: usize) {
+        let events = self.made(count);
+        let answers = self.store.append(events.clone(), self.now).await.unwrap();
+        assert!(answers.iter().all(|answer| matches!(answer, Appended::Stored { .. })), "{answers:?}");
+        self.events.extend(events);
+    }
+
+    /// All answers that may come from Redis, against a naive count.
+    async fn check(&self) {
+        check(&self.store, &self.events, self.now).await;
+    }
+
+    /// Waits until nothing is degraded any more.
+    async fn healed(&self) {
+        healed(&self.store).await;
+    }
+
+    /// Healed, right, by its own judgement too, and Redis is what answers.
+    async fn well(&self) {
+        self.healed().await;
+        self.check().await;
+        let recount = self.store.verify(self.now, quiet()).await.unwrap();
+        assert_eq!(recount.differences, []);
+        assert_eq!(recount.events, self.events.len() as u64);
+        for site in ["a", "b"] {
+            let count = self.events.iter().filter(|event| event.site.as_str() == site).count();
+            let mark: Option<String> = self.redis.command(&["GET", &format!("analytics:{{{site}}}:applied")]).await;
+            let position = mark.and_then(|mark| mark.rsplit_once(':')?.1.parse().ok()).unwrap_or(0);
+            assert_eq!(count, position, "{site}");
+        }
+        assert_eq!(self.metrics.redis_sites_behind.get(), 0);
+    }
+
+    fn is_degraded(&self) -> bool {
+        !self.store.degraded().is_empty()
+    }
+
+    /// Waits until it has noticed.
+    async fn degraded(&self) {
+        let started = Instant::now();
+        while !self.is_degraded() {
+            assert!(started.elapsed() < PATIENCE, "nobody notices");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn healed(store: &Postgres) {
+    let started = Instant::now();
+    while !store.degraded().is_empty() {
+        assert!(started.elapsed() < PATIENCE, "it does not heal");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn of_site<'a>(events: &'a [Event], site: &Site) -> Vec<&'a Event> {
+    events.iter().filter(|event| event.site == *site).collect()
+}
+
+fn totals(events: &[&Event]) -> Totals {
+    let of = |name: &str| events.iter().filter(|event| event.event_type.name() == name).count() as u64;
+    let letters = |kind: &str| events.iter().filter(|event| letter_type(event) == Some(kind)).count() as u64;
+    Totals {
+        events: events.len() as u64,
+        page_views: of("page_view"),
+        letters: of("letter_generate"),
+        motivation: letters("motivation"),
+        anti_motivation: letters("anti_motivation"),
+        visitors: events.iter().map(|event| event.visitor).collect::<HashSet<_>>().len() as u64,
+    }
+}
+
+fn themes(events: &[&Event]) -> Ranking {
+    let mut themes = BTreeMap::<String, u64>::new();
+    events.iter().filter_map(|event| theme(event)).for_each(|theme| *themes.entry(theme).or_default() += 1);
+    let mut rows: Vec<_> = themes.into_iter().collect();
+    rows.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Ranking { total: rows.iter().map(|row| row.1).sum(), rows }
+}
+
+async fn check(store: &Postgres, events: &[Event], now: Timestamp) {
+    for site in ["a", "b"].map(|name| Site::parse(name).unwrap()) {
+        let here = of_site(events, &site);
+        for period in Period::ALL {
+            for key in [now, now.plus(-86_400_000)].map(|at| PeriodKey::of(period, at.day())) {
+                let within = |event: &&&Event| PeriodKey::of(period, event.created_at.day()) == key;
+                let within: Vec<&Event> = here.iter().filter(within).copied().collect();
+                assert_eq!(store.totals(&site, key).await.unwrap(), totals(&within), "{site} {key}");
+                let ranking = store.ranking(&site, Dimension::Theme, Span::Period(key), 20).await.unwrap();
+                assert_eq!(ranking, themes(&within), "{site} {key}");
+            }
+        }
+        // One day a site, so that what was added up is kept and added to.
+        let since = now.day().plus(if site.as_str() == "a" { -1 } else { 0 });
+        let within = |event: &&&Event| event.created_at.day() >= since;
+        let within: Vec<&Event> = here.iter().filter(within).copied().collect();
+        let ranking = store.ranking(&site, Dimension::Theme, Span::Since(since), 20).await.unwrap();
+        assert_eq!(ranking, themes(&within), "{site}");
+        let today = PeriodKey::of(Period::Day, now.day());
+        let within = |event: &&&Event| PeriodKey::of(Period::Day, event.created_at.day()) == today;
+        let today = totals(&here.iter().filter(within).copied().collect::<Vec<_>>());
+        let realtime = store.realtime(&site, now, WINDOW).await.unwrap();
+        let current: HashSet<_> =
+            here.iter().filter(|event| event.created_at > now.plus(-WINDOW)).map(|event| event.visitor).collect();
+        assert_eq!(realtime.current_visitors, current.len() as u64, "{site}");
+        assert_eq!((realtime.total_events, realtime.unique_today), (today.events, today.visitors), "{site}");
+    }
+}

@@ -1,0 +1,279 @@
+//! Each way in which Redis can fail.
+
+use std::time::{Duration, Instant};
+
+use common::store::Store;
+use common::store::conformance::samples::{event, on_site};
+
+use crate::servers::sql;
+use crate::{Bench, check, healed};
+
+/// What an append may take at most while Redis is away: the timeout of the first command that
+/// is not answered, and room for a busy machine.
+const SLOWEST: Duration = Duration::from_secs(2);
+
+async fn timely<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SLOWEST, what).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopped_and_started_empty() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(50).await;
+    bench.check().await;
+    assert!(!bench.is_degraded());
+    bench.redis.kill();
+    for _ in 0..5 {
+        timely(bench.append(10)).await;
+        assert!(bench.is_degraded(), "an append notices at once");
+        bench.check().await;
+    }
+    assert_eq!(bench.metrics.redis_breaker_open.get(), 1);
+    assert_eq!(bench.store.version(), None, "no answer is kept");
+    bench.redis.run().await;
+    bench.well().await;
+    bench.append(10).await;
+    bench.well().await;
+    assert_eq!(bench.metrics.redis_breaker_open.get(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn away_from_the_start() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.redis.kill();
+    bench.reopen().await;
+    assert!(bench.is_degraded());
+    timely(bench.append(20)).await;
+    bench.check().await;
+    bench.redis.run().await;
+    bench.well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frozen() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(50).await;
+    bench.redis.pause();
+    timely(bench.append(10)).await;
+    assert!(bench.is_degraded());
+    // The first one waited for the timeout; from then on nobody waits.
+    let started = Instant::now();
+    for _ in 0..20 {
+        timely(bench.append(1)).await;
+    }
+    println!("20 appends while it is frozen: {:?}", started.elapsed());
+    bench.check().await;
+    bench.redis.resume();
+    bench.well().await;
+    assert_eq!(bench.metrics.redis_rebuilds_total.get(), 0, "nothing was lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_for_a_while() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(50).await;
+    bench.redis.command::<()>(&["CLIENT", "PAUSE", "3000", "ALL"]).await;
+    timely(bench.append(10)).await;
+    assert!(bench.is_degraded());
+    bench.check().await;
+    bench.well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_cut() {
+    let Some(mut bench) = Bench::start().await else { return };
+    for _ in 0..10 {
+        bench.append(7).await;
+        bench.redis.command::<()>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+        bench.redis.command::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        timely(bench.append(5)).await;
+        bench.check().await;
+    }
+    bench.well().await;
+    assert_eq!(bench.metrics.redis_rebuilds_total.get(), 0);
+}
+
+/// Not even the first question after a flush is answered by what is left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flushed() {
+    let Some(mut bench) = Bench::start().await else { return };
+    for _ in 0..5 {
+        bench.append(20).await;
+        bench.redis.command::<()>(&["FLUSHALL"]).await;
+        bench.check().await;
+        bench.append(5).await;
+        bench.check().await;
+        bench.redis.command::<()>(&["FLUSHALL"]).await;
+        bench.append(5).await;
+        bench.check().await;
+    }
+    bench.well().await;
+    bench.redis.command::<()>(&["FLUSHALL"]).await;
+    // Nobody asks, nobody sends: it heals all the same.
+    bench.degraded().await;
+    bench.well().await;
+}
+
+/// What was saved some time ago is behind, and nothing has to be rebuilt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn started_from_an_older_copy() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(50).await;
+    bench.redis.command::<()>(&["SAVE"]).await;
+    bench.append(50).await;
+    bench.redis.kill();
+    bench.redis.run().await;
+    bench.check().await;
+    bench.append(10).await;
+    bench.check().await;
+    bench.well().await;
+    assert_eq!(bench.metrics.redis_rebuilds_total.get(), 0);
+}
+
+/// Under `allkeys-…` any key may go at any time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn evicting() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(50).await;
+    let used: String = bench.redis.command(&["INFO", "memory"]).await;
+    let used: u64 = used.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap().trim().parse().unwrap();
+    bench.redis.command::<()>(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]).await;
+    bench.redis.command::<()>(&["CONFIG", "SET", "maxmemory", &(used + 200_000).to_string()]).await;
+    let junk = "x".repeat(10_000);
+    for round in 0..20 {
+        for number in 0..10 {
+            bench.redis.command::<()>(&["SET", &format!("junk:{round}:{number}"), &junk]).await;
+        }
+        timely(bench.append(5)).await;
+    }
+    bench.degraded().await;
+    bench.check().await;
+    bench.redis.command::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    bench.well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_room() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(50).await;
+    bench.redis.command::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    timely(bench.append(5)).await;
+    assert!(bench.is_degraded());
+    bench.check().await;
+    bench.redis.command::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    bench.well().await;
+    assert_eq!(bench.metrics.redis_rebuilds_total.get(), 0);
+}
+
+/// A database that was restored from an older copy has fewer events than Redis has counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ahead_of_postgresql() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(40).await;
+    let mark: String = bench.redis.command(&["GET", "analytics:{a}:applied"]).await;
+    let (store, _) = mark.rsplit_once(':').unwrap();
+    bench.store.close().await;
+    bench.redis.command::<()>(&["SET", "analytics:{a}:applied", &format!("{store}:1000000")]).await;
+    bench.redis.command::<()>(&["INCRBY", "analytics:{a}:stats:day:2025-12-31:total_events", "7"]).await;
+    bench.reopen().await;
+    bench.check().await;
+    bench.append(10).await;
+    bench.well().await;
+}
+
+/// Another database's figures are not taken for this one's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn filled_from_another_database() {
+    let Some(mut bench) = Bench::start().await else { return };
+    let Some(other) = bench.beside().await else { return };
+    bench.append(40).await;
+    bench.well().await;
+    bench.store.close().await;
+    let mut stranger = other;
+    stranger.store.close().await;
+    std::mem::swap(&mut stranger.redis, &mut bench.redis);
+    stranger.reopen().await;
+    stranger.append(11).await;
+    stranger.check().await;
+    stranger.well().await;
+    stranger.store.close().await;
+    std::mem::swap(&mut stranger.redis, &mut bench.redis);
+    bench.reopen().await;
+    bench.check().await;
+    bench.well().await;
+}
+
+/// The store's process dies between its commit and what Redis is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_after_a_commit() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(30).await;
+    // Redis is frozen while the last words are spoken.
+    bench.redis.pause();
+    timely(bench.append(10)).await;
+    bench.store.close().await;
+    bench.redis.resume();
+    bench.reopen().await;
+    // The new process knows from the start that something is missing.
+    bench.check().await;
+    bench.well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_connections_are_cut() {
+    let Some(mut bench) = Bench::start().await else { return };
+    for _ in 0..5 {
+        bench.append(10).await;
+        sql(
+            &bench.databases.postgres,
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        .await;
+        // Sending again is always safe.
+        let events = bench.made(10);
+        let started = Instant::now();
+        while bench.store.append(events.clone(), bench.now).await.is_err() {
+            assert!(started.elapsed() < Duration::from_secs(10));
+        }
+        bench.events.extend(events);
+        bench.check().await;
+    }
+    bench.well().await;
+}
+
+/// A rebuild while events come in counts each of them once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rebuilt_while_events_come_in() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(500).await;
+    for _ in 0..10 {
+        bench.redis.command::<()>(&["FLUSHALL"]).await;
+        for _ in 0..20 {
+            bench.append(3).await;
+        }
+    }
+    bench.well().await;
+    assert!(bench.metrics.redis_rebuilds_total.get() >= 2);
+    // A flush in the middle of a rebuild leaves no half of one.
+    for _ in 0..30 {
+        bench.redis.command::<()>(&["FLUSHALL"]).await;
+        bench.append(1).await;
+        tokio::task::yield_now().await;
+    }
+    bench.well().await;
+}
+
+/// New sites appear while Redis is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_sites_during_an_outage() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.redis.kill();
+    bench.append(20).await;
+    let stranger = on_site(event("page_view", 1, bench.now), "c");
+    bench.store.append(vec![stranger], bench.now).await.unwrap();
+    bench.redis.run().await;
+    healed(&bench.store).await;
+    check(&bench.store, &bench.events, bench.now).await;
+    let third: String = bench.redis.command(&["GET", "analytics:{c}:stats:day:2025-12-31:page_views"]).await;
+    assert_eq!(third, "1");
+}
