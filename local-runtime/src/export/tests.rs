@@ -37,7 +37,7 @@ fn event(n: u64) -> Event {
             .clone(),
         data: EventData::new(data.as_object().unwrap()).unwrap(),
         page_url: Url::parse(&format!("/cv/{}?theme=x&no=1", n % 5)),
-        referrer: (n % 2 == 0).then(|| Url::parse("https://search.example/").unwrap()),
+        referrer: n.is_multiple_of(2).then(|| Url::parse("https://search.example/").unwrap()),
         created_at: now().plus(-((n - n % 3) as i64) * HOUR / 7),
     }
 }
@@ -111,7 +111,7 @@ async fn consistent_while_events_arrive() {
     }
     let (app, _files) = home().await;
     // Even ones are there, odd ones arrive among them.
-    let there: Vec<Event> = (0..5_000).filter(|n| n % 2 == 0).map(event).collect();
+    let there: Vec<Event> = (0..5_000).filter(|n: &u64| n.is_multiple_of(2)).map(event).collect();
     app.store.append(there.clone(), now()).await.unwrap();
     let mut out = Arriving(&app, Vec::new(), 0, tokio::runtime::Handle::current());
     run(&app, None, "here", &mut out, &ProgressBar::hidden()).await.unwrap();
