@@ -47,10 +47,13 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 enum Request {
     /// Append events.
-    Append { events: Vec<Event>, now: Timestamp, answer: oneshot::Sender<Result<Vec<Appended>>> },
+    Append { events: Vec<Event>, now: Timestamp, answer: Answer },
     /// Rest until the sender is gone, and forget what was known.
     Rest { resting: oneshot::Sender<()>, until: oneshot::Receiver<()> },
 }
+
+/// Where the answer to one request goes.
+type Answer = oneshot::Sender<Result<Vec<Appended>>>;
 
 /// The way to the writing task.
 #[derive(Debug, Clone)]
@@ -220,7 +223,7 @@ impl Writer {
     }
 
     /// Appends what several requests ask, and answers each.
-    async fn take(&mut self, requests: Vec<(Vec<Event>, Timestamp, oneshot::Sender<Result<Vec<Appended>>>)>) {
+    async fn take(&mut self, requests: Vec<(Vec<Event>, Timestamp, Answer)>) {
         let started = Instant::now();
         let mut entries = Vec::new();
         let mut fates = Vec::new();
@@ -248,10 +251,7 @@ impl Writer {
     }
 
     /// Sees to it that positions can be given, and are noted from time to time.
-    async fn begin(
-        &mut self,
-        requests: &[(Vec<Event>, Timestamp, oneshot::Sender<Result<Vec<Appended>>>)],
-    ) -> Result<()> {
+    async fn begin(&mut self, requests: &[(Vec<Event>, Timestamp, Answer)]) -> Result<()> {
         if requests.iter().all(|(events, ..)| events.is_empty()) {
             return Ok(());
         }
@@ -274,7 +274,6 @@ impl Writer {
     async fn settle(&mut self, entries: &[Entry], fates: &mut [Fate]) -> Result<()> {
         let mut pauses = Pauses::start();
         let mut while_locked = Pauses::lasting(LOCK_PATIENCE);
-        let mut attempt = 0_u32;
         loop {
             let waiting: Vec<usize> =
                 (0..entries.len()).filter(|at| matches!(fates[*at], Fate::Waiting)).take(MOST_ACTIONS).collect();
@@ -288,8 +287,7 @@ impl Writer {
             if plan.events.is_empty() {
                 continue;
             }
-            attempt += 1;
-            let came = self.send(&plan, entries, attempt).await.inspect_err(|_| give_up(fates))?;
+            let came = self.send(&plan, entries).await.inspect_err(|_| give_up(fates))?;
             let patient = match came {
                 Came::Committed => {
                     self.committed(plan, entries, fates);
@@ -361,11 +359,11 @@ impl Writer {
         Ok(plan)
     }
 
-    async fn send(&self, plan: &Plan, entries: &[Entry], attempt: u32) -> Result<Came> {
+    async fn send(&self, plan: &Plan, entries: &[Entry]) -> Result<Came> {
         let requests = plan.draft.requests(&self.tables.table)?;
-        // The same token for the same content: executed twice it is executed once.
-        let first = plan.events.first().map_or(0, |(at, _)| entries[*at].position.0);
-        let token = format!("{first:016x}-{attempt}");
+        // The same token whenever this is sent: executed twice it is executed once. Tokens are
+        // compared across all tables of an account, so it has to be like no other.
+        let token = Uuid::new_v4().simple().to_string();
         let sent = self
             .tables
             .ask(|| {
@@ -466,11 +464,7 @@ fn give_up(fates: &mut [Fate]) {
     }
 }
 
-fn answer_all(
-    answers: Vec<(usize, oneshot::Sender<Result<Vec<Appended>>>)>,
-    fates: &[Fate],
-    error: Option<StoreError>,
-) {
+fn answer_all(answers: Vec<(usize, Answer)>, fates: &[Fate], error: Option<StoreError>) {
     let reason = error.as_ref().map(ToString::to_string).unwrap_or_default();
     let mut error = error;
     let mut at = 0;

@@ -116,7 +116,7 @@ async fn replace(tables: &Tables, site: &Site, count: &Count, since: Day, now: T
     // Locks stay where they are until all is done.
     let extra: Vec<Key> = stored
         .iter()
-        .filter(|(key, item)| !wanted.contains_key(*key) && !(key.pk == totals && !item.contains_key(name::EVENTS)))
+        .filter(|(key, item)| !wanted.contains_key(*key) && (key.pk != totals || item.contains_key(name::EVENTS)))
         .map(|(key, _)| key.clone())
         .collect();
     let (extra_totals, extra): (Vec<_>, Vec<_>) = extra.into_iter().partition(|key| key.pk == totals);

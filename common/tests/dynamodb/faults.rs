@@ -1,0 +1,152 @@
+//! Lost answers, a busy service, others in the way: the count stays exact.
+
+use std::sync::Arc;
+
+use common::event::Event;
+use common::period::{Period, PeriodKey};
+use common::store::conformance::keeping::quiet;
+use common::store::conformance::samples::{at, event, on_page, site};
+use common::store::dynamodb::DynamoDb;
+use common::store::{Appended, Store, StoreError, TimelineFrom};
+use common::time::Timestamp;
+
+use crate::proxy::{Fault, Proxy};
+use crate::table::Table;
+
+const NEW: Appended = Appended::Stored { new_visitor: true };
+const KNOWN: Appended = Appended::Stored { new_visitor: false };
+
+fn now() -> Timestamp {
+    at("2025-12-08T10:00:00Z")
+}
+
+/// A store behind a proxy; nothing when there is no service, or one that needs TLS.
+async fn behind() -> Option<(Table, Proxy, DynamoDb)> {
+    let table = Table::fresh().await?;
+    let proxy = Proxy::before(table.endpoint()?).await;
+    let store = table.open_through(Some(proxy.url())).await;
+    Some((table, proxy, store))
+}
+
+async fn exact(store: &DynamoDb, events: u64, visitors: u64) {
+    let totals = store.totals(&site(), PeriodKey::of(Period::Month, now().day())).await.unwrap();
+    assert_eq!((totals.events, totals.visitors), (events, visitors));
+    let stored = store.timeline(&site(), TimelineFrom::all(0), 1_000).await.unwrap();
+    assert_eq!(stored.len() as u64, events);
+    assert_eq!(store.verify(now(), quiet()).await.unwrap().differences, []);
+}
+
+fn views(visitors: u64, count: u64) -> Vec<Event> {
+    (0..count).map(|number| on_page(event("page_view", number % visitors, now()), "/cv?theme=a")).collect()
+}
+
+#[tokio::test]
+async fn a_lost_answer_counts_nothing_twice() {
+    let Some((_table, proxy, store)) = behind().await else { return };
+    let mut feed = store.subscribe();
+    proxy.plan("TransactWriteItems", &[Fault::LoseAnswer, Fault::LoseAnswer]);
+    let events = views(2, 3);
+    assert_eq!(store.append(events.clone(), now()).await.unwrap(), [NEW, NEW, KNOWN], "what was stored is ours");
+    assert!(proxy.is_done());
+    let heard = feed.recv().await.unwrap();
+    assert_eq!(heard.iter().map(|committed| committed.event.clone()).collect::<Vec<_>>(), events);
+    exact(&store, 3, 2).await;
+}
+
+#[tokio::test]
+async fn a_batch_that_was_half_stored_is_completed() {
+    let Some((table, _proxy, store)) = behind().await else { return };
+    let events = views(7, 120);
+    let half: Vec<Event> = events.iter().step_by(2).cloned().collect();
+    table.open().await.append(half, now()).await.unwrap();
+    let answers = store.append(events.clone(), now()).await.unwrap();
+    for (number, answer) in answers.into_iter().enumerate() {
+        assert_eq!(answer == Appended::Duplicate, number % 2 == 0, "{number}");
+    }
+    exact(&store, 120, 7).await;
+}
+
+#[tokio::test]
+async fn a_busy_service_is_asked_again() {
+    let Some((_table, proxy, store)) = behind().await else { return };
+    proxy.plan("TransactWriteItems", &[Fault::Throttle, Fault::Conflict, Fault::Conflict, Fault::Throttle]);
+    assert_eq!(store.append(views(1, 2), now()).await.unwrap(), [NEW, KNOWN]);
+    assert!(proxy.is_done());
+    exact(&store, 2, 1).await;
+}
+
+#[tokio::test]
+async fn a_service_that_stays_busy_is_unavailable_and_nothing_is_lost() {
+    let Some((table, proxy, store)) = behind().await else { return };
+    proxy.plan("TransactWriteItems", &[Fault::Throttle; 200]);
+    let events = views(1, 2);
+    assert!(matches!(store.append(events.clone(), now()).await, Err(StoreError::Unavailable { .. })));
+    assert!(proxy.seen() < 60, "pauses grow");
+    let store = table.open().await;
+    assert_eq!(store.append(events, now()).await.unwrap(), [NEW, KNOWN]);
+    exact(&store, 2, 1).await;
+}
+
+#[tokio::test]
+async fn what_stays_unprocessed_is_deleted_later() {
+    let Some((_table, proxy, store)) = behind().await else { return };
+    store.append(views(1, 5), now()).await.unwrap();
+    proxy.plan("BatchWriteItem", &[Fault::Unprocessed; 4]);
+    let later = now().plus(100 * common::time::DAY);
+    let mut deleted = 0;
+    loop {
+        let step = store.delete_before(later.day(), later).await.unwrap();
+        deleted += step.deleted;
+        if step.done {
+            break;
+        }
+    }
+    assert!(proxy.is_done());
+    assert_eq!(deleted, 5);
+    assert_eq!(store.timeline(&site(), TimelineFrom::all(0), 9).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_processes_at_once_count_exactly() {
+    let Some(table) = Table::fresh().await else { return };
+    let mut tasks = Vec::new();
+    let events = Arc::new(views(9, 40));
+    for process in 0..4_usize {
+        let store = table.open().await;
+        let events = Arc::clone(&events);
+        tasks.push(tokio::spawn(async move {
+            let mut stored = 0;
+            // Each sends all of them, one by one, in an order of its own.
+            for step in 0..events.len() {
+                let one = events[(step * 7 + process * 11) % events.len()].clone();
+                let answer = store.append(vec![one], now()).await.unwrap();
+                stored += usize::from(answer[0] != Appended::Duplicate);
+            }
+            stored
+        }));
+    }
+    let mut stored = 0;
+    for task in tasks {
+        stored += task.await.unwrap();
+    }
+    assert_eq!(stored, 40);
+    exact(&table.open().await, 40, 9).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_wait_while_figures_are_rebuilt() {
+    let Some(table) = Table::fresh().await else { return };
+    let (rebuilding, appending) = (table.open().await, table.open().await);
+    rebuilding.append(views(3, 5), now()).await.unwrap();
+    appending.append(views(3, 5), now()).await.unwrap();
+    let appended = tokio::spawn(async move {
+        for event in views(4, 20) {
+            appending.append(vec![event], now()).await.unwrap();
+        }
+    });
+    for _ in 0..3 {
+        assert_eq!(rebuilding.rebuild(now(), quiet()).await.unwrap().differences, []);
+    }
+    appended.await.unwrap();
+    exact(&rebuilding, 30, 4).await;
+}
