@@ -1,6 +1,8 @@
 //! Databases of their own for tests, on servers that are there.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "whoever runs the tests should see what was skipped")]
+#![allow(dead_code, reason = "each of the test binaries uses some of it")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -77,8 +77,8 @@ struct Session {
 enum State {
     Away,
     /// On its way, whoever waits for it.
-    Opening(JoinHandle<Result<Session>>),
-    Open(Session),
+    Opening(JoinHandle<Result<Box<Session>>>),
+    Open(Box<Session>),
 }
 
 struct Writer {
@@ -256,7 +256,7 @@ impl Writer {
     /// Both halves of the transaction.
     async fn transact(&mut self, batch: &Batch<'_>, group: &Group, earlier: Option<&Plan>) -> Result<Plan, Attempt> {
         let State::Open(session) = &self.state else { return Err(Attempt::Failed(Failure::Refused(closed()))) };
-        let Session { client, sql } = session;
+        let Session { client, sql } = &**session;
         // Up to here, who is late has stored nothing for certain.
         let begun = timeout(group.patience(), append::begin(client, sql, &mut self.lore, batch, earlier)).await;
         let begun = match begun {
@@ -296,7 +296,7 @@ impl Writer {
             self.state = State::Opening(tokio::spawn(async move {
                 let client = connections.own().await?;
                 let sql = Statements::prepare(&client).await?;
-                Ok(Session { client, sql })
+                Ok(Box::new(Session { client, sql }))
             }));
         }
         let State::Opening(opening) = &mut self.state else { return Ok(()) };
