@@ -131,7 +131,10 @@ impl Parts {
                         tokio::task::yield_now().await;
                         continue;
                     }
-                    // Only events of dropped days lie between.
+                    // Committed between the two questions, or else of days that were dropped.
+                    if !self.truth.committed_after(site, Position(at), 1).await?.is_empty() {
+                        continue;
+                    }
                     position
                 }
             };
