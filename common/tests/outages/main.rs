@@ -25,7 +25,7 @@ use common::site::Site;
 use common::store::conformance::keeping::quiet;
 use common::store::conformance::samples::{at, event, on_page, on_site, with_data};
 use common::store::postgres::{Options, Postgres};
-use common::store::{Appended, Ranking, Span, Store, Totals};
+use common::store::{Appended, Ranking, Span, Store, StoreError, Totals};
 use common::tally::{Dimension, letter_type, theme};
 use common::testing::redis::RedisServer;
 use common::time::{SECOND, Timestamp};
@@ -199,6 +199,19 @@ fn themes(events: &[&Event]) -> Ranking {
     Ranking { total: rows.iter().map(|row| row.1).sum(), rows }
 }
 
+/// Asks until it is answered: who asks while connections are cut may be refused, but never told
+/// anything wrong.
+async fn again<T>(question: impl AsyncFn() -> Result<T, StoreError>) -> T {
+    for _ in 0..20 {
+        match question().await {
+            Ok(answer) => return answer,
+            Err(StoreError::Unavailable { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    panic!("nobody answers");
+}
+
 async fn check(store: &Postgres, events: &[Event], now: Timestamp) {
     for site in ["a", "b"].map(|name| Site::parse(name).unwrap()) {
         let here = of_site(events, &site);
@@ -206,8 +219,8 @@ async fn check(store: &Postgres, events: &[Event], now: Timestamp) {
             for key in [now, now.plus(-86_400_000)].map(|at| PeriodKey::of(period, at.day())) {
                 let within = |event: &&&Event| PeriodKey::of(period, event.created_at.day()) == key;
                 let within: Vec<&Event> = here.iter().filter(within).copied().collect();
-                assert_eq!(store.totals(&site, key).await.unwrap(), totals(&within), "{site} {key}");
-                let ranking = store.ranking(&site, Dimension::Theme, Span::Period(key), 20).await.unwrap();
+                assert_eq!(again(async || store.totals(&site, key).await).await, totals(&within), "{site} {key}");
+                let ranking = again(async || store.ranking(&site, Dimension::Theme, Span::Period(key), 20).await).await;
                 assert_eq!(ranking, themes(&within), "{site} {key}");
             }
         }
@@ -215,12 +228,12 @@ async fn check(store: &Postgres, events: &[Event], now: Timestamp) {
         let since = now.day().plus(if site.as_str() == "a" { -1 } else { 0 });
         let within = |event: &&&Event| event.created_at.day() >= since;
         let within: Vec<&Event> = here.iter().filter(within).copied().collect();
-        let ranking = store.ranking(&site, Dimension::Theme, Span::Since(since), 20).await.unwrap();
+        let ranking = again(async || store.ranking(&site, Dimension::Theme, Span::Since(since), 20).await).await;
         assert_eq!(ranking, themes(&within), "{site}");
         let today = PeriodKey::of(Period::Day, now.day());
         let within = |event: &&&Event| PeriodKey::of(Period::Day, event.created_at.day()) == today;
         let today = totals(&here.iter().filter(within).copied().collect::<Vec<_>>());
-        let realtime = store.realtime(&site, now, WINDOW).await.unwrap();
+        let realtime = again(async || store.realtime(&site, now, WINDOW).await).await;
         let current: HashSet<_> =
             here.iter().filter(|event| event.created_at > now.plus(-WINDOW)).map(|event| event.visitor).collect();
         assert_eq!(realtime.current_visitors, current.len() as u64, "{site}");
