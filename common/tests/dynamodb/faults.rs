@@ -150,3 +150,63 @@ async fn others_wait_while_figures_are_rebuilt() {
     appended.await.unwrap();
     exact(&rebuilding, 30, 4).await;
 }
+
+/// Totals that many processes wrote side by side become one small item again.
+#[tokio::test]
+async fn shards_of_past_days_are_put_together() {
+    let Some(table) = Table::fresh().await else { return };
+    let store = table.open().await;
+    store.append(views(3, 5), now()).await.unwrap();
+    let of_the_day = async || {
+        let items = table.items().await.into_iter();
+        items.filter(|item| item.pk() == "t#default" && item.sk().starts_with("0020430#")).collect::<Vec<_>>()
+    };
+    let first = of_the_day().await.remove(0);
+    for shard in ["3", "f"] {
+        table.copy(&first, &first.sk().replace("#0", &format!("#{shard}"))).await;
+    }
+    let month = PeriodKey::of(Period::Month, now().day());
+    let before = store.totals(&site(), month).await.unwrap();
+    assert_eq!((before.events, before.page_views, before.visitors), (15, 15, 9));
+    let tomorrow = now().plus(common::time::DAY);
+    store.delete_before(now().day().plus(-30), tomorrow).await.unwrap();
+    assert_eq!(of_the_day().await.len(), 3, "late events may still come");
+    let later = now().plus(2 * common::time::DAY);
+    for _ in 0..2 {
+        assert!(store.delete_before(now().day().plus(-30), later).await.unwrap().done);
+        assert_eq!(of_the_day().await.len(), 1);
+        assert_eq!(store.totals(&site(), month).await.unwrap(), before);
+    }
+}
+
+/// Expired events that the service has deleted by itself, before any cleanup, are no difference.
+#[tokio::test]
+async fn what_the_service_deleted_is_not_missed() {
+    let Some(table) = Table::fresh().await else { return };
+    let store = table.open().await;
+    store.append(views(1, 3), now()).await.unwrap();
+    let later = now().plus(91 * common::time::DAY);
+    store.append(vec![event("scroll", 1, later)], later).await.unwrap();
+    for item in table.items().await {
+        let expired = item.ttl().is_some_and(|ttl| ttl <= later.seconds());
+        if expired && item.pk().starts_with("e#") {
+            table.delete(&item).await;
+        }
+    }
+    let recount = store.verify(later, quiet()).await.unwrap();
+    assert_eq!((recount.events, recount.differences), (1, vec![]));
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_unavailable() {
+    let Some(table) = Table::fresh().await else { return };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nowhere = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let url = common::config::DynamoDbUrl::parse(&format!("{}?endpoint={nowhere}", table.name)).unwrap();
+    let metrics = Arc::new(common::metrics::Metrics::new().unwrap());
+    let started = std::time::Instant::now();
+    let opened = DynamoDb::open(&url, 90, metrics).await;
+    assert!(matches!(opened, Err(StoreError::Unavailable { .. })), "{opened:?}");
+    assert!(started.elapsed() < std::time::Duration::from_secs(6));
+}

@@ -35,6 +35,10 @@ impl Item {
         self.0[SORT_KEY].as_s().unwrap()
     }
 
+    pub(crate) fn ttl(&self) -> Option<i64> {
+        self.0.get(TIME_TO_LIVE)?.as_n().ok()?.parse().ok()
+    }
+
     fn key(&self) -> HashMap<String, AttributeValue> {
         self.0
             .iter()
@@ -112,6 +116,13 @@ impl Table {
         let update = self.client.update_item().table_name(&self.name).set_key(Some(item.key()));
         let update = update.update_expression("add #n :n").expression_attribute_names("#n", name);
         update.expression_attribute_values(":n", AttributeValue::N(n.to_string())).send().await.unwrap();
+    }
+
+    /// Puts the same under another sort key.
+    pub(crate) async fn copy(&self, item: &Item, sk: &str) {
+        let mut copy = item.0.clone();
+        copy.insert(SORT_KEY.to_owned(), AttributeValue::S(sk.to_owned()));
+        self.client.put_item().table_name(&self.name).set_item(Some(copy)).send().await.unwrap();
     }
 
     /// Deletes an item.

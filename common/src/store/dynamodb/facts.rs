@@ -58,6 +58,13 @@ impl Kept {
         Self::of(Self::NAMES.map(day))
     }
 
+    /// What can be recounted: of days before the retention the service may have deleted events
+    /// by itself, whether or not a cleanup has said so.
+    pub(super) fn covered(self, now: Timestamp, retention: i64) -> Self {
+        let first = now.day().plus(-i32::try_from(retention).unwrap_or(i32::MAX));
+        Self { events: self.events.max(Some(first)), ..self }
+    }
+
     /// Whether a period still has figures.
     pub(super) fn has(self, period: PeriodKey) -> bool {
         let first = if period.period() == Period::Day { self.days } else { self.long };
@@ -157,11 +164,14 @@ pub(super) async fn claim_cleanup(tables: &Tables, now: Timestamp) -> Result<boo
                 .update_item()
                 .table_name(&*tables.table)
                 .set_key(Some(cleanup_key().attributes()))
-                .update_expression("set claimed = :now, claimer = :ours")
+                .update_expression("set #claimed = :now, #claimer = :ours")
                 .condition_expression(
-                    "(attribute_not_exists(claimed) or claimed <= :old) \
-                     and (attribute_not_exists(cleaned) or cleaned < :today)",
+                    "(attribute_not_exists(#claimed) or #claimed <= :old) \
+                     and (attribute_not_exists(#cleaned) or #cleaned < :today)",
                 )
+                .expression_attribute_names("#claimed", "claimed")
+                .expression_attribute_names("#claimer", "claimer")
+                .expression_attribute_names("#cleaned", "cleaned")
                 .expression_attribute_values(":now", number(now.millis()))
                 .expression_attribute_values(":ours", number(ours))
                 .expression_attribute_values(":old", number(now.plus(-CLAIM).millis()))
@@ -239,7 +249,8 @@ pub(super) async fn register(tables: &Tables) -> Result<Instance> {
                 .update_item()
                 .table_name(&*tables.table)
                 .set_key(Some(instance_key().attributes()))
-                .update_expression("add instances :one")
+                .update_expression("add #n :one")
+                .expression_attribute_names("#n", "instances")
                 .expression_attribute_values(":one", number(1))
                 .return_values(ReturnValue::AllNew)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)

@@ -256,7 +256,7 @@ impl Store for DynamoDb {
     }
 
     async fn verify(&self, now: Timestamp, progress: Progress) -> Result<Recount> {
-        let kept = self.kept.get(&self.tables).await?;
+        let kept = self.kept.get(&self.tables).await?.covered(now, self.retention);
         let mut recount = Recount::default();
         for site in figures::sites(&self.tables, true).await? {
             recount::compare(&self.tables, &site, kept, now, &progress, &mut recount).await?;
@@ -266,7 +266,7 @@ impl Store for DynamoDb {
 
     async fn rebuild(&self, now: Timestamp, progress: Progress) -> Result<Recount> {
         let rest = self.writing()?.rest().await?;
-        let kept = self.kept.get(&self.tables).await?;
+        let kept = self.kept.get(&self.tables).await?.covered(now, self.retention);
         let mut recount = Recount::default();
         for site in figures::sites(&self.tables, true).await? {
             rebuild::rebuild(&self.tables, &site, kept, self.retention, now, &progress, &mut recount).await?;

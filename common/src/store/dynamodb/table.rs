@@ -4,12 +4,11 @@
 //! promise of seeing what was just written. What each item is, [`super::keys`] says.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
 };
 
-use super::errors::failed;
+use super::errors::{Failure, failed};
 use crate::store::Result;
 
 /// The partition key, a string.
@@ -38,10 +37,10 @@ pub async fn create_table(client: &Client, name: &str) -> Result<()> {
         .billing_mode(BillingMode::PayPerRequest)
         .send()
         .await;
-    match created {
+    match created.map_err(Failure::of) {
         Ok(_) => {}
-        Err(SdkError::ServiceError(error)) if error.err().is_resource_in_use_exception() => return Ok(()),
-        Err(error) => return Err(failed(error)),
+        Err(Failure::Refused(error)) if error.is_resource_in_use_exception() => return Ok(()),
+        Err(error) => return Err(error.store_error()),
     }
     let ttl = TimeToLiveSpecification::builder().attribute_name(TIME_TO_LIVE).enabled(true).build();
     client
@@ -50,6 +49,6 @@ pub async fn create_table(client: &Client, name: &str) -> Result<()> {
         .time_to_live_specification(ttl.map_err(failed)?)
         .send()
         .await
-        .map_err(failed)?;
+        .map_err(|error| Failure::of(error).store_error())?;
     Ok(())
 }
