@@ -5,6 +5,7 @@
 //! and a `redis-server` to start servers of its own that may be killed.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "shown of a test that fails, or when asked for")]
 
 mod functions;
 mod instances;
@@ -43,7 +44,7 @@ static TURN: RwLock<()> = RwLock::const_new(());
 
 /// A store on servers of its own, and what it was given.
 struct Bench {
-    turn: Turn,
+    _turn: Turn,
     databases: Databases,
     redis: RedisServer,
     metrics: Arc<Metrics>,
@@ -86,7 +87,7 @@ impl Bench {
         let metrics = Arc::new(Metrics::new().unwrap());
         let store = Postgres::open(&databases.postgres, &redis.url(), options, Arc::clone(&metrics)).await.unwrap();
         let now = at("2025-12-31T12:00:00Z");
-        Some(Self { turn, databases, redis, metrics, store, events: Vec::new(), now })
+        Some(Self { _turn: turn, databases, redis, metrics, store, events: Vec::new(), now })
     }
 
     /// Another instance on the same servers.
