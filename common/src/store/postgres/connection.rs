@@ -77,6 +77,8 @@ impl Connections {
         let started = Instant::now();
         let mut answer = self.try_ask(&question).await;
         if matches!(&answer, Err(Failure::Query(error)) if is_gone(error)) {
+            // Whatever ended it has most likely ended the idle ones too.
+            self.pool.retain(|_, _| false);
             answer = self.try_ask(&question).await;
         }
         self.metrics.queried(query_type, started.elapsed());
@@ -90,10 +92,14 @@ impl Connections {
         // Waiting for a place counts, opening a connection goes on up to its own limit.
         let client = Arc::new(tokio::time::timeout(OPENING, self.pool.get()).await.map_err(|_| Failure::Late)??);
         let asked = tokio::time::timeout(QUESTION, question(Arc::clone(&client))).await;
-        if asked.is_err()
+        let useless = match &asked {
+            Ok(answer) => answer.as_ref().is_err_and(is_gone),
+            Err(_) => true,
+        };
+        if useless
             && let Ok(client) = Arc::try_unwrap(client)
         {
-            // It may still be busy with the question: nobody else should wait for that.
+            // It is dead, or may still be busy with the question: nobody else should get it.
             drop(deadpool_postgres::Object::take(client));
         }
         Ok(asked.map_err(|_| Failure::Late)??)

@@ -34,7 +34,7 @@ const MOST_EVENTS: usize = 4_096;
 const WRITING: Duration = Duration::from_secs(5);
 
 /// How much of [`PATIENCE`] is left at least to who waited long for others' transactions.
-const LAST_MOMENT: Duration = Duration::from_millis(100);
+const LAST_MOMENT: Duration = Duration::from_millis(200);
 /// How long making sites and partitions may take: an import may need one for each day of a year.
 const MAKING: Duration = Duration::from_secs(10);
 
@@ -222,7 +222,9 @@ impl Writer {
         self.connect(group.patience()).await.map_err(Failure::Refused)?;
         let State::Open(session) = &mut self.state else { return Err(Failure::Refused(closed())) };
         let lore = &mut self.lore;
-        timeout(MAKING, prepare(session, lore, group)).await.unwrap_or(Err(Failure::Late))?;
+        let made = timeout(MAKING, prepare(session, lore, group)).await.unwrap_or(Err(Failure::Late))?;
+        // What was made had a time of its own.
+        let patience = if made { PATIENCE } else { group.patience() };
 
         let mut batch = Batch { events: Vec::with_capacity(group.events), sites: Vec::with_capacity(group.events) };
         for event in group.events() {
@@ -234,12 +236,12 @@ impl Writer {
         let plan = if batch.events.is_empty() {
             Plan::default()
         } else {
-            let mut plan = self.transact(&batch, group, earlier).await;
+            let mut plan = self.transact(&batch, patience, earlier).await;
             if matches!(&plan, Err(Attempt::NoPartition)) {
                 self.lore.days.clear();
                 let State::Open(session) = &mut self.state else { return Err(Failure::Refused(closed())) };
                 timeout(MAKING, prepare(session, &mut self.lore, group)).await.unwrap_or(Err(Failure::Late))?;
-                plan = self.transact(&batch, group, earlier).await;
+                plan = self.transact(&batch, patience, earlier).await;
             }
             plan.map_err(|attempt| match attempt {
                 Attempt::Failed(failure) => failure,
@@ -254,11 +256,11 @@ impl Writer {
     }
 
     /// Both halves of the transaction.
-    async fn transact(&mut self, batch: &Batch<'_>, group: &Group, earlier: Option<&Plan>) -> Result<Plan, Attempt> {
+    async fn transact(&mut self, batch: &Batch<'_>, patience: Duration, earlier: Option<&Plan>) -> Result<Plan, Attempt> {
         let State::Open(session) = &self.state else { return Err(Attempt::Failed(Failure::Refused(closed()))) };
         let Session { client, sql } = &**session;
         // Up to here, who is late has stored nothing for certain.
-        let begun = timeout(group.patience(), append::begin(client, sql, &mut self.lore, batch, earlier)).await;
+        let begun = timeout(patience, append::begin(client, sql, &mut self.lore, batch, earlier)).await;
         let begun = match begun {
             Err(_) => return Err(Attempt::Failed(Failure::Late)),
             Ok(Err(error)) => return Err(Attempt::Failed(rolled_back(client, error).await)),
@@ -326,7 +328,9 @@ async fn rolled_back(client: &Client, error: Error) -> Failure {
 }
 
 /// Numbers the sites, and makes the partitions: what a batch needs before its transaction.
-async fn prepare(session: &mut Session, lore: &mut Lore, group: &Group) -> Result<(), Failure> {
+/// Answers whether there was anything to do.
+async fn prepare(session: &mut Session, lore: &mut Lore, group: &Group) -> Result<bool, Failure> {
+    let mut made = false;
     if !lore.sites_full {
         // In the order in which they came: the first ones have room.
         let names: IndexSet<&str> = group
@@ -337,6 +341,7 @@ async fn prepare(session: &mut Session, lore: &mut Lore, group: &Group) -> Resul
         if !names.is_empty() {
             let names: Vec<&str> = names.into_iter().collect();
             append::number_sites(&mut session.client, lore, &names).await?;
+            made = true;
         }
     }
     let days: BTreeSet<_> =
@@ -347,8 +352,9 @@ async fn prepare(session: &mut Session, lore: &mut Lore, group: &Group) -> Resul
         days.insert(group.now.day().plus(1));
         partitions::ensure(&mut session.client, &days).await?;
         lore.days.extend(days);
+        made = true;
     }
-    Ok(())
+    Ok(made)
 }
 
 /// Answers every request of a group.
