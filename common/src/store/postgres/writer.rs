@@ -256,7 +256,12 @@ impl Writer {
     }
 
     /// Both halves of the transaction.
-    async fn transact(&mut self, batch: &Batch<'_>, patience: Duration, earlier: Option<&Plan>) -> Result<Plan, Attempt> {
+    async fn transact(
+        &mut self,
+        batch: &Batch<'_>,
+        patience: Duration,
+        earlier: Option<&Plan>,
+    ) -> Result<Plan, Attempt> {
         let State::Open(session) = &self.state else { return Err(Attempt::Failed(Failure::Refused(closed()))) };
         let Session { client, sql } = &**session;
         // Up to here, who is late has stored nothing for certain.
