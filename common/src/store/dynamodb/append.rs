@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
-use super::client::{Pauses, Tables, Units, chance};
+use super::client::{Pauses, Tables, Units};
 use super::counted::{Changes, Context, Entry, Unclear};
 use super::draft::{Action, Condition, Draft, MOST_ACTIONS};
 use super::errors::{ENGINE, Failure, failed, passes, unavailable};
@@ -24,6 +24,7 @@ use super::item::{Item, text, ttl};
 use super::keys::{self, Key};
 use super::knowledge::{Knowledge, Known};
 use super::positions::Positions;
+use super::spread::Spread;
 use super::stored;
 use crate::event::Event;
 use crate::site::Site;
@@ -34,10 +35,6 @@ use crate::time::{DAY, Timestamp};
 const MOST_TOGETHER: usize = 1_000;
 /// Requests that may wait.
 const QUEUE: usize = 16_384;
-/// Shards of a day's totals and values at most, while many processes write at once.
-pub(super) const MOST_SHARDS: u8 = 16;
-/// After so many transactions without a conflict, half the shards will do.
-const CALM: u32 = 64;
 /// How often the time of the last position is noted.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 /// How long events wait while their day is being recounted by another process.
@@ -105,40 +102,6 @@ impl Writing {
         self.0.send(request).await.map_err(|_| super::errors::closed())?;
         rests.await.map_err(|_| unavailable("the writing task ended"))?;
         Ok(Rest { _until: until })
-    }
-}
-
-/// Over how many shards this process spreads each site's counters: one as long as nobody is in
-/// its way.
-#[derive(Debug, Default)]
-struct Spread {
-    shards: HashMap<Site, (u8, u32)>,
-}
-
-impl Spread {
-    fn pick(&self, site: &Site) -> u8 {
-        let shards = self.shards.get(site).map_or(1, |(shards, _)| *shards);
-        (chance() * f64::from(shards)) as u8
-    }
-
-    fn collided<'a>(&mut self, sites: impl Iterator<Item = &'a Site>) {
-        for site in sites {
-            let (shards, calm) = self.shards.entry(site.clone()).or_insert((1, 0));
-            *shards = (*shards * 2).min(MOST_SHARDS);
-            *calm = 0;
-        }
-    }
-
-    fn succeeded<'a>(&mut self, sites: impl Iterator<Item = &'a Site>) {
-        for site in sites {
-            if let Some((shards, calm)) = self.shards.get_mut(site) {
-                *calm += 1;
-                if *calm >= CALM {
-                    (*shards, *calm) = (*shards / 2, 0);
-                }
-            }
-        }
-        self.shards.retain(|_, (shards, _)| *shards > 1);
     }
 }
 

@@ -2,7 +2,6 @@
 //! service deletes by itself and for nothing, in its own good time (`ttl`); this deletes what
 //! is left.
 
-use super::append::MOST_SHARDS;
 use super::ask::{Range, Way};
 use super::client::Tables;
 use super::counted::{LOCK, name};
@@ -11,6 +10,7 @@ use super::facts::{Kept, KnownKept};
 use super::figures;
 use super::item::{Item, read_number, sort_key};
 use super::keys::{self, EVENT_SHARDS, Key, Kind, SKEW};
+use super::spread::MOST_SHARDS;
 use super::stored;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;

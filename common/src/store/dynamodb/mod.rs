@@ -41,6 +41,7 @@ mod presence;
 mod rebuild;
 mod recount;
 mod secrets;
+mod spread;
 mod stored;
 pub mod table;
 mod timeline;

@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::append::MOST_SHARDS;
 use super::ask::Range;
 use super::client::Tables;
 use super::counted::{LOCK, cell_fields, clicks_ttl, name, totals_ttl, visitor_ttl};
@@ -20,6 +19,7 @@ use super::item::{Item, number, sort_key, ttl};
 use super::keys::{self, END, Key, Kind};
 use super::knowledge::Days;
 use super::recount::{Count, all_totals, compare, present_slots};
+use super::spread::MOST_SHARDS;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
 use crate::store::{Progress, Recount, Result};
