@@ -1,7 +1,7 @@
 //! The table: two string keys, no index, a time to live.
 //!
 //! There is no index on purpose: an index costs a write an event and is read without the
-//! promise of seeing what was just written. What each item is, [`super::keys`] says.
+//! promise of seeing what was just written. What each item is, `keys.rs` says.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
