@@ -51,6 +51,14 @@ impl Outage {
         assert!(ledger.statuses.keys().all(|status| matches!(status, 200 | 201)), "{:?}", ledger.statuses);
         ledger.settle(&server).await;
         healed(&server).await;
+        for site in SITES {
+            if let Err(wrong) = ledger::differences(&server, site, &ledger.sent).await {
+                // Whether it is Redis that is wrong or what was made of it.
+                let written = server.written();
+                let verify = server.end().await.run(&["verify"]).await;
+                panic!("{site}: {wrong}; verify ends with {:?}:\n{}\n{written}", verify.code, verify.output());
+            }
+        }
         ledger.compare(&server).await;
         assert_eq!(server.ask("/stats").await["meta"]["degraded"], json!(null));
         let scrape = server.scrape().await;
