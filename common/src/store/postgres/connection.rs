@@ -96,9 +96,7 @@ impl Connections {
             Ok(answer) => answer.as_ref().is_err_and(is_gone),
             Err(_) => true,
         };
-        if useless
-            && let Ok(client) = Arc::try_unwrap(client)
-        {
+        if useless && let Ok(client) = Arc::try_unwrap(client) {
             // It is dead, or may still be busy with the question: nobody else should get it.
             drop(deadpool_postgres::Object::take(client));
         }
