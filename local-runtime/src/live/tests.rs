@@ -148,6 +148,8 @@ async fn a_client_that_slept_is_told_of_the_gap_and_may_resume() {
     for _ in 0..30 {
         stored.extend(client::append_large(&app, 100).await);
     }
+    // Whoever is greeted knows that the feed has passed all that was stored before.
+    Client::connect(&server).await.until("initial_stats").await;
     let mut got = Vec::new();
     loop {
         let message = client.next().await;
