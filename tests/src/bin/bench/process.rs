@@ -32,6 +32,8 @@ pub(crate) struct Memory {
     pub(crate) now: u64,
     /// Resident at most since the start.
     pub(crate) peak: u64,
+    /// What of it is no page of a file: data, without the program's own code.
+    pub(crate) data: u64,
 }
 
 impl Process {
@@ -111,7 +113,7 @@ impl Process {
             let kibibytes = line.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse().ok());
             kibibytes.map(|number: u64| number * 1_024).with_context(|| format!("no {name} in {path}"))
         };
-        Ok(Memory { now: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
+        Ok(Memory { now: bytes("VmRSS:")?, peak: bytes("VmHWM:")?, data: bytes("RssAnon:")? })
     }
 
     /// Asks the process to end, and waits.
