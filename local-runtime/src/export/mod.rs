@@ -1,6 +1,6 @@
 //! Writes all events as lines of JSON, to move them to another store or to keep them.
 //!
-//! Read in this order: [`cursor`] says where an export goes on, [`file`] finds that place in a file
+//! Read in this order: [`cursor`] says where an export goes on, [`mod@file`] finds that place in a file
 //! that was left half written, and here pages of the timeline become lines.
 //!
 //! Sites come by name, each site's events from the newest to the oldest. An event that was stored
