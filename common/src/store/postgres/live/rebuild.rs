@@ -16,7 +16,7 @@ use super::{Parts, keys};
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
 use crate::store::postgres::ENGINE;
-use crate::store::postgres::truth::Snapshot;
+use crate::store::postgres::truth::{RebuildLock, Snapshot};
 use crate::store::{Result, StoreError};
 use crate::tally::Dimension;
 use crate::time::Timestamp;
@@ -62,18 +62,29 @@ pub(super) fn by_period(snapshot: &Snapshot) -> BTreeMap<PeriodKey, PeriodCounts
 impl Parts {
     /// Rebuilds a site, unless another instance has done so or is at it.
     pub(super) async fn rebuild_site(&self, site: &Site) -> Result<()> {
-        let Some(_lock) = self.truth.lock_rebuild(site).await? else {
-            return Err(StoreError::Unavailable {
-                engine: ENGINE,
-                reason: "another process is rebuilding the site".to_owned(),
-            });
-        };
+        let _lock = self.lock(site).await?;
         let position = self.position(site).await?;
         if !matches!(self.mark(site).await?, Mark::At(at) if at <= position) {
             self.build(site).await?;
         }
         self.sites.rebuilt(site);
         self.repair(site).await
+    }
+
+    /// Rebuilds a site whatever its mark says: somebody may have begun before, from a snapshot
+    /// that is no longer right, and have set the mark since.
+    async fn rebuild_anew(&self, site: &Site) -> Result<()> {
+        let _lock = self.lock(site).await?;
+        self.build(site).await?;
+        self.sites.rebuilt(site);
+        self.repair(site).await
+    }
+
+    async fn lock(&self, site: &Site) -> Result<RebuildLock> {
+        self.truth.lock_rebuild(site).await?.ok_or_else(|| StoreError::Unavailable {
+            engine: ENGINE,
+            reason: "another process is rebuilding the site".to_owned(),
+        })
     }
 
     /// Rebuilds all sites, whatever their marks say.
@@ -83,7 +94,7 @@ impl Parts {
             self.void(std::slice::from_ref(&site)).await?;
             // Somebody who looked around may have begun.
             let mut attempts = 0;
-            while let Err(error) = self.rebuild_site(&site).await {
+            while let Err(error) = self.rebuild_anew(&site).await {
                 attempts += 1;
                 if self.link.is_open() || attempts > 600 {
                     return Err(error);
