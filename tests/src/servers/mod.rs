@@ -5,7 +5,7 @@
 //! All of this is plain blocking code, so that it can run in `drop` and outside of any runtime.
 
 mod dynamodb;
-mod port;
+pub mod port;
 mod postgres;
 mod process;
 mod redis;

@@ -11,7 +11,8 @@ const PORTS: Range<u16> = 20_000..32_000;
 
 /// A port that nobody listens on right now. Another process may take it before its user does:
 /// whoever starts a server on it has to be ready to try another.
-pub(super) fn free() -> u16 {
+#[must_use]
+pub fn free() -> u16 {
     loop {
         let port = PORTS.start + (random::fresh() % u64::from(PORTS.end - PORTS.start)) as u16;
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {

@@ -24,6 +24,7 @@ pub struct Postgres {
     process: Option<Process>,
     port: u16,
     durability: Durability,
+    settings: Vec<(String, String)>,
     folder: TempDir,
 }
 
@@ -31,12 +32,28 @@ impl Postgres {
     /// Starts one with nothing in it.
     #[must_use]
     pub fn start(durability: Durability) -> Self {
+        Self::start_with(durability, &[], &[], &[])
+    }
+
+    /// Starts one with nothing in it that was made with these options of `initdb` besides, has
+    /// these files in its data folder, and these settings.
+    #[must_use]
+    pub fn start_with(
+        durability: Durability,
+        options: &[&str],
+        files: &[(&str, &str)],
+        settings: &[(&str, &str)],
+    ) -> Self {
         let folder = process::folder("postgres");
         let mut command = process::command(&program("initdb"));
         command.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
-        command.arg("--pgdata").arg(folder.path().join("data"));
+        command.args(options).arg("--pgdata").arg(folder.path().join("data"));
         run(&mut command).expect("a cluster can be made");
-        let mut server = Self { process: None, port: 0, durability, folder };
+        for (name, contents) in files {
+            process::file(&folder.path().join("data").join(name), contents);
+        }
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut server = Self { process: None, port: 0, durability, settings, folder };
         for _ in 0..20 {
             server.port = port::free();
             if server.run().is_ok() {
@@ -100,6 +117,9 @@ impl Postgres {
             ("log_min_messages", "warning"),
             ("timezone", "UTC"),
         ] {
+            command.args(["-c", &format!("{name}={value}")]);
+        }
+        for (name, value) in &self.settings {
             command.args(["-c", &format!("{name}={value}")]);
         }
         // The status in the file that the postmaster keeps of itself: its last line.

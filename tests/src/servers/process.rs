@@ -1,6 +1,7 @@
 //! A server's process.
 
 use std::fs::OpenOptions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -118,4 +119,13 @@ pub(super) fn folder(name: &str) -> tempfile::TempDir {
         owned.expect("a folder can be given away");
     }
     folder
+}
+
+/// Writes a file that nobody but the user who runs the servers may read, as they want it of keys.
+pub(super) fn file(path: &Path, contents: &str) {
+    std::fs::write(path, contents).expect("a file can be written");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("a file can be closed to others");
+    if let Some(user) = ordinary_user() {
+        super::run(Command::new("chown").arg(user).arg(path)).expect("a file can be given away");
+    }
 }

@@ -17,6 +17,7 @@ use super::{port, program, run};
 pub struct Redis {
     process: Option<Process>,
     port: u16,
+    options: Vec<String>,
     folder: TempDir,
 }
 
@@ -27,7 +28,17 @@ impl Redis {
     /// Starts an empty one.
     #[must_use]
     pub fn start() -> Self {
-        let mut server = Self { process: None, port: 0, folder: process::folder("redis") };
+        Self::start_with(&[], &[])
+    }
+
+    /// Starts an empty one with these options besides, in a folder with these files.
+    #[must_use]
+    pub fn start_with(options: &[&str], files: &[(&str, &str)]) -> Self {
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let mut server = Self { process: None, port: 0, options, folder: process::folder("redis") };
+        for (name, contents) in files {
+            process::file(&server.folder.path().join(name), contents);
+        }
         for _ in 0..20 {
             server.port = port::free();
             if server.run().is_ok() {
@@ -96,7 +107,7 @@ impl Redis {
         command.args(["--databases", &Self::DATABASES.to_string(), "--maxmemory-policy", "noeviction"]);
         // So that what it holds can be searched for bytes.
         command.args(["--rdbcompression", "no"]);
-        command.arg("--dir").arg(self.folder.path());
+        command.arg("--dir").arg(self.folder.path()).args(&self.options);
         let ready = |id: u32| answers(self.port, id);
         self.process = Some(Process::start(&mut command, self.log(), Signal::TERM, ready)?);
         Ok(())

@@ -80,26 +80,27 @@ impl Evictions {
 }
 
 impl Parts {
-    /// Warns of a server that may throw keys away: it costs a rebuild each time.
+    /// Warns of a server that may throw keys away: it costs a rebuild each time. Asked of INFO,
+    /// which the documented user may, unlike CONFIG.
     async fn look_at_policy(&self) {
-        let mut config = redis::cmd("CONFIG");
-        config.arg("GET").arg("maxmemory-policy");
-        if let Ok(Value::Array(answer)) = self.link.ask_one("look", config).await
-            && let Some(Value::BulkString(policy)) = answer.get(1)
-            && policy != b"noeviction"
+        if let Ok(text) = self.info("memory").await
+            && let Some(policy) = line(&text, "maxmemory_policy:")
+            && policy != "noeviction"
         {
-            let policy = String::from_utf8_lossy(policy);
             tracing::warn!(%policy, "redis may evict keys; maxmemory-policy should be noeviction");
         }
     }
 
+    async fn info(&self, section: &str) -> Result<String> {
+        let mut info = redis::cmd("INFO");
+        info.arg(section);
+        let answer = self.link.ask_one("look", info).await?;
+        Ok(redis::from_redis_value(answer).unwrap_or_default())
+    }
+
     /// While keys are evicted nothing is believed; when that is over everything is rebuilt.
     async fn look_at_evictions(&self, evictions: &mut Evictions) -> Result<()> {
-        let mut info = redis::cmd("INFO");
-        info.arg("stats");
-        let answer = self.link.ask_one("look", info).await?;
-        let text: String = redis::from_redis_value(answer).unwrap_or_default();
-        let evicted = text.lines().find_map(|line| line.strip_prefix("evicted_keys:")?.trim().parse().ok());
+        let evicted = line(&self.info("stats").await?, "evicted_keys:").and_then(|keys| keys.parse().ok());
         let now = Instant::now();
         if evicted.is_some_and(|evicted| evictions.grew(evicted)) {
             if !self.evicting.swap(true, Ordering::Relaxed) {
@@ -188,6 +189,11 @@ impl Parts {
         }
         Ok(())
     }
+}
+
+/// What a line of INFO says that begins with this name.
+fn line<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 #[cfg(test)]
