@@ -1,24 +1,163 @@
 //! Token buckets that all instances share.
+//!
+//! A bucket is asked before a request goes on, with two exceptions: a bucket that was at least
+//! half full a moment ago can wait for the news. Such charges are owed and reach Redis together,
+//! some milliseconds later; they are taken there whatever is left. So a busy sender costs Redis
+//! next to nothing and never waits for it, and a sender near the limit is counted to the token.
+//! Several instances can let pass more than a bucket holds only while somebody spends half of it
+//! on each of them within [`FRESH`], and then by half a bucket each.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use redis::Value;
+use foldhash::fast::RandomState;
+use redis::{Cmd, Pipeline, Value};
+use tokio::sync::Notify;
 
 use super::keys;
 use super::link::Link;
 use super::script::call;
 use crate::store::{Bucket, SharedLimits};
 
+/// For how long what Redis said of a bucket is worth something.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long charges are gathered.
+const GATHER: Duration = Duration::from_millis(2);
+/// Buckets that hold less than twice this are always asked.
+const LEAST: u32 = 32;
+/// Of how many buckets something is known at most: some 2 MB.
+const MOST_KNOWN: usize = 20_000;
+/// How many charges are sent in one go.
+const MOST_SENT: usize = 256;
+
 /// Buckets in Redis, by Redis's own clock: instances need not agree on the time.
 #[derive(Debug)]
 pub(super) struct Buckets {
     link: Arc<Link>,
+    /// Whether somebody sends what is owed; if not, every charge is asked.
+    background: bool,
+    known: Mutex<HashMap<Bucket, Known, RandomState>>,
+    owing: Notify,
+}
+
+/// What is known of a bucket.
+#[derive(Debug)]
+struct Known {
+    /// When Redis last said something of it.
+    said: Instant,
+    /// When it will be full again, as far as this process can tell.
+    full: Instant,
+    /// What Redis has not heard of.
+    owed: u32,
 }
 
 impl Buckets {
-    pub(super) fn new(link: Arc<Link>) -> Self {
-        Self { link }
+    pub(super) fn new(link: Arc<Link>, background: bool) -> Self {
+        Self { link, background, known: Mutex::default(), owing: Notify::new() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<Bucket, Known, RandomState>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the tokens of a bucket that has plenty; answers whether it does.
+    fn owe(&self, bucket: Bucket, tokens: u32, now: Instant) -> bool {
+        if !self.background {
+            return false;
+        }
+        let mut all = self.known();
+        let Some(known) = all.get_mut(&bucket) else { return false };
+        let full = known.full.max(now) + refill(bucket, tokens);
+        let enough = Duration::from_secs(60).saturating_sub(refill(bucket, LEAST.max(bucket.most / 2)));
+        if known.said + FRESH < now || full > now + enough {
+            return false;
+        }
+        known.full = full;
+        known.owed = known.owed.saturating_add(tokens);
+        let is_first = known.owed == tokens;
+        drop(all);
+        if is_first {
+            self.owing.notify_one();
+        }
+        true
+    }
+
+    /// What Redis has to hear before it is asked.
+    fn take_owed(&self, bucket: Bucket) -> u32 {
+        self.known().get_mut(&bucket).map_or(0, |known| std::mem::take(&mut known.owed))
+    }
+
+    fn command(&self, bucket: Bucket, tokens: u32, is_owed: bool) -> Cmd {
+        let mut charge = call(&self.link.scripts.charge, &[keys::bucket(bucket.name, bucket.key)]);
+        charge.arg(bucket.most).arg(tokens.min(bucket.most)).arg(u8::from(is_owed));
+        charge
+    }
+
+    /// Notes in how many microseconds a bucket will be full.
+    fn learn(&self, bucket: Bucket, micros: u64, now: Instant) {
+        if !self.background {
+            return;
+        }
+        let mut all = self.known();
+        let room = all.len() < MOST_KNOWN;
+        let known = match all.entry(bucket) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) if room => place.insert(Known { said: now, full: now, owed: 0 }),
+            Entry::Vacant(_) => return,
+        };
+        known.said = now;
+        known.full = now + Duration::from_micros(micros) + refill(bucket, known.owed);
+    }
+
+    /// Sends what is owed, and forgets what is old, for as long as it is polled.
+    pub(super) async fn send(&self) {
+        loop {
+            if tokio::time::timeout(FRESH, self.owing.notified()).await.is_ok() {
+                tokio::time::sleep(GATHER).await;
+            }
+            let now = Instant::now();
+            let mut owed = Vec::new();
+            self.known().retain(|bucket, known| {
+                if known.owed > 0 {
+                    owed.push((*bucket, std::mem::take(&mut known.owed)));
+                }
+                known.said + FRESH >= now
+            });
+            for owed in owed.chunks(MOST_SENT) {
+                let mut pipeline = Pipeline::with_capacity(owed.len());
+                for (bucket, tokens) in owed {
+                    pipeline.add_command(self.command(*bucket, *tokens, true));
+                }
+                // While Redis is away each process has buckets of its own: nothing is owed then.
+                let Ok(answers) = self.link.ask("limit", &pipeline).await else { break };
+                for ((bucket, _), answer) in owed.iter().zip(answers) {
+                    if let Some((_, full)) = read(&answer) {
+                        self.learn(*bucket, full, Instant::now());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How long a bucket takes to gain so many tokens.
+fn refill(bucket: Bucket, tokens: u32) -> Duration {
+    let nanos = u128::from(tokens) * 60_000_000_000 / u128::from(bucket.most.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// The answer of `charge.lua`: after how many seconds there will be enough, and after how many
+/// microseconds the bucket will be full.
+fn read(answer: &Value) -> Option<(u64, u64)> {
+    match answer {
+        Value::Array(numbers) => match numbers.as_slice() {
+            [Value::Int(wait), Value::Int(full)] => Some((wait.unsigned_abs(), full.unsigned_abs())),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -28,13 +167,20 @@ impl SharedLimits for Buckets {
         if self.link.is_open() {
             return None;
         }
-        let most = bucket.most.max(1);
-        let mut charge = call(&self.link.scripts.charge, &[keys::bucket(bucket.name, bucket.key)]);
-        charge.arg(most).arg(tokens.min(most));
-        match self.link.ask_one("limit", charge).await.ok()? {
-            Value::Int(0) => Some(Ok(())),
-            Value::Int(seconds) => Some(Err(seconds.max(1).unsigned_abs())),
-            _ => None,
+        let bucket = Bucket { most: bucket.most.max(1), ..bucket };
+        let tokens = tokens.min(bucket.most);
+        if self.owe(bucket, tokens, Instant::now()) {
+            return Some(Ok(()));
         }
+        let mut pipeline = Pipeline::with_capacity(2);
+        let owed = self.take_owed(bucket);
+        if owed > 0 {
+            pipeline.add_command(self.command(bucket, owed, true));
+        }
+        pipeline.add_command(self.command(bucket, tokens, false));
+        let answers = self.link.ask("limit", &pipeline).await.ok()?;
+        let (wait, full) = read(answers.last()?)?;
+        self.learn(bucket, full, Instant::now());
+        Some(if wait == 0 { Ok(()) } else { Err(wait) })
     }
 }

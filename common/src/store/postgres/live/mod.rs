@@ -20,6 +20,7 @@
 //! applied, read in the same step as the figures. What another instance has committed is in
 //! them within a second, if that instance died before it could apply it, and else at once.
 
+mod address;
 mod applier;
 mod breaker;
 mod changes;
@@ -75,6 +76,7 @@ pub(super) struct SiteBatch {
 #[derive(Debug)]
 pub(super) struct Live {
     parts: Arc<Parts>,
+    buckets: Arc<Buckets>,
     queue: Mutex<Option<mpsc::UnboundedSender<Enqueued>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -125,6 +127,7 @@ impl Live {
         });
         parts.link.probe().await;
         let before = parts.look_at_marks(&positions.into_iter().collect()).await?;
+        let buckets = Arc::new(Buckets::new(Arc::clone(&parts.link), background));
         let (sender, queue) = mpsc::unbounded_channel();
         let mut tasks = Vec::new();
         if background {
@@ -137,9 +140,11 @@ impl Live {
             }));
             let filler = Arc::clone(&parts);
             tasks.push(tokio::spawn(async move { filler.feed.fill_gaps().await }));
+            let buckets = Arc::clone(&buckets);
+            tasks.push(tokio::spawn(async move { buckets.send().await }));
         }
         let queue = background.then_some(sender);
-        Ok(Self { parts, queue: Mutex::new(queue), tasks: Mutex::new(tasks) })
+        Ok(Self { parts, buckets, queue: Mutex::new(queue), tasks: Mutex::new(tasks) })
     }
 
     /// Applies what was committed, and tells the feed. To be called in the order of commits: the
@@ -225,7 +230,7 @@ impl Live {
 
     /// The shared token buckets.
     pub(super) fn limits(&self) -> Arc<dyn SharedLimits> {
-        Arc::new(Buckets::new(Arc::clone(&self.parts.link)))
+        Arc::clone(&self.buckets) as Arc<dyn SharedLimits>
     }
 
     /// The events of all instances.

@@ -306,7 +306,7 @@ async fn a_rebuild_stops_when_its_token_is_gone() {
 #[tokio::test]
 async fn buckets_empty_and_say_when_to_come_back() {
     let Some(bench) = Bench::start(&[]).await else { return };
-    let buckets = Buckets::new(Arc::clone(&bench.link));
+    let buckets = Buckets::new(Arc::clone(&bench.link), true);
     let bucket = |key, most| Bucket { name: "events", key, most };
     let charge = async |key, most, tokens| buckets.charge(bucket(key, most), tokens).await.unwrap();
     assert_eq!(charge(1, 2, 1).await, Ok(()));
@@ -339,7 +339,7 @@ async fn buckets_empty_and_say_when_to_come_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn charges_at_the_same_time_share_one_bucket() {
     let Some(bench) = Bench::start(&[]).await else { return };
-    let buckets = Arc::new(Buckets::new(Arc::clone(&bench.link)));
+    let buckets = Arc::new(Buckets::new(Arc::clone(&bench.link), true));
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let buckets = Arc::clone(&buckets);
@@ -355,6 +355,50 @@ async fn charges_at_the_same_time_share_one_bucket() {
     }
     let passed: u32 = tasks.join_all().await.into_iter().sum();
     assert!((10..=12).contains(&passed), "{passed}");
+}
+
+/// What a bucket with plenty owes reaches Redis, and is taken there whatever is left.
+#[tokio::test]
+async fn a_bucket_with_plenty_is_charged_later_and_counted_all_the_same() {
+    let Some(bench) = Bench::start(&[]).await else { return };
+    let [one, two] = [(), ()].map(|()| Arc::new(Buckets::new(Arc::clone(&bench.link), true)));
+    let bucket = Bucket { name: "events", key: 9, most: 1_000 };
+    let charge = async |buckets: &Buckets, tokens| buckets.charge(bucket, tokens).await.unwrap();
+    assert_eq!(charge(&one, 100).await, Ok(()), "asked: nothing was known");
+    assert_eq!(charge(&two, 1).await, Ok(()));
+    for _ in 0..100 {
+        assert_eq!(charge(&one, 2).await, Ok(()));
+    }
+    // Nobody sends yet: Redis has heard of the first charges only.
+    let left = async || bench.server.command::<i64>(&["PTTL", &keys::bucket("events", 9)]).await;
+    assert!(left().await <= 6_100, "{}", left().await);
+    // More than half a bucket would be gone, so it is asked, and hears all before.
+    assert!(charge(&one, 700).await.is_err());
+    assert!((17_000..=18_100).contains(&left().await), "{}", left().await);
+    assert_eq!(charge(&one, 600).await, Ok(()), "301 were taken, and some came back");
+
+    // Another one is wrong for a moment, at most: what it let pass empties the bucket, no more.
+    assert_eq!(charge(&two, 300).await, Ok(()));
+    let sender = Arc::clone(&two);
+    let sender = tokio::spawn(async move { sender.send().await });
+    while charge(&two, 1).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!((59_000..=60_001).contains(&left().await), "{}", left().await);
+    assert!(charge(&one, 60).await.is_err());
+    sender.abort();
+}
+
+#[tokio::test]
+async fn without_anybody_to_send_buckets_are_always_asked() {
+    let Some(bench) = Bench::start(&[]).await else { return };
+    let buckets = Buckets::new(Arc::clone(&bench.link), false);
+    let bucket = Bucket { name: "events", key: 9, most: 1_000_000 };
+    for n in 1..=3_u32 {
+        assert_eq!(buckets.charge(bucket, 100_000).await, Some(Ok(())));
+        let left: i64 = bench.server.command(&["PTTL", &keys::bucket("events", 9)]).await;
+        assert!(left > i64::from(n) * 6_000 - 1_000, "{left}");
+    }
 }
 
 #[tokio::test]
