@@ -45,6 +45,8 @@ pub struct Parts {
 pub enum Life {
     /// Until it is stopped.
     Process,
+    /// Until it has done the one thing that it was started for.
+    Command,
     /// Frozen whenever nobody waits for an answer, as functions are: nothing may go on then.
     Function,
 }
@@ -96,6 +98,7 @@ impl App {
                 use crate::store::postgres::{Options, Postgres};
                 let options = match life {
                     Life::Process => Options::PROCESS,
+                    Life::Command => Options::COMMAND,
                     Life::Function => Options::FUNCTION,
                 };
                 // That there is one, the configuration has seen to.

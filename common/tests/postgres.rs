@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "postgres/deadline.rs"]
+mod deadline;
 #[path = "postgres/faults.rs"]
 mod faults;
+#[path = "postgres/races.rs"]
+mod races;
 #[path = "postgres/schema.rs"]
 mod schema;
 mod servers;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use common::App;
-use common::app::OpenError;
+use common::app::{Life, OpenError};
 use common::config::{Config, ConfigError};
 use common::source::System;
 use common::store::StoreError;
@@ -210,7 +210,7 @@ async fn command(cli: Cli, config: Config) -> Result<ExitCode, Failure> {
 }
 
 async fn open(config: Config) -> Result<App, Failure> {
-    Ok(App::open(config, Arc::new(System)).await?)
+    Ok(App::open_for(Life::Command, config, Arc::new(System)).await?)
 }
 
 /// Prints a line on the standard output. Whoever closed it does not want to read it.

@@ -4,6 +4,8 @@
 #![allow(clippy::print_stdout, reason = "whoever runs the tests should see what was skipped")]
 #![allow(dead_code, reason = "each of the test binaries uses some of it")]
 
+pub(crate) mod wire;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -50,8 +52,13 @@ impl Databases {
 
     /// Opens the engine on both.
     pub(crate) async fn open(&self, options: Options) -> Postgres {
+        self.open_at(&self.postgres, &self.redis, options).await
+    }
+
+    /// Opens the engine on these addresses.
+    pub(crate) async fn open_at(&self, postgres: &str, redis: &str, options: Options) -> Postgres {
         let metrics = Arc::new(Metrics::new().unwrap());
-        Postgres::open(&self.postgres, &self.redis, options, metrics).await.unwrap()
+        Postgres::open(postgres, redis, options, metrics).await.unwrap()
     }
 
     /// Empties Redis, or cuts the engine's connections to Redis, to PostgreSQL, or to both.

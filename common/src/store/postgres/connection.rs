@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod};
 use deadpool_postgres::{Runtime, Timeouts};
+use tokio::time::timeout_at;
 use tokio_postgres::Client;
 use tokio_postgres::error::{Error, SqlState};
 
@@ -18,7 +19,8 @@ use crate::store::{Result, StoreError};
 pub(super) const PATIENCE: Duration = Duration::from_millis(800);
 /// How long a connection may take to become one, its TLS and its log-in included.
 const OPENING: Duration = Duration::from_secs(3);
-/// How long a question may take.
+/// How long a question may take, everything included: a free connection, a new one, a second
+/// attempt when the first one's connection was dead.
 const QUESTION: Duration = Duration::from_secs(5);
 
 /// Durable means: a commit waits for its fsync, whatever the server's default is. Statements
@@ -75,23 +77,25 @@ impl Connections {
         F: Future<Output = Result<T, Error>>,
     {
         let started = Instant::now();
-        let mut answer = self.try_ask(&question).await;
+        let deadline = started + QUESTION;
+        let mut answer = self.try_ask(&question, deadline).await;
         if matches!(&answer, Err(Failure::Query(error)) if is_gone(error)) {
             // Whatever ended it has most likely ended the idle ones too.
             self.pool.retain(|_, _| false);
-            answer = self.try_ask(&question).await;
+            answer = self.try_ask(&question, deadline).await;
         }
         self.metrics.queried(query_type, started.elapsed());
         answer.map_err(StoreError::from)
     }
 
-    async fn try_ask<T, F>(&self, question: impl Fn(Asked) -> F) -> Result<T, Failure>
+    async fn try_ask<T, F>(&self, question: impl Fn(Asked) -> F, deadline: Instant) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Error>>,
     {
         // Waiting for a place counts, opening a connection goes on up to its own limit.
-        let client = Arc::new(tokio::time::timeout(OPENING, self.pool.get()).await.map_err(|_| Failure::Late)??);
-        let asked = tokio::time::timeout(QUESTION, question(Arc::clone(&client))).await;
+        let opened = deadline.min(Instant::now() + OPENING);
+        let client = Arc::new(timeout_at(opened.into(), self.pool.get()).await.map_err(|_| Failure::Late)??);
+        let asked = timeout_at(deadline.into(), question(Arc::clone(&client))).await;
         let useless = match &asked {
             Ok(answer) => answer.as_ref().is_err_and(is_gone),
             Err(_) => true,

@@ -51,7 +51,7 @@ pub(super) async fn delete_before(
     let mut client = connections.own().await?;
     client.batch_execute(SLOW).await?;
     // What is made ahead must not be what is dropped.
-    partitions::ensure(&mut client, &partitions::ahead(now.day().max(cutoff))).await?;
+    partitions::ensure(&mut client, &partitions::ahead(now.day().max(cutoff)), || ()).await?;
     let before = facts::horizon(&client).await?;
     let today = now.day();
     let after = Horizon {

@@ -25,6 +25,7 @@ mod address;
 mod append;
 mod changes;
 mod connection;
+mod deadline;
 mod expiry;
 mod facts;
 mod live;
@@ -40,6 +41,7 @@ mod writer;
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -72,13 +74,19 @@ pub struct Options {
     pub background: bool,
     /// How many questions are asked at the same time; one connection more appends.
     pub pool: usize,
+    /// How long an append may take until its events are durable. After that it fails, and whether
+    /// they are stored is not known: appending the same events again tells.
+    pub append_within: Duration,
 }
 
 impl Options {
     /// A process that runs until it is stopped.
-    pub const PROCESS: Self = Self { background: true, pool: 8 };
-    /// A process that is frozen whenever nobody waits for an answer.
-    pub const FUNCTION: Self = Self { background: false, pool: 1 };
+    pub const PROCESS: Self = Self { background: true, pool: 8, append_within: Duration::from_secs(1) };
+    /// A process that is frozen whenever nobody waits for an answer: what was begun ends, by limits
+    /// of its own, before there is one.
+    pub const FUNCTION: Self = Self { background: false, pool: 1, append_within: Duration::from_secs(10) };
+    /// A process that does one thing, such as an import, and has nobody waiting for an answer.
+    pub const COMMAND: Self = Self { append_within: Duration::from_secs(30), ..Self::PROCESS };
 }
 
 /// A store in a PostgreSQL database, with a Redis beside it.
@@ -102,7 +110,7 @@ impl Postgres {
         migrate::migrate(&mut connections.own().await?).await?;
         let truth = Truth::open(connections.clone()).await?;
         let live = Arc::new(Live::open(redis, truth.clone(), options.background, Arc::clone(&metrics)).await?);
-        let (writer, ended) = writer::start(connections.clone(), Arc::clone(&live), metrics);
+        let (writer, ended) = writer::start(connections.clone(), Arc::clone(&live), metrics, options.append_within);
         Ok(Self { connections, truth, live, writer: RwLock::new(Some(writer)), ended: Mutex::new(Some(ended)) })
     }
 

@@ -36,8 +36,9 @@ fn month_name(month: PeriodKey) -> String {
     month.to_string().replace('-', "")
 }
 
-/// Makes those partitions that events of these days need and that are not there.
-pub(super) async fn ensure(client: &mut Client, days: &BTreeSet<Day>) -> Result<(), Error> {
+/// Makes those partitions that events of these days need and that are not there; says so of each
+/// that is `made`.
+pub(super) async fn ensure(client: &mut Client, days: &BTreeSet<Day>, made: impl Fn()) -> Result<(), Error> {
     let mut wanted: Vec<(String, &str, String, String)> = days
         .iter()
         .map(|day| (EVENTS.to_owned() + &day_name(*day), "analytics_events", midnight(*day), midnight(day.plus(1))))
@@ -66,6 +67,7 @@ pub(super) async fn ensure(client: &mut Client, days: &BTreeSet<Day>) -> Result<
                 .await?;
         }
         transaction.commit().await?;
+        made();
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use tokio_postgres::error::Error;
 
 use super::append::{self, Batch, Begun, Lore, Place, Plan, Statements};
 use super::connection::{Connections, PATIENCE, closed, is_gone, unavailable};
+use super::deadline::{self, Fate, Progress};
 use super::live::{Live, SiteBatch};
 use super::partitions;
 use crate::event::Event;
@@ -43,28 +44,44 @@ struct Request {
     events: Vec<Event>,
     now: Timestamp,
     since: Instant,
+    fate: Fate,
     reply: oneshot::Sender<Result<Vec<Appended>>>,
 }
 
 /// Asks the writer.
 #[derive(Debug, Clone)]
-pub(super) struct Handle(mpsc::Sender<Request>);
+pub(super) struct Handle {
+    requests: mpsc::Sender<Request>,
+    progress: Progress,
+    within: Duration,
+}
 
 impl Handle {
     pub(super) async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
         let (reply, answer) = oneshot::channel();
-        let request = Request { events, now, since: Instant::now(), reply };
-        self.0.send_timeout(request, PATIENCE).await.map_err(|_| unavailable("too many requests wait"))?;
-        answer.await.map_err(|_| closed())?
+        let (since, fate) = (Instant::now(), Fate::default());
+        let request = Request { events, now, since, fate: fate.clone(), reply };
+        let sent = self.requests.send_timeout(request, PATIENCE).await;
+        sent.map_err(|_| unavailable("too many requests wait"))?;
+        let answered = deadline::wait(answer, &fate, &self.progress, since, self.within).await;
+        answered.ok_or_else(|| unavailable("it does not answer"))?.map_err(|_| closed())?
     }
 }
 
 /// Starts the writer; it ends, and `done` with it, when the last handle is dropped and
 /// everything asked before is answered.
-pub(super) fn start(connections: Connections, live: Arc<Live>, metrics: Arc<Metrics>) -> (Handle, JoinHandle<()>) {
+pub(super) fn start(
+    connections: Connections,
+    live: Arc<Live>,
+    metrics: Arc<Metrics>,
+    within: Duration,
+) -> (Handle, JoinHandle<()>) {
     let (requests, queue) = mpsc::channel(QUEUE);
-    let writer = Writer { connections, live, metrics, state: State::Away, lore: Lore::default(), failing: false };
-    (Handle(requests), tokio::spawn(writer.serve(queue)))
+    let progress = Progress::default();
+    let handle = Handle { requests, progress: progress.clone(), within };
+    let (state, lore) = (State::Away, Lore::default());
+    let writer = Writer { connections, live, metrics, state, lore, progress, failing: false };
+    (handle, tokio::spawn(writer.serve(queue)))
 }
 
 /// A connection with what is prepared on it.
@@ -87,6 +104,7 @@ struct Writer {
     metrics: Arc<Metrics>,
     state: State,
     lore: Lore,
+    progress: Progress,
     failing: bool,
 }
 
@@ -149,9 +167,14 @@ impl Writer {
     async fn serve(mut self, mut queue: mpsc::Receiver<Request>) {
         let mut answering = tokio::task::JoinSet::new();
         while let Some(request) = queue.recv().await {
+            // Whose sender was told to come again is not stored behind its back.
+            if request.fate.is_given_up() {
+                continue;
+            }
             let mut group = Group::of(request);
             while group.events < MOST_EVENTS {
                 match queue.try_recv() {
+                    Ok(request) if request.fate.is_given_up() => {}
                     Ok(request) => group.add(request),
                     Err(_) => break,
                 }
@@ -173,6 +196,7 @@ impl Writer {
                 if std::mem::replace(&mut self.failing, false) {
                     tracing::info!("events are committed again");
                 }
+                group.requests.iter().for_each(|request| request.fate.commit());
                 // At the call, not when it is awaited: in the order of commits.
                 let applied = self.live.apply(batches, group.now);
                 answering.spawn(async move { answer(group, places, &slots, &applied.await) });
@@ -222,7 +246,8 @@ impl Writer {
         self.connect(group.patience()).await.map_err(Failure::Refused)?;
         let State::Open(session) = &mut self.state else { return Err(Failure::Refused(closed())) };
         let lore = &mut self.lore;
-        let made = timeout(MAKING, prepare(session, lore, group)).await.unwrap_or(Err(Failure::Late))?;
+        let made =
+            timeout(MAKING, prepare(session, lore, group, &self.progress)).await.unwrap_or(Err(Failure::Late))?;
         // What was made had a time of its own.
         let patience = if made { PATIENCE } else { group.patience() };
 
@@ -240,7 +265,9 @@ impl Writer {
             if matches!(&plan, Err(Attempt::NoPartition)) {
                 self.lore.days.clear();
                 let State::Open(session) = &mut self.state else { return Err(Failure::Refused(closed())) };
-                timeout(MAKING, prepare(session, &mut self.lore, group)).await.unwrap_or(Err(Failure::Late))?;
+                timeout(MAKING, prepare(session, &mut self.lore, group, &self.progress))
+                    .await
+                    .unwrap_or(Err(Failure::Late))?;
                 plan = self.transact(&batch, patience, earlier).await;
             }
             plan.map_err(|attempt| match attempt {
@@ -334,7 +361,7 @@ async fn rolled_back(client: &Client, error: Error) -> Failure {
 
 /// Numbers the sites, and makes the partitions: what a batch needs before its transaction.
 /// Answers whether there was anything to do.
-async fn prepare(session: &mut Session, lore: &mut Lore, group: &Group) -> Result<bool, Failure> {
+async fn prepare(session: &mut Session, lore: &mut Lore, group: &Group, progress: &Progress) -> Result<bool, Failure> {
     let mut made = false;
     if !lore.sites_full {
         // In the order in which they came: the first ones have room.
@@ -355,7 +382,7 @@ async fn prepare(session: &mut Session, lore: &mut Lore, group: &Group) -> Resul
         // And tomorrow's, so that nobody waits for it at midnight.
         let mut days = days;
         days.insert(group.now.day().plus(1));
-        partitions::ensure(&mut session.client, &days).await?;
+        partitions::ensure(&mut session.client, &days, || progress.note()).await?;
         lore.days.extend(days);
         made = true;
     }
