@@ -17,18 +17,21 @@ use async_trait::async_trait;
 use common::store::Store;
 use common::store::conformance::Fixture;
 use common::store::postgres::{Options, Postgres};
+use common::testing::redis::RedisServer;
 
 use self::servers::{Databases, redis, sql};
 
 struct Both {
     store: Postgres,
     databases: Databases,
+    /// The Redis, if it is not everybody's.
+    _redis: Option<RedisServer>,
 }
 
 /// Nothing when there are no servers.
 async fn fresh() -> Option<Both> {
     let databases = Databases::fresh().await?;
-    Some(Both { store: databases.open(Options::PROCESS).await, databases })
+    Some(Both { store: databases.open(Options::PROCESS).await, databases, _redis: None })
 }
 
 #[async_trait]
@@ -69,3 +72,36 @@ impl Fixture for Both {
 }
 
 common::store_conformance!(fresh);
+
+/// The same on a Redis that takes no command whose keys are of several slots.
+mod cluster {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use common::store::postgres::Options;
+    use common::testing::redis::RedisServer;
+
+    use super::Both;
+    use super::servers::Databases;
+
+    /// A cluster of one node that has all slots.
+    async fn fresh() -> Option<Both> {
+        let mut databases = Databases::fresh().await?;
+        // What it would take by itself may be no port at all.
+        let bus = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let redis = RedisServer::start(&["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()]).await?;
+        redis.command::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
+        while !redis.command::<String>(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok") {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let across: Result<String, _> = {
+            let mut set = ::redis::cmd("MSET");
+            let mut connection = super::redis(&redis.url()).await;
+            set.arg(&["a", "1", "b", "2"]).query_async(&mut connection).await
+        };
+        assert_eq!(across.unwrap_err().code(), Some("CROSSSLOT"), "it is a cluster");
+        databases.redis = format!("{}/0", redis.url());
+        Some(Both { store: databases.open(Options::PROCESS).await, databases, _redis: Some(redis) })
+    }
+
+    common::store_conformance!(fresh);
+}
