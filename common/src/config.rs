@@ -4,6 +4,7 @@
 //! to learn of all of them.
 
 mod dynamodb;
+mod platform;
 mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 pub use self::dynamodb::DynamoDbUrl;
+pub use self::platform::{Keys, Platform};
 use self::reader::Reader;
 use crate::site::Site;
 
@@ -38,7 +40,7 @@ pub const VARIABLES: [Variable; 19] = [
     variable(
         "ANALYTICS_STORE",
         "sqlite:data/analytics.db",
-        "where events are: sqlite:PATH, postgres://… or dynamodb:TABLE",
+        "where events are: sqlite:PATH, postgres://… or dynamodb:TABLE[?region=REGION&secrets=TABLE&endpoint=URL]",
     ),
     variable("ANALYTICS_REDIS", "", "redis://…, beside a PostgreSQL store"),
     variable(

@@ -7,15 +7,17 @@
 mod event;
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::response::Response;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Collected, Full};
+use http_body_util::{BodyExt, Collected};
 use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Context, Error, LambdaEvent, RequestExt, lambda_runtime, service_fn};
+use lambda_http::{Adapter, Body, Context, Error, IntoResponse, LambdaEvent, RequestExt, lambda_runtime, service_fn};
 use serde::Serialize;
 use tower::{Service, ServiceExt};
 use tracing::Instrument;
@@ -88,15 +90,29 @@ impl Environment {
     }
 }
 
-/// The answer with its whole body: nothing is left to be done when it is handed over.
-async fn whole(answer: Response) -> Result<http::Response<Full<Bytes>>, Infallible> {
+/// An answer with its whole body: nothing is left to be done when it is handed over.
+struct Whole(http::Response<Bytes>);
+
+/// Text as it is, anything else in base64. The library would ask the content type which of the
+/// world's encodings to decode it from, and ship tables for all of them; ours is UTF-8.
+impl IntoResponse for Whole {
+    fn into_response(self) -> Pin<Box<dyn Future<Output = http::Response<Body>> + Send>> {
+        let answer = self.0.map(|body| match String::from_utf8(body.into()) {
+            Ok(text) => Body::Text(text),
+            Err(other) => Body::Binary(other.into_bytes()),
+        });
+        Box::pin(ready(answer))
+    }
+}
+
+async fn whole(answer: Response) -> Result<Whole, Infallible> {
     let (mut parts, body) = answer.into_parts();
     let body = body.collect().await.map(Collected::to_bytes).unwrap_or_else(|error| {
         tracing::error!(%error, "an answer broke off");
         parts.status = http::StatusCode::INTERNAL_SERVER_ERROR;
         Bytes::new()
     });
-    Ok(http::Response::from_parts(parts, Full::new(body)))
+    Ok(Whole(http::Response::from_parts(parts, body)))
 }
 
 /// Serves one function's routes to the Lambda runtime API until the platform stops.

@@ -48,7 +48,7 @@ pub struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     serve: Serve,
-    /// What is logged, in the syntax of tracing's EnvFilter.
+    /// What is logged: levels, or targets with levels, separated by commas.
     #[arg(long, env = "RUST_LOG", hide = true, global = true)]
     log_filter: Option<String>,
 }

@@ -6,9 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{Credentials, Region};
 use aws_sdk_dynamodb::types::{AttributeValue, TimeToLiveSpecification};
 use common::config::DynamoDbUrl;
 use common::metrics::Metrics;
@@ -53,6 +51,11 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+fn url(table: &str, endpoint: Option<&str>) -> DynamoDbUrl {
+    let query = endpoint.map(|endpoint| format!("?endpoint={endpoint}")).unwrap_or_default();
+    DynamoDbUrl::parse(&format!("{table}{query}")).unwrap()
+}
+
 impl Table {
     /// A new one; nothing when no service is named, which only a CI must not bear.
     pub(crate) async fn fresh() -> Option<Self> {
@@ -62,15 +65,9 @@ impl Table {
             return None;
         };
         let endpoint = Some(endpoint).filter(|endpoint| endpoint != "aws");
-        let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(endpoint) = &endpoint {
-            loader = loader
-                .endpoint_url(endpoint)
-                .region(Region::new("us-east-1"))
-                .credentials_provider(Credentials::new("any", "any", None, None, "test"));
-        }
-        let client = Client::new(&loader.load().await);
-        let table = Self { client, name: format!("test-{}", uuid::Uuid::new_v4().simple()), endpoint };
+        let name = format!("test-{}", uuid::Uuid::new_v4().simple());
+        let client = common::store::dynamodb::client(&url(&name, endpoint.as_deref())).await.unwrap();
+        let table = Self { client, name, endpoint };
         create_table(&table.client, &table.name).await.unwrap();
         // What the suite stores lies in the past, and must stay nevertheless.
         let never = TimeToLiveSpecification::builder().attribute_name(TIME_TO_LIVE).enabled(false).build().unwrap();
@@ -91,9 +88,7 @@ impl Table {
 
     /// A store on it that asks another endpoint.
     pub(crate) async fn open_through(&self, endpoint: Option<&str>) -> DynamoDb {
-        let query = endpoint.map(|endpoint| format!("?endpoint={endpoint}")).unwrap_or_default();
-        let url = DynamoDbUrl::parse(&format!("{}{query}", self.name)).unwrap();
-        DynamoDb::open(&url, 90, Arc::new(Metrics::new().unwrap())).await.unwrap()
+        DynamoDb::open(&url(&self.name, endpoint), 90, Arc::new(Metrics::new().unwrap())).await.unwrap()
     }
 
     /// Everything in it.

@@ -6,14 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::meta::credentials::CredentialsProviderChain;
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{Builder, Credentials};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 
@@ -23,9 +17,9 @@ use crate::metrics::Metrics;
 use crate::store::Result;
 
 /// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(1);
+pub(super) const CONNECT: Duration = Duration::from_secs(1);
 /// How long one attempt may take.
-const ATTEMPT: Duration = Duration::from_secs(3);
+pub(super) const ATTEMPT: Duration = Duration::from_secs(3);
 /// After this long nothing is tried again.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// The first pause is at most this long, each further one at most twice as long as the last.
@@ -68,37 +62,23 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub(super) async fn open(url: &DynamoDbUrl, metrics: Arc<Metrics>) -> Self {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(region) = url.region() {
-            loader = loader.region(Region::new(region.to_owned()));
-        }
-        if !url.is_aws() {
-            // Emulators take any credentials but want some; nobody should wait for the
-            // platform's while there is no platform.
-            let any = Credentials::new("any", "any", None, None, "no platform");
-            let chain =
-                CredentialsProviderChain::first_try("environment", EnvironmentVariableCredentialsProvider::new());
-            loader = loader.credentials_provider(chain.or_else("any", any));
-            if url.region().is_none() {
-                loader = loader.region(Region::new("us-east-1"));
-            }
-        }
-        let shared = loader.load().await;
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
-        // The attempts are ours: a transaction's refusal has to be looked at before the next.
-        let mut config = Builder::from(&shared).retry_config(RetryConfig::disabled()).timeout_config(timeouts);
-        if let Some(endpoint) = url.endpoint() {
-            config = config.endpoint_url(endpoint);
-        }
-        Self {
-            client: Client::from_conf(config.build()),
+    pub(super) async fn open(url: &DynamoDbUrl, metrics: Arc<Metrics>) -> Result<Self> {
+        Ok(Self {
+            client: super::access::client(url).await?,
             table: url.table().into(),
             secrets: url.secrets().into(),
             meter: Arc::default(),
             closed: Arc::default(),
             metrics,
-        }
+        })
+    }
+
+    /// Tables behind this client.
+    #[cfg(test)]
+    pub(super) fn behind(client: Client) -> Result<Self> {
+        let metrics = Metrics::new().map_err(super::errors::failed)?;
+        let (meter, closed, metrics) = (Arc::default(), Arc::default(), Arc::new(metrics));
+        Ok(Self { client, table: "table".into(), secrets: "table".into(), meter, closed, metrics })
     }
 
     pub(super) fn close(&self) {
@@ -181,4 +161,50 @@ impl Pauses {
 /// A random number of [0, 1); the middle when the system has none, which only costs spread.
 pub(super) fn chance() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / (f64::from(u32::MAX) + 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pauses of one who is refused until there is no patience left.
+    async fn pauses(patience: Duration) -> Vec<Duration> {
+        let mut pauses = Pauses::lasting(patience);
+        let mut taken = Vec::new();
+        loop {
+            let began = Instant::now();
+            if !pauses.pause().await {
+                return taken;
+            }
+            taken.push(began.elapsed());
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn pauses_are_random_and_grow_and_end() {
+        const PATIENCE: Duration = Duration::from_millis(400);
+        let began = Instant::now();
+        let asking: Vec<_> = (0..64).map(|_| tokio::spawn(pauses(PATIENCE))).collect();
+        let mut firsts = Vec::new();
+        let mut lasts = Vec::new();
+        for taken in asking {
+            let taken = taken.await.unwrap();
+            // With bounds that double there cannot be many.
+            assert!(taken.len() < 40, "{taken:?}");
+            firsts.extend(taken.first().copied());
+            lasts.extend(taken.last().copied());
+        }
+        assert!(began.elapsed() < PATIENCE * 3, "nobody waits beyond their patience");
+        let sum = |pauses: &[Duration]| pauses.iter().sum::<Duration>();
+        assert!(sum(&lasts) > sum(&firsts) * 2, "{firsts:?} {lasts:?}");
+        firsts.sort();
+        assert!(firsts[firsts.len() - 4] > firsts[3] * 2, "those who collided meet again: {firsts:?}");
+    }
+
+    #[test]
+    fn chances_are_fractions() {
+        let chances: Vec<f64> = (0..1_000).map(|_| chance()).collect();
+        assert!(chances.iter().all(|chance| (0.0..1.0).contains(chance)));
+        assert!(chances.iter().any(|chance| *chance < 0.2) && chances.iter().any(|chance| *chance > 0.8));
+    }
 }

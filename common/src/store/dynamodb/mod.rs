@@ -22,6 +22,7 @@
 //!
 //! What it all costs is in docs/dynamodb.md.
 
+mod access;
 mod append;
 mod ask;
 mod client;
@@ -33,6 +34,7 @@ mod facts;
 mod feed;
 mod figures;
 mod heatmap;
+mod http;
 mod item;
 mod keys;
 mod knowledge;
@@ -55,6 +57,7 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, oneshot};
 use uuid::Uuid;
 
+pub use self::access::client;
 use self::append::Writing;
 pub use self::client::Consumed;
 use self::client::Tables;
@@ -96,12 +99,15 @@ pub struct DynamoDb {
 
 impl DynamoDb {
     /// Opens a table whose events the service may delete after so many days. Where no
-    /// deployment makes tables, at an endpoint that is not the platform's, it makes them.
+    /// deployment makes tables, at an endpoint that is not the platform's, a process makes them
+    /// (feature `process`); functions find them made.
     ///
     /// # Errors
-    /// When the tables have to be made and cannot be.
+    /// When the platform does not say where it is and with which keys it is asked, or the tables
+    /// have to be made and cannot be.
     pub async fn open(url: &DynamoDbUrl, retention_days: u32, metrics: Arc<Metrics>) -> Result<Self> {
-        let tables = Tables::open(url, metrics).await;
+        let tables = Tables::open(url, metrics).await?;
+        #[cfg(feature = "process")]
         if !url.is_aws() {
             table::create_table(&tables.client, url.table()).await?;
             if url.secrets() != url.table() {

@@ -64,7 +64,7 @@ impl Link {
     /// When the address is none.
     pub(super) fn new(url: &str, metrics: Arc<Metrics>) -> Result<Self> {
         // `rediss://` needs to be told which implementation; somebody may have said so before.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let _ = rustls::crypto::ring::default_provider().install_default();
         // The cause could quote the address, and the address may hold a password.
         let client = Client::open(url).map_err(|_| StoreError::Other {
             engine: ENGINE,
