@@ -5,6 +5,7 @@
 
 mod costs;
 mod faults;
+mod limits;
 mod proxy;
 mod table;
 

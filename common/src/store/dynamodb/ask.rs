@@ -1,6 +1,9 @@
 //! Reading and deleting items in numbers: whole ranges, and many by name, whatever pieces the
 //! service cuts the answers into.
 
+#[cfg(test)]
+mod tests;
+
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, WriteRequest,
@@ -9,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 use super::client::{Pauses, Tables, Units};
 use super::draft::Draft;
 use super::errors::{Failure, failed, unavailable};
-use super::item::Item;
+use super::item::{Item, LARGEST, size};
 use super::keys::Key;
 use super::table::{PARTITION_KEY, SORT_KEY};
 use crate::store::Result;
@@ -18,6 +21,11 @@ use crate::store::Result;
 const MOST_GOT: usize = 100;
 /// Items that one request may delete.
 const MOST_WRITTEN: usize = 25;
+
+/// An item that the service would not take.
+#[derive(Debug, thiserror::Error)]
+#[error("an item is larger than {LARGEST} bytes")]
+pub(super) struct TooLarge;
 
 /// A range of one partition, both ends included.
 #[derive(Debug, Clone)]
@@ -163,6 +171,9 @@ impl Tables {
     /// Writes these items, whatever is there.
     pub(super) async fn put_all(&self, items: Vec<Item>) -> Result<()> {
         let requests = items.into_iter().map(|item| {
+            if size(&item) > LARGEST {
+                return Err(failed(TooLarge));
+            }
             let request = PutRequest::builder().set_item(Some(item)).build().map_err(failed)?;
             Ok(WriteRequest::builder().put_request(request).build())
         });

@@ -149,8 +149,9 @@ impl Draft {
     pub(super) fn fits(&self, actions: &[(Key, Action)], reserved: usize) -> bool {
         let new = actions.iter().filter(|(key, _)| !self.places.contains_key(key)).count();
         let bytes: usize = actions.iter().map(|(key, action)| key.pk.len() + key.sk.len() + action.size()).sum();
-        debug_assert!(actions.iter().all(|(_, action)| action.size() <= LARGEST));
-        self.actions.len() + new + reserved <= MOST_ACTIONS && self.bytes + bytes <= MOST_BYTES
+        actions.iter().all(|(_, action)| action.size() <= LARGEST)
+            && self.actions.len() + new + reserved <= MOST_ACTIONS
+            && self.bytes + bytes <= MOST_BYTES
     }
 
     /// Adds an action; one on the same item becomes one with it.
@@ -296,6 +297,16 @@ mod tests {
         assert_eq!(number, 13);
         let bytes: usize = draft.actions.iter().map(|(_, action)| action.size()).sum();
         assert!(bytes <= 4 * 1024 * 1024);
+    }
+
+    #[test]
+    fn no_item_has_more_than_four_hundred_kilobytes() {
+        let sized = |bytes: usize| {
+            let (key, action) = put(0, 0);
+            put(0, bytes - action.size()).1.size().eq(&bytes).then(|| (key, put(0, bytes - action.size()).1))
+        };
+        assert!(Draft::default().fits(&[sized(LARGEST).unwrap()], 0));
+        assert!(!Draft::default().fits(&[sized(LARGEST + 1).unwrap()], 0));
     }
 
     #[test]

@@ -42,6 +42,8 @@ mod positions;
 mod presence;
 mod rebuild;
 mod recount;
+#[cfg(test)]
+mod scripted;
 mod secrets;
 mod spread;
 mod stored;
