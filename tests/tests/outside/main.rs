@@ -11,7 +11,7 @@
 //! | hostile input has bounds | `limits`, `labels`, `hostile` |
 //! | operators can see and steer | `metrics`, `cli`, `import`, `export`, `retention` |
 //! | browsers are served | `pages`, `cors` |
-//! | functions run in the cloud as they do here | `functions`, `lambda_fronts`, `lambda_cleanup`, `lambda_metrics`, `template` |
+//! | functions run in the cloud as they do here | `functions`, `lambda_fronts`, `lambda_cleanup`, `lambda_metrics`, `template`, `prices` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -41,6 +41,7 @@ mod outcomes;
 mod pages;
 mod parameters;
 mod periods;
+mod prices;
 mod privacy;
 mod realtime;
 mod resume;
