@@ -8,6 +8,7 @@ use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Value};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::address;
 use super::breaker::Breaker;
 use super::script::Scripts;
 use crate::metrics::Metrics;
@@ -65,11 +66,7 @@ impl Link {
     pub(super) fn new(url: &str, metrics: Arc<Metrics>) -> Result<Self> {
         // `rediss://` needs to be told which implementation; somebody may have said so before.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // The cause could quote the address, and the address may hold a password.
-        let client = Client::open(url).map_err(|_| StoreError::Other {
-            engine: ENGINE,
-            source: "ANALYTICS_REDIS is no address of a redis server".into(),
-        })?;
+        let client = address::client(url)?;
         metrics.redis_breaker_open.set(1);
         let breaker = Breaker::Open { probe_at: Instant::now() };
         Ok(Self {
@@ -254,7 +251,13 @@ fn refusal(value: &Value) -> Option<String> {
     refuses.then(|| code.to_owned())
 }
 
-/// What went wrong, without what was asked or where.
+/// What went wrong, without what was asked or where. What the system or TLS say of a connection
+/// names neither.
 fn reason(error: &RedisError) -> String {
-    error.code().map_or_else(|| error.category().to_owned(), ToOwned::to_owned)
+    let cause = std::error::Error::source(error).filter(|_| error.is_io_error());
+    match (error.code(), cause) {
+        (Some(code), _) => code.to_owned(),
+        (None, Some(cause)) => format!("{}: {cause}", error.category()),
+        (None, None) => error.category().to_owned(),
+    }
 }
