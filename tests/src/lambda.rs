@@ -1,6 +1,7 @@
 //! A Lambda runtime API (version 2018-06-01) for one function, and the function that runs on it.
 
 mod front;
+mod table;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -50,6 +51,7 @@ impl Function {
 
     /// Starts this program as the function of this name.
     pub async fn start_program(home: &Home, name: &str, program: &std::path::Path) -> Self {
+        table::deployed(home).await;
         let (events, waiting) = mpsc::channel(1);
         let (answered, answers) = mpsc::channel(1);
         let api = Api { events: Arc::new(Mutex::new(waiting)), answers: answered };
