@@ -71,8 +71,13 @@ impl Identity {
     pub async fn bucket_key(&self, network: &[u8], now: Timestamp) -> Result<u128, StoreError> {
         let expires = now.day().start().plus(SALT_LIFE);
         let salt = self.secret(SecretName::Salt(now.day()), Some(expires), now).await?;
-        // Two parts, where visitors have three: no bucket's key is a visitor.
-        Ok(keyed_uuid(&salt, &[b"bucket", network]).as_u128())
+        Ok(bucket_key(&salt, network))
+    }
+
+    /// As [`Self::bucket_key`], if the store need not be asked.
+    #[must_use]
+    pub fn known_bucket_key(&self, network: &[u8], now: Timestamp) -> Option<u128> {
+        Some(bucket_key(&self.known_secret(SecretName::Salt(now.day()), now)?, network))
     }
 
     /// The key that turns visitors into pseudonyms.
@@ -89,17 +94,13 @@ impl Identity {
         expires: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<[u8; 32], StoreError> {
-        let alive = |secret: &Secret| secret.expires.is_none_or(|expires| expires > now);
-        {
-            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, secret)) = known.iter().find(|(known, secret)| *known == name && alive(secret)) {
-                return Ok(secret.bytes);
-            }
+        if let Some(known) = self.known_secret(name, now) {
+            return Ok(known);
         }
         let fresh = Secret { bytes: self.source.secret(), expires };
         let secret = self.store.secret(name, fresh, now).await?;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|(known, secret)| *known != name && alive(secret));
+        known.retain(|(known, secret)| *known != name && is_alive(secret, now));
         if known.len() >= Self::REMEMBERED {
             known.remove(0);
         }
@@ -107,17 +108,29 @@ impl Identity {
         Ok(secret.bytes)
     }
 
+    fn known_secret(&self, name: SecretName, now: Timestamp) -> Option<[u8; 32]> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let (_, secret) = known.iter().find(|(known, secret)| *known == name && is_alive(secret, now))?;
+        Some(secret.bytes)
+    }
+
     /// Destroys expired salts, here and in the store; answers how many the store held.
     ///
     /// # Errors
     /// When the store cannot.
     pub async fn destroy_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.known
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|(_, secret)| secret.expires.is_none_or(|expires| expires > now));
+        self.known.write().unwrap_or_else(PoisonError::into_inner).retain(|(_, secret)| is_alive(secret, now));
         self.store.destroy_secrets(now).await
     }
+}
+
+fn is_alive(secret: &Secret, now: Timestamp) -> bool {
+    secret.expires.is_none_or(|expires| expires > now)
+}
+
+fn bucket_key(salt: &[u8; 32], network: &[u8]) -> u128 {
+    // Two parts, where visitors have three: no bucket's key is a visitor.
+    keyed_uuid(salt, &[b"bucket", network]).as_u128()
 }
 
 /// Turns visitors into what is shown of them.

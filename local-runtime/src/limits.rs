@@ -113,10 +113,7 @@ impl Limits {
         tokens: u32,
     ) -> Result<(), u64> {
         let charged = match self.app.identity.bucket_key(network.as_bytes(), self.app.now()).await {
-            Ok(key) => {
-                let bucket = Bucket { name: kind.label(), key, most: self.buckets(kind).most() };
-                shared.charge(bucket, tokens).await
-            }
+            Ok(key) => shared.charge(self.bucket(kind, key), tokens).await,
             // Without the day's salt there is no key; the request itself will say why.
             Err(_) => None,
         };
@@ -124,6 +121,16 @@ impl Limits {
             Some(charged) => self.counted(kind, charged),
             None => self.charge_own(kind, network, tokens),
         }
+    }
+
+    /// Charges the shared bucket, if that can be done without waiting; answers whether it was.
+    fn charge_at_once(&self, shared: &dyn SharedLimits, kind: Kind, network: Network) -> bool {
+        let key = self.app.identity.known_bucket_key(network.as_bytes(), self.app.now());
+        key.is_some_and(|key| shared.charge_at_once(self.bucket(kind, key), 1))
+    }
+
+    fn bucket(&self, kind: Kind, key: u128) -> Bucket {
+        Bucket { name: kind.label(), key, most: self.buckets(kind).most() }
     }
 
     fn counted(&self, kind: Kind, charged: Result<(), u64>) -> Result<(), u64> {
@@ -189,6 +196,9 @@ where
                 Err(retry_after) => Either::Right(ready(Ok(refused(retry_after)))),
             });
         };
+        if self.limits.charge_at_once(&*shared, kind, network) {
+            return Either::Left(Either::Left(self.inner.call(request)));
+        }
         // The one that is ready is the one to call; its clone is made ready for the next.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);

@@ -261,6 +261,12 @@ pub trait SharedLimits: fmt::Debug + Send + Sync + 'static {
     /// whether there were enough, or else after how many seconds there will be; `None` when
     /// it cannot tell now, and the caller has to judge by itself.
     async fn charge(&self, bucket: Bucket, tokens: u32) -> Option<Result<(), u64>>;
+
+    /// Takes `tokens` if nobody has to be asked whether there are enough; answers whether it did.
+    fn charge_at_once(&self, bucket: Bucket, tokens: u32) -> bool {
+        let _ = (bucket, tokens);
+        false
+    }
 }
 
 /// A store of events and of everything that is counted from them.

@@ -14,7 +14,7 @@ use tokio_postgres::error::{Error, SqlState};
 use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
-use super::changes::{Changes, Full, Rows, Tables};
+use super::changes::{self, Changes, Full, Parameter, Rows, Tables};
 use super::live::SiteBatch;
 use super::values::count;
 use crate::event::Event;
@@ -35,10 +35,8 @@ pub(super) const LOCK_SITES: &str = "select pg_advisory_xact_lock(hashtextextend
 #[derive(Debug)]
 pub(super) struct Statements {
     lock_sites: Statement,
-    find_ids: Statement,
-    insert_events: Statement,
-    insert_ids: Statement,
-    move_sites: Statement,
+    find: Statement,
+    write: Statement,
     outcome: Statement,
     tables: Tables,
 }
@@ -46,37 +44,44 @@ pub(super) struct Statements {
 impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
         client.batch_execute(SESSION).await?;
-        let (lock_sites, find_ids, insert_events, insert_ids, move_sites, outcome, tables) = tokio::try_join!(
+        // Each statement costs both sides a message and a wake-up, so few do much.
+        let find = format!(
+            "select q.at, i.position, i.day
+             from unnest($1::int4[], $2::uuid[]) with ordinality as q (site, id, at)
+             join analytics_event_ids i on i.site = q.site and i.id = q.id
+             union all select at, null, null from ({}) as named",
+            changes::find_values("analytics", 3)
+        );
+        // An id of a day that was dropped may still be there, and stands for nothing.
+        let write = format!(
+            "with events as (
+                 insert into analytics_events
+                     (position, created_at, site, id, visitor, event_type, page_url, referrer, data)
+                 select * from unnest($1::int8[], $2::timestamptz[], $3::int4[], $4::uuid[], $5::uuid[],
+                     $6::text[], $7::text[], $8::text[], $9::text[])
+             ), ids as (
+                 insert into analytics_event_ids (position, site, day, id)
+                 select * from unnest($1::int8[], $3::int4[], $10::date[], $4::uuid[])
+                 on conflict (site, id, day) do update set position = excluded.position
+             ), counters as (
+                 {}
+             )
+             update analytics_sites s set position = q.position
+             from unnest($11::int4[], $12::int8[]) as q (id, position) where s.id = q.id",
+            changes::add_counters("analytics", 13)
+        );
+        let (lock_sites, find, write, outcome, tables) = tokio::try_join!(
             client.prepare(
                 "select id, position, expired,
                      coalesce((select value from analytics_meta where name = 'kept_since'), 0), txid_current()
                  from analytics_sites where id = any($1::int4[]) order by id for no key update"
             ),
-            client.prepare(
-                "select q.at, i.position, i.day
-                 from unnest($1::int4[], $2::uuid[]) with ordinality as q (site, id, at)
-                 join analytics_event_ids i on i.site = q.site and i.id = q.id"
-            ),
-            client.prepare(
-                "insert into analytics_events
-                     (position, created_at, site, id, visitor, event_type, page_url, referrer, data)
-                 select * from unnest($1::int8[], $2::timestamptz[], $3::int4[], $4::uuid[], $5::uuid[],
-                     $6::text[], $7::text[], $8::text[], $9::text[])"
-            ),
-            // An id of a day that was dropped may still be there, and stands for nothing.
-            client.prepare(
-                "insert into analytics_event_ids (position, site, day, id)
-                 select * from unnest($1::int8[], $2::int4[], $3::date[], $4::uuid[])
-                 on conflict (site, id, day) do update set position = excluded.position"
-            ),
-            client.prepare(
-                "update analytics_sites s set position = q.position
-                 from unnest($1::int4[], $2::int8[]) as q (id, position) where s.id = q.id"
-            ),
+            client.prepare(&find),
+            client.prepare(&write),
             client.prepare("select txid_status($1) = 'committed'"),
             Tables::prepare(client, "analytics"),
         )?;
-        Ok(Self { lock_sites, find_ids, insert_events, insert_ids, move_sites, outcome, tables })
+        Ok(Self { lock_sites, find, write, outcome, tables })
     }
 }
 
@@ -167,16 +172,29 @@ pub(super) async fn begin(
     let locked: Vec<i32> = batch.sites.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let tallies: Vec<Tally> = batch.events.iter().map(|event| Tally::of(event)).collect();
     let all = changes(batch, &tallies, |_| true);
+    let names = all.names();
+    let sought = async {
+        let [sites, days, dimensions, values] = names.parameters();
+        client.query(&sql.find, &[&batch.sites, &ids, sites, days, dimensions, values]).await
+    };
     let (begin, rows, found, known) = tokio::join!(
         biased;
         client.batch_execute("begin"),
         async { client.query(&sql.lock_sites, &[&locked]).await },
-        async { client.query(&sql.find_ids, &[&batch.sites, &ids]).await },
-        sql.tables.look(client, &all),
+        sought,
+        sql.tables.look_for_targets(client, &all),
     );
     // The first error is the one that tells; those after it say that the transaction is over.
     begin?;
     let (rows, found, mut known) = (rows?, found?, known?);
+    // Of ids their position is answered, of names nothing.
+    let (found, named): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get::<_, Option<i64>>(1)?, row.try_get::<_, Option<Day>>(2)?)))
+        .collect::<Result<Vec<(i64, _, _)>, Error>>()?
+        .into_iter()
+        .partition(|(_, position, _)| position.is_some());
+    known.learn(&all, named.into_iter().map(|(at, ..)| Ok::<_, Error>(at)))?;
     if let Some(earlier) = earlier {
         // It held the lock that is held here, so it has ended, one way or the other.
         let row = client.query_one(&sql.outcome, &[&earlier.transaction]).await?;
@@ -198,9 +216,9 @@ pub(super) async fn begin(
         plan.transaction = row.try_get(4)?;
     }
     let mut there = HashSet::<(i32, Uuid), RandomState>::default();
-    for row in &found {
-        let at = count(row.try_get(0)?) as usize - 1;
-        let (position, day) = (count(row.try_get(1)?), row.try_get::<_, Day>(2)?);
+    for (at, position, day) in found {
+        let at = count(at) as usize - 1;
+        let (Some(position), Some(day)) = (position.map(count), day) else { continue };
         let (site, id) = (batch.sites[at], ids[at]);
         let expired = sites.get(&site).map_or(0, |(.., expired)| *expired);
         if day >= kept_since || position > expired {
@@ -260,7 +278,10 @@ pub(super) async fn finish(
     }
     let sites: Vec<i32> = stored().map(|(_, site, _)| site).collect();
     let ids: Vec<Uuid> = stored().map(|(event, ..)| event.id).collect();
-    let events = async {
+    let days: Vec<Day> = stored().map(|(event, ..)| event.created_at.day()).collect();
+    let (moved, to): (Vec<i32>, Vec<i64>) = plan.sites.iter().map(|(site, (_, to))| (*site, *to as i64)).unzip();
+    let sums = rows.sums();
+    let write = async {
         let times: Vec<_> = stored().map(|(event, ..)| event.created_at).collect();
         let visitors: Vec<Uuid> = stored().map(|(event, ..)| Uuid::from_bytes(*event.visitor.as_bytes())).collect();
         let event_types: Vec<&str> = stored().map(|(event, ..)| event.event_type.name()).collect();
@@ -269,25 +290,36 @@ pub(super) async fn finish(
         let referrers: Vec<Option<&str>> =
             stored().map(|(event, ..)| event.referrer.as_ref().map(|url| url.as_str())).collect();
         let data: Vec<Option<&str>> = stored().map(|(event, ..)| event.data.stored()).collect();
-        client
-            .execute(
-                &sql.insert_events,
-                &[&positions, &times, &sites, &ids, &visitors, &event_types, &pages, &referrers, &data],
-            )
-            .await
+        let [counted_sites, counted_days, dimensions, values, ns] = sums.parameters();
+        let parameters: [Parameter<'_>; 17] = [
+            &positions,
+            &times,
+            &sites,
+            &ids,
+            &visitors,
+            &event_types,
+            &pages,
+            &referrers,
+            &data,
+            &days,
+            &moved,
+            &to,
+            counted_sites,
+            counted_days,
+            dimensions,
+            values,
+            ns,
+        ];
+        client.execute(&sql.write, &parameters).await
     };
-    let days: Vec<Day> = stored().map(|(event, ..)| event.created_at.day()).collect();
-    let (moved, to): (Vec<i32>, Vec<i64>) = plan.sites.iter().map(|(site, (_, to))| (*site, *to as i64)).unzip();
     // In the order of what fails first: the first error is the one that tells.
-    let (events, new_ids, counted, moved, committed) = tokio::join!(
+    let (written, clicks, committed) = tokio::join!(
         biased;
-        events,
-        async { client.execute(&sql.insert_ids, &[&positions, &sites, &days, &ids]).await },
-        sql.tables.add(client, rows),
-        async { client.execute(&sql.move_sites, &[&moved, &to]).await },
+        write,
+        sql.tables.add_clicks(client, rows),
         client.batch_execute("commit"),
     );
-    events.and(new_ids).and(counted.map(|()| 0)).and(moved).map(drop).and(committed)
+    written.and(clicks).map(drop).and(committed)
 }
 
 /// Whether an event found no partition for its day: it was dropped, or never made.

@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 use tokio_postgres::error::Error;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
@@ -71,6 +72,13 @@ impl Changes {
     fn open_values(&self) -> impl Iterator<Item = &Value> {
         self.counters.keys().filter(|value| value.dimension.is_open())
     }
+
+    /// The names that have to be looked for.
+    pub(super) fn names(&self) -> Names<'_> {
+        let mut names = Names::default();
+        self.open_values().for_each(|value| names.push(value));
+        names
+    }
 }
 
 /// Which days are full, once that is known: it stays so for as long as the day is kept.
@@ -85,6 +93,21 @@ pub(super) struct Known {
     sizes: HashMap<Place, usize, RandomState>,
 }
 
+impl Known {
+    /// Notes the names at these places, which [`find_values`] answers.
+    pub(super) fn learn<E>(
+        &mut self,
+        changes: &Changes,
+        places: impl Iterator<Item = Result<i64, E>>,
+    ) -> Result<(), E> {
+        let open: Vec<&Value> = changes.open_values().collect();
+        for place in places {
+            self.values.extend(open.get(count(place?) as usize - 1).map(|value| (*value).clone()));
+        }
+        Ok(())
+    }
+}
+
 /// Statements on the tables with one prefix, prepared on one connection.
 #[derive(Debug)]
 pub(super) struct Tables {
@@ -93,19 +116,85 @@ pub(super) struct Tables {
     count_values: Statement,
     count_targets: Statement,
     add_counters: Statement,
-    add_targets: Statement,
     add_clicks: Statement,
+}
+
+/// Where the first of so many parameters stands: `$3, $4, …` as the parameters of a fragment.
+fn parameters<const N: usize>(first: usize) -> [String; N] {
+    std::array::from_fn(|at| format!("${}", first + at))
+}
+
+/// Finds which open values have a counter, given [`Names::parameters`]; answers their places.
+pub(super) fn find_values(prefix: &str, first: usize) -> String {
+    let [sites, days, dimensions, values] = parameters(first);
+    format!(
+        "select q.at from unnest({sites}::int4[], {days}::date[], {dimensions}::int2[], {values}::text[])
+             with ordinality as q (site, day, dimension, value, at)
+         where exists (select from {prefix}_counters c where c.site = q.site and c.day = q.day
+             and c.dimension = q.dimension and c.value = q.value)"
+    )
+}
+
+/// Adds to counters, given [`Sums::parameters`].
+pub(super) fn add_counters(prefix: &str, first: usize) -> String {
+    let [sites, days, dimensions, values, ns] = parameters(first);
+    format!(
+        "insert into {prefix}_counters as c (site, day, dimension, value, n)
+         select * from unnest({sites}::int4[], {days}::date[], {dimensions}::int2[], {values}::text[], {ns}::int8[])
+         on conflict (site, day, dimension, value) do update set n = c.n + excluded.n"
+    )
+}
+
+/// A value that a statement is given.
+pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
+
+/// Names of counters, as columns.
+#[derive(Debug, Default)]
+pub(super) struct Names<'a> {
+    sites: Vec<i32>,
+    days: Vec<Day>,
+    dimensions: Vec<i16>,
+    values: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Names<'a> {
+    fn push(&mut self, value: &'a Value) {
+        self.sites.push(value.site);
+        self.days.push(value.day);
+        self.dimensions.push(value.dimension as i16);
+        self.values.push(to_text(&value.value));
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sites.is_empty()
+    }
+
+    /// For [`find_values`].
+    pub(super) fn parameters(&self) -> [Parameter<'_>; 4] {
+        [&self.sites, &self.days, &self.dimensions, &self.values]
+    }
+}
+
+/// What is added to counters, as columns.
+#[derive(Debug, Default)]
+pub(super) struct Sums<'a> {
+    names: Names<'a>,
+    ns: Vec<i64>,
+}
+
+impl Sums<'_> {
+    /// For [`add_counters`].
+    pub(super) fn parameters(&self) -> [Parameter<'_>; 5] {
+        let [sites, days, dimensions, values] = self.names.parameters();
+        [sites, days, dimensions, values, &self.ns]
+    }
 }
 
 impl Tables {
     /// Prepares all statements, for the tables `{prefix}_counters` and so on.
     pub(super) async fn prepare(client: &Client, prefix: &str) -> Result<Self, Error> {
-        let find_values = format!(
-            "select q.at from unnest($1::int4[], $2::date[], $3::int2[], $4::text[])
-                 with ordinality as q (site, day, dimension, value, at)
-             where exists (select from {prefix}_counters c where c.site = q.site and c.day = q.day
-                 and c.dimension = q.dimension and c.value = q.value)"
-        );
+        let find_values = find_values(prefix, 1);
         let find_targets = format!(
             "select q.at from unnest($1::int4[], $2::date[], $3::uuid[]) with ordinality as q (site, day, name, at)
              where exists (select from {prefix}_click_targets t
@@ -122,67 +211,56 @@ impl Tables {
                  where t.site = q.site and t.day = q.day and t.name <> $3)
              from unnest($1::int4[], $2::date[]) with ordinality as q (site, day, at) order by at"
         );
-        let add_counters = format!(
-            "insert into {prefix}_counters as c (site, day, dimension, value, n)
-             select * from unnest($1::int4[], $2::date[], $3::int2[], $4::text[], $5::int8[])
-             on conflict (site, day, dimension, value) do update set n = c.n + excluded.n"
-        );
-        let add_targets = format!(
-            "insert into {prefix}_click_targets (site, day, name, page, element)
-             select * from unnest($1::int4[], $2::date[], $3::uuid[], $4::text[], $5::text[])
-             on conflict (site, day, name) do nothing"
-        );
+        let add_counters = add_counters(prefix, 1);
         let add_clicks = format!(
-            "insert into {prefix}_clicks as c (site, hour, target, x, y, n)
-             select * from unnest($1::int4[], $2::int4[], $3::uuid[], $4::int2[], $5::int2[], $6::int8[])
+            "with targets as (
+                 insert into {prefix}_click_targets (site, day, name, page, element)
+                 select * from unnest($1::int4[], $2::date[], $3::uuid[], $4::text[], $5::text[])
+                 on conflict (site, day, name) do nothing
+             )
+             insert into {prefix}_clicks as c (site, hour, target, x, y, n)
+             select * from unnest($6::int4[], $7::int4[], $8::uuid[], $9::int2[], $10::int2[], $11::int8[])
              on conflict (site, hour, target, x, y) do update set n = c.n + excluded.n"
         );
-        let (find_values, find_targets, count_values, count_targets, add_counters, add_targets, add_clicks) = tokio::try_join!(
+        let (find_values, find_targets, count_values, count_targets, add_counters, add_clicks) = tokio::try_join!(
             client.prepare(&find_values),
             client.prepare(&find_targets),
             client.prepare(&count_values),
             client.prepare(&count_targets),
             client.prepare(&add_counters),
-            client.prepare(&add_targets),
             client.prepare(&add_clicks),
         )?;
-        Ok(Self { find_values, find_targets, count_values, count_targets, add_counters, add_targets, add_clicks })
+        Ok(Self { find_values, find_targets, count_values, count_targets, add_counters, add_clicks })
     }
 
     /// Looks which names are there: one round trip, or none when there is nothing to look for.
     pub(super) async fn look(&self, client: &Client, changes: &Changes) -> Result<Known, Error> {
+        let names = changes.names();
         let values = async {
-            let (mut sites, mut days, mut dimensions, mut names) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-            for value in changes.open_values() {
-                sites.push(value.site);
-                days.push(value.day);
-                dimensions.push(value.dimension as i16);
-                names.push(to_text(&value.value));
-            }
-            if sites.is_empty() {
+            if names.is_empty() {
                 return Ok(Vec::new());
             }
-            client.query(&self.find_values, &[&sites, &days, &dimensions, &names]).await
+            client.query(&self.find_values, &names.parameters()).await
         };
-        let targets: Vec<&Target> = changes.clicks.keys().map(|cell| &cell.target).collect();
-        let found_targets = async {
-            let sites: Vec<i32> = targets.iter().map(|target| target.site).collect();
-            let days: Vec<Day> = targets.iter().map(|target| target.day).collect();
-            let names: Vec<Uuid> = targets.iter().map(|target| name_of(&target.page, &target.element)).collect();
-            if sites.is_empty() {
-                return Ok(Vec::new());
-            }
-            client.query(&self.find_targets, &[&sites, &days, &names]).await
-        };
-        let (values, found_targets) = tokio::try_join!(values, found_targets)?;
-        let at = |row: &tokio_postgres::Row| row.try_get::<_, i64>(0).map(|at| count(at) as usize - 1);
+        let (values, targets) = tokio::try_join!(values, self.look_for_targets(client, changes))?;
+        let mut known = targets;
+        known.learn(changes, values.iter().map(|row| row.try_get(0)))?;
+        Ok(known)
+    }
+
+    /// Looks which click targets are there, and at nothing else.
+    pub(super) async fn look_for_targets(&self, client: &Client, changes: &Changes) -> Result<Known, Error> {
         let mut known = Known::default();
-        let open: Vec<&Value> = changes.open_values().collect();
-        for row in &values {
-            known.values.extend(open.get(at(row)?).map(|value| (*value).clone()));
+        let targets: Vec<&Target> = changes.clicks.keys().map(|cell| &cell.target).collect();
+        if targets.is_empty() {
+            return Ok(known);
         }
-        for row in &found_targets {
-            known.targets.extend(targets.get(at(row)?).map(|target| (*target).clone()));
+        let sites: Vec<i32> = targets.iter().map(|target| target.site).collect();
+        let days: Vec<Day> = targets.iter().map(|target| target.day).collect();
+        let names: Vec<Uuid> = targets.iter().map(|target| name_of(&target.page, &target.element)).collect();
+        for row in client.query(&self.find_targets, &[&sites, &days, &names]).await? {
+            let at = count(row.try_get(0)?) as usize - 1;
+            known.targets.extend(targets.get(at).map(|target| (*target).clone()));
         }
         Ok(known)
     }
@@ -233,53 +311,43 @@ impl Tables {
 
     /// Adds the changes; all statements go out at once.
     pub(super) async fn add(&self, client: &Client, rows: &Rows) -> Result<(), Error> {
+        let sums = rows.sums();
         let counters = async {
-            if rows.counters.is_empty() {
+            if sums.ns.is_empty() {
                 return Ok(0);
             }
-            let (mut sites, mut days, mut dimensions) = (Vec::new(), Vec::new(), Vec::new());
-            let (mut values, mut ns) = (Vec::new(), Vec::new());
-            for (value, n) in &rows.counters {
-                sites.push(value.site);
-                days.push(value.day);
-                dimensions.push(value.dimension as i16);
-                values.push(to_text(&value.value));
-                ns.push(*n);
-            }
-            client.execute(&self.add_counters, &[&sites, &days, &dimensions, &values, &ns]).await
+            client.execute(&self.add_counters, &sums.parameters()).await
         };
-        let targets = async {
-            if rows.targets.is_empty() {
-                return Ok(0);
-            }
-            let (mut sites, mut days, mut names) = (Vec::new(), Vec::new(), Vec::new());
-            let (mut pages, mut elements) = (Vec::new(), Vec::new());
-            for (name, target) in &rows.targets {
-                sites.push(target.site);
-                days.push(target.day);
-                names.push(*name);
-                pages.push(to_text(&target.page));
-                elements.push(to_text(&target.element));
-            }
-            client.execute(&self.add_targets, &[&sites, &days, &names, &pages, &elements]).await
-        };
-        let clicks = async {
-            if rows.clicks.is_empty() {
-                return Ok(0);
-            }
-            let (mut sites, mut hours, mut names) = (Vec::new(), Vec::new(), Vec::new());
-            let (mut xs, mut ys, mut ns) = (Vec::new(), Vec::new(), Vec::new());
-            for ((site, hour, name, x, y), n) in &rows.clicks {
-                sites.push(*site);
-                hours.push(i32::try_from(*hour).unwrap_or(i32::MAX));
-                names.push(*name);
-                xs.push(i16::from(*x));
-                ys.push(i16::from(*y));
-                ns.push(*n);
-            }
-            client.execute(&self.add_clicks, &[&sites, &hours, &names, &xs, &ys, &ns]).await
-        };
-        tokio::try_join!(counters, targets, clicks).map(drop)
+        tokio::try_join!(counters, self.add_clicks(client, rows)).map(drop)
+    }
+
+    /// Adds clicks and their targets, if there are any, and nothing else.
+    pub(super) async fn add_clicks(&self, client: &Client, rows: &Rows) -> Result<u64, Error> {
+        if rows.clicks.is_empty() {
+            return Ok(0);
+        }
+        let (mut sites, mut days, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut pages, mut elements) = (Vec::new(), Vec::new());
+        for (name, target) in &rows.targets {
+            sites.push(target.site);
+            days.push(target.day);
+            targets.push(*name);
+            pages.push(to_text(&target.page));
+            elements.push(to_text(&target.element));
+        }
+        let (mut of_sites, mut hours, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut xs, mut ys, mut ns) = (Vec::new(), Vec::new(), Vec::new());
+        for ((site, hour, name, x, y), n) in &rows.clicks {
+            of_sites.push(*site);
+            hours.push(i32::try_from(*hour).unwrap_or(i32::MAX));
+            names.push(*name);
+            xs.push(i16::from(*x));
+            ys.push(i16::from(*y));
+            ns.push(*n);
+        }
+        let values: [Parameter<'_>; 11] =
+            [&sites, &days, &targets, &pages, &elements, &of_sites, &hours, &names, &xs, &ys, &ns];
+        client.execute(&self.add_clicks, &values).await
     }
 }
 
@@ -293,6 +361,16 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// What is added to the counters.
+    pub(super) fn sums(&self) -> Sums<'_> {
+        let mut sums = Sums::default();
+        for (value, n) in &self.counters {
+            sums.names.push(value);
+            sums.ns.push(*n);
+        }
+        sums
+    }
+
     /// Decides, in order of first appearance, which names still have room.
     pub(super) fn of(changes: Changes, mut known: Known, full: &mut Full) -> Self {
         let mut rows = Self::default();

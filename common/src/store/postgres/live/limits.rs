@@ -65,9 +65,6 @@ impl Buckets {
 
     /// Takes the tokens of a bucket that has plenty; answers whether it does.
     fn owe(&self, bucket: Bucket, tokens: u32, now: Instant) -> bool {
-        if !self.background {
-            return false;
-        }
         let mut all = self.known();
         let Some(known) = all.get_mut(&bucket) else { return false };
         let full = known.full.max(now) + refill(bucket, tokens);
@@ -167,11 +164,10 @@ impl SharedLimits for Buckets {
         if self.link.is_open() {
             return None;
         }
-        let bucket = Bucket { most: bucket.most.max(1), ..bucket };
-        let tokens = tokens.min(bucket.most);
-        if self.owe(bucket, tokens, Instant::now()) {
+        if self.charge_at_once(bucket, tokens) {
             return Some(Ok(()));
         }
+        let bucket = Bucket { most: bucket.most.max(1), ..bucket };
         let mut pipeline = Pipeline::with_capacity(2);
         let owed = self.take_owed(bucket);
         if owed > 0 {
@@ -182,5 +178,10 @@ impl SharedLimits for Buckets {
         let (wait, full) = read(answers.last()?)?;
         self.learn(bucket, full, Instant::now());
         Some(if wait == 0 { Ok(()) } else { Err(wait) })
+    }
+
+    fn charge_at_once(&self, bucket: Bucket, tokens: u32) -> bool {
+        let bucket = Bucket { most: bucket.most.max(1), ..bucket };
+        self.background && !self.link.is_open() && self.owe(bucket, tokens.min(bucket.most), Instant::now())
     }
 }
