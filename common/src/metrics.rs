@@ -5,6 +5,7 @@
 
 pub mod emf;
 pub mod gauges;
+pub mod pool;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};

@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 pub const NAMESPACE: &str = "maicivy/analytics";
 
 /// The labels that have a closed set of values, and are dimensions.
-const CLOSED: [&str; 11] = [
+const CLOSED: [&str; 12] = [
     "direction",
     "endpoint",
     "kind",
@@ -33,6 +33,7 @@ const CLOSED: [&str; 11] = [
     "outcome",
     "query_type",
     "reason",
+    "state",
     "status",
     "type",
     "version",
@@ -222,6 +223,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::metrics::pool::PoolStatus;
     use crate::outcome::{Filter, Outcome};
 
     fn lines(emf: &Emf, metrics: &Metrics) -> Vec<Value> {
@@ -314,6 +316,7 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         metrics.queried("append", Duration::ZERO);
         metrics.cv_theme_views.with_label_values(&["x"]).set(1.0);
+        metrics.watch_pool(|| PoolStatus { in_use: 1, idle: 0, waiting: 0 }).unwrap();
         metrics.analytics_request_duration_seconds.with_label_values(&["/stats", "GET", "200"]).observe(0.1);
         for family in metrics.gather() {
             for label in family.get_metric().iter().flat_map(|metric| metric.get_label()) {
