@@ -7,6 +7,8 @@
 mod deadline;
 #[path = "postgres/faults.rs"]
 mod faults;
+#[path = "postgres/pool.rs"]
+mod pool;
 #[path = "postgres/races.rs"]
 mod races;
 #[path = "postgres/schema.rs"]

@@ -12,8 +12,10 @@ mod instances;
 mod latency;
 mod outages;
 mod random;
+mod restored;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod verified;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -97,10 +99,14 @@ impl Bench {
     }
 
     async fn reopen(&mut self) {
+        self.reopen_as(Options::PROCESS).await;
+    }
+
+    async fn reopen_as(&mut self, options: Options) {
         self.store.close().await;
         self.metrics = Arc::new(Metrics::new().unwrap());
         let (postgres, redis) = (&self.databases.postgres, self.redis.url());
-        self.store = Postgres::open(postgres, &redis, Options::PROCESS, Arc::clone(&self.metrics)).await.unwrap();
+        self.store = Postgres::open(postgres, &redis, options, Arc::clone(&self.metrics)).await.unwrap();
     }
 
     /// Events of all kinds, by a few visitors, over two sites and the last day.

@@ -171,9 +171,9 @@ async fn ahead_of_postgresql() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.append(40).await;
     let mark: String = bench.redis.command(&["GET", "analytics:{a}:applied"]).await;
-    let (store, _) = mark.rsplit_once(':').unwrap();
+    let (store, _) = mark.split_once(':').unwrap();
     bench.store.close().await;
-    bench.redis.command::<()>(&["SET", "analytics:{a}:applied", &format!("{store}:1000000")]).await;
+    bench.redis.command::<()>(&["SET", "analytics:{a}:applied", &format!("{store}:-:1000000")]).await;
     bench.redis.command::<()>(&["INCRBY", "analytics:{a}:stats:day:2025-12-31:total_events", "7"]).await;
     bench.reopen().await;
     bench.check().await;

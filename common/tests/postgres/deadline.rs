@@ -41,7 +41,7 @@ async fn an_append_has_one_deadline() {
         wire.hold(stuck);
         let event = event("scroll", 1, now);
         let answer = timeout(SOON, store.append(vec![event.clone()], now)).await;
-        assert!(is_unavailable(&answer.expect(stuck)), "{stuck}");
+        assert!(answer.is_ok_and(|answer| is_unavailable(&answer)), "{stuck}");
         wire.release();
         // Sending it again tells, sooner or later: it is stored once, whatever became of it.
         let again = async {
@@ -49,7 +49,8 @@ async fn an_append_has_one_deadline() {
                 tokio::time::sleep(WITHIN / 10).await;
             }
         };
-        timeout(Duration::from_secs(30), again).await.expect("it is back by itself");
+        // It is back by itself.
+        timeout(Duration::from_secs(30), again).await.unwrap();
         sent.push(event);
     }
     assert_eq!(store.timeline(&site(), TimelineFrom::all(0), 99).await.unwrap().len(), sent.len());
@@ -106,7 +107,7 @@ async fn a_question_has_one_deadline() {
         let (timeline, sites, check) = answers.await.unwrap();
         assert!(is_unavailable(&timeline) && is_unavailable(&sites) && is_unavailable(&check), "cut: {cut}");
         wire.release();
-        timeout(LATER, async { while store.sites().await.is_err() {} }).await.expect("it is back by itself");
+        timeout(LATER, async { while store.sites().await.is_err() {} }).await.unwrap();
     }
     let answers = store.append(vec![event("scroll", 1, now)], now).await;
     assert!(answers.is_err() || matches!(answers.unwrap()[..], [Appended::Stored { .. }]));

@@ -61,6 +61,23 @@ impl Databases {
         Postgres::open(postgres, redis, options, metrics).await.unwrap()
     }
 
+    /// Makes a copy of the PostgreSQL database, to which nobody may be connected; answers its name.
+    pub(crate) async fn copy(&self) -> String {
+        let copy = format!("{}_copy", self.name);
+        sql(&self.server, &format!("drop database if exists {copy} with (force)")).await;
+        // Who has gone is there for a moment longer.
+        self.cut_postgres().await;
+        sql(&self.server, &format!("create database {copy} template {}", self.name)).await;
+        copy
+    }
+
+    /// Puts a copy in the database's place, whoever is connected to that.
+    pub(crate) async fn restore(&self, copy: &str) {
+        sql(&self.server, &format!("drop database {} with (force)", self.name)).await;
+        sql(&self.server, &format!("create database {} template {copy}", self.name)).await;
+        sql(&self.server, &format!("drop database {copy} with (force)")).await;
+    }
+
     /// Empties Redis, or cuts the engine's connections to Redis, to PostgreSQL, or to both.
     pub(crate) async fn disturb(&self, way: u8) {
         match way % 4 {

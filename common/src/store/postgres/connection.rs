@@ -1,18 +1,20 @@
 //! Connections: the session's settings are made wherever one is opened.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod};
 use deadpool_postgres::{Runtime, Timeouts};
 use tokio::time::timeout_at;
-use tokio_postgres::Client;
 use tokio_postgres::error::{Error, SqlState};
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::ENGINE;
 use super::address::Address;
 use crate::metrics::Metrics;
+use crate::metrics::pool::PoolStatus;
 use crate::store::{Result, StoreError};
 
 /// How long anything waits for a connection; who waited in vain has changed nothing.
@@ -28,6 +30,11 @@ const QUESTION: Duration = Duration::from_secs(5);
 const SESSION: &str = "set synchronous_commit = on; set statement_timeout = '5s'; set lock_timeout = '5s';
     set idle_in_transaction_session_timeout = '10s'; set timezone = 'UTC'; set client_min_messages = warning;
     set jit = off";
+/// Which database it is: since when its server runs, which one it is there, and which tables it
+/// has. One that was restored from a copy, or that a standby took over, answers otherwise; so does
+/// one whose server was only started again.
+const WHICH: &str = "select concat_ws('/', pg_postmaster_start_time(), oid, to_regclass('analytics_sites')::oid)
+    from pg_database where datname = current_database()";
 
 /// Opens connections, and keeps some of them.
 #[derive(Clone)]
@@ -35,6 +42,31 @@ pub(super) struct Connections {
     address: Arc<Address>,
     pool: Pool,
     metrics: Arc<Metrics>,
+    met: Met,
+}
+
+/// The databases that were met at the other end, one after the other.
+#[derive(Debug, Clone, Default)]
+struct Met {
+    latest: Arc<Mutex<String>>,
+    count: Arc<AtomicU64>,
+}
+
+impl Met {
+    /// Makes the session's settings, and looks who is there.
+    async fn greet(&self, client: &Client) -> Result<(), Error> {
+        let answers = client.simple_query(&format!("{SESSION}; {WHICH}")).await?;
+        let which = answers.iter().find_map(|answer| match answer {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if which.is_some_and(|which| which != *latest) {
+            which.unwrap_or_default().clone_into(&mut latest);
+            self.count.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Connections {
@@ -46,16 +78,32 @@ impl fmt::Debug for Connections {
 impl Connections {
     /// Connects to nobody yet.
     pub(super) fn new(address: Address, most: usize, metrics: Arc<Metrics>) -> Result<Self> {
+        let met = Met::default();
+        let greeting = met.clone();
         let pool = Pool::builder(manager(&address))
             .max_size(most)
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts { wait: Some(PATIENCE), create: Some(OPENING), recycle: Some(PATIENCE) })
-            .post_create(Hook::async_fn(|client, _| {
-                Box::pin(async move { client.batch_execute(SESSION).await.map_err(HookError::Backend) })
+            .post_create(Hook::async_fn(move |client, _| {
+                let greeting = greeting.clone();
+                Box::pin(async move { greeting.greet(client).await.map_err(HookError::Backend) })
             }))
             .build()
             .map_err(|error| StoreError::Other { engine: ENGINE, source: error.into() })?;
-        Ok(Self { address: Arc::new(address), pool, metrics })
+        let watched = pool.clone();
+        // Whoever opens a second store with the same metrics sees the first one's pool.
+        let _ = metrics.watch_pool(move || {
+            let status = watched.status();
+            let idle = status.available;
+            PoolStatus { in_use: status.size.saturating_sub(idle), idle, waiting: status.waiting }
+        });
+        Ok(Self { address: Arc::new(address), pool, metrics, met })
+    }
+
+    /// How many databases were met so far. When it has grown, what was known to be committed may
+    /// not be any more: a connection says so before anything is asked on it.
+    pub(super) fn incarnation(&self) -> u64 {
+        self.met.count.load(Ordering::Acquire)
     }
 
     /// A connection outside of the pool, for who keeps one for long.
@@ -64,7 +112,7 @@ impl Connections {
             let (client, connection) = self.address.config.connect(self.address.tls.clone()).await?;
             // It ends with the client, which also hears of its errors.
             tokio::spawn(connection);
-            client.batch_execute(SESSION).await?;
+            self.met.greet(&client).await?;
             Ok::<_, Error>(client)
         };
         Ok(tokio::time::timeout(OPENING, opening).await.map_err(|_| unavailable("it does not answer"))??)

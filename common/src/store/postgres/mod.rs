@@ -255,7 +255,11 @@ impl Store for Postgres {
 
     async fn rebuild(&self, now: Timestamp, progress: Progress) -> Result<Recount> {
         self.writer()?;
-        let recount = recount::rebuild(&self.connections, now, &progress).await?;
+        let mut recount = recount::rebuild(&self.connections, now, &progress).await?;
+        // What Redis has wrong beside that. One that cannot tell has to be rebuilt all the same.
+        if let Err(error) = self.live.verify(now, &mut recount).await {
+            tracing::info!(%error, "what redis has could not be compared before it is rebuilt");
+        }
         self.live.rebuild(now).await?;
         self.live.changed();
         Ok(recount)

@@ -92,6 +92,35 @@ impl Truth {
             .await
     }
 
+    /// As [`Connections::incarnation`].
+    pub(super) fn incarnation(&self) -> u64 {
+        self.connections.incarnation()
+    }
+
+    /// Which events stand at these positions of sites, as far as they are kept.
+    pub(super) async fn ids_at(&self, places: &[(Site, u64)]) -> Result<Vec<(Site, Uuid)>> {
+        let names: Vec<&str> = places.iter().map(|(site, _)| site.as_str()).collect();
+        let positions: Vec<i64> = places.iter().map(|(_, position)| *position as i64).collect();
+        let (names, positions) = (&names, &positions);
+        self.connections
+            .ask("look", |client| async move {
+                let rows = client
+                    .query(
+                        "select s.name, e.id from unnest($1::text[], $2::int8[]) as q (name, position)
+                         join analytics_sites s on s.name = q.name
+                         join analytics_events e on e.site = s.id and e.position = q.position",
+                        &[names, positions],
+                    )
+                    .await?;
+                let ids = rows.iter().filter_map(|row| {
+                    let site = Site::parse(row.try_get(0).ok()?)?;
+                    Some(row.try_get(1).map(|id| (site, id)))
+                });
+                ids.collect()
+            })
+            .await
+    }
+
     /// The right to rebuild what Redis has of a site: one process's at a time. `None` when
     /// another one has it.
     pub(super) async fn lock_rebuild(&self, site: &Site) -> Result<Option<RebuildLock>> {
@@ -114,11 +143,15 @@ impl Truth {
             // Ids begin with 1: this site has nothing.
             None => (0, 0),
         };
+        let last = connection
+            .query_opt("select id from analytics_events where site = $1 and position = $2", &[&id, &(position as i64)])
+            .await?;
+        let last = last.map(|row| row.try_get(0)).transpose()?;
         let counters = counters(&connection, id, horizon).await?;
         let archived = archived(&connection, id, horizon).await?;
         let presence = presence(&connection, id, now).await?;
         let days = days(&connection, id, horizon).await?;
-        Ok(Snapshot { position, counters, archived, presence, connection, site: id, days, open: None })
+        Ok(Snapshot { position, last, counters, archived, presence, connection, site: id, days, open: None })
     }
 }
 
@@ -133,6 +166,8 @@ pub(super) struct RebuildLock {
 pub(super) struct Snapshot {
     /// The position.
     pub(super) position: u64,
+    /// The event that stands there, if it is kept.
+    pub(super) last: Option<Uuid>,
     /// Sums by period of [`Dimension::All`], page views, letters, letters by type, and themes:
     /// those that are not zero, of periods that are still answered.
     pub(super) counters: Vec<(PeriodKey, Dimension, String, u64)>,

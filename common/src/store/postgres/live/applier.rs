@@ -158,7 +158,7 @@ impl Work {
 impl Parts {
     /// Applies one commit before it answers; repairs what it comes across, if that is little.
     pub(super) async fn apply_inline(&self, batches: Vec<SiteBatch>, now: Timestamp) -> Vec<bool> {
-        self.link.probe().await;
+        self.probe().await;
         let sites: Vec<Site> = batches.iter().map(|batch| batch.site.clone()).collect();
         let mut works: Vec<Work> = batches.into_iter().map(|batch| Work::new(batch, now)).collect();
         self.apply_works(&mut works).await;
@@ -178,7 +178,12 @@ impl Parts {
             if !moment.is_zero() {
                 tokio::time::sleep(moment).await;
             }
+            let incarnation = self.truth.incarnation();
             for work in &mut waiting {
+                // In another database than before, a position may stand for other events.
+                if self.sites.suspects(&work.batch.site, incarnation) {
+                    self.require(&work.batch.site, Need::Events, work.batch.to);
+                }
                 // What is held back is repaired from PostgreSQL later.
                 work.done = !self.sites.admit(&work.batch.site, work.batch.to);
             }

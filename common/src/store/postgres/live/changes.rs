@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use foldhash::fast::RandomState;
 use indexmap::{IndexMap, IndexSet};
 use redis::Cmd;
+use uuid::Uuid;
 
 use super::keys;
 use super::script::{Scripts, call};
+use super::sites::Mark;
 use crate::event_type::EventType;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
@@ -24,6 +26,8 @@ pub(super) struct Changes {
     seen: IndexMap<VisitorId, i64, RandomState>,
     /// For each event its day, and its visitor's place there, if that is the first such one.
     firsts: Vec<Option<(Day, usize)>>,
+    /// The last event and its position.
+    last: Option<(u64, Uuid)>,
 }
 
 /// What is added to a day and to the week and month it lies in.
@@ -40,7 +44,8 @@ impl Changes {
     /// Of these events, in order of position. Who was last seen more than an hour before
     /// `now` is nobody to remember as current.
     pub(super) fn of(events: &[Committed], now: Timestamp) -> Self {
-        let mut changes = Self { firsts: Vec::with_capacity(events.len()), ..Self::default() };
+        let last = events.last().map(|last| (last.position.0, last.event.id));
+        let mut changes = Self { firsts: Vec::with_capacity(events.len()), last, ..Self::default() };
         for Committed { event, .. } in events {
             let day = event.created_at.day();
             let change = changes.days.entry(day).or_default();
@@ -95,7 +100,9 @@ impl Changes {
             })
             .collect();
         let mut command = call(&scripts.apply, &names);
-        command.arg(step.store).arg(step.from).arg(step.to).arg(keys::channel(step.site)).arg(&step.message);
+        let last = self.last.filter(|(position, _)| *position == step.to).map(|(_, id)| id);
+        command.arg(step.store).arg(step.from).arg(Mark::place(last, step.to));
+        command.arg(keys::channel(step.site)).arg(&step.message);
         match step.forget {
             Some(before) => command.arg(before.millis()),
             None => command.arg(""),

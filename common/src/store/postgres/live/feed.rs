@@ -124,6 +124,12 @@ impl Feed {
         }
     }
 
+    /// What is committed after this position is news, whatever was heard before.
+    pub(super) fn restart(&self, site: &Site, position: u64) {
+        self.sequences().insert(site.clone(), Sequence::after(position));
+        self.changed();
+    }
+
     /// How far a site was heard.
     pub(super) fn last(&self, site: &Site) -> u64 {
         self.sequences().get(site).map_or(0, Sequence::last)

@@ -16,7 +16,7 @@ pub(super) const TOP_SECONDS: u64 = 2 * 86_400;
 /// How many keys a period has.
 pub(super) const PER_PERIOD: usize = 7;
 
-/// The mark of how far a site was applied: `<store>:<position>`.
+/// The mark of how far a site was applied: `<store>:<the event there, or ->:<position>`.
 pub(super) fn applied(site: &Site) -> String {
     format!("analytics:{{{site}}}:applied")
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redis::Value;
+use uuid::Uuid;
 
 use super::applier::Applied;
 use super::changes::{Changes, Step};
@@ -55,13 +56,24 @@ impl Parts {
         if all_well { Ok(()) } else { Err(()) }
     }
 
+    /// Looks, if it is time to, whether Redis is well again, and then whether what it has counted
+    /// is what PostgreSQL has. Answers whether it is well now and was not before.
+    pub(super) async fn probe(&self) -> bool {
+        let found = self.link.probe().await;
+        if found && let Err(error) = self.look_at_history().await {
+            // One of them has gone away again, and will be looked at when it is back.
+            tracing::debug!(%error, "marks could not be compared with events");
+        }
+        found
+    }
+
     /// Where nobody works in the background: looks whether Redis is well again, and repairs the
     /// site if it is little work.
     pub(super) async fn care_inline(&self, site: &Site) {
         if self.background {
             return;
         }
-        self.link.probe().await;
+        self.probe().await;
         // Once for what is missing, and once more when that shows that all is.
         for _ in 0..2 {
             let cared = match self.sites.need(site) {
@@ -83,12 +95,27 @@ impl Parts {
 
     /// Where a site stands in Redis.
     pub(super) async fn mark(&self, site: &Site) -> Result<Mark> {
+        Ok(self.mark_and_last(site).await?.0)
+    }
+
+    /// The same, and the event that stands there if the mark names one.
+    async fn mark_and_last(&self, site: &Site) -> Result<(Mark, Option<Uuid>)> {
         let mut get = redis::cmd("GET");
         get.arg(keys::applied(site));
         Ok(match self.link.ask_one("read", get).await? {
-            Value::BulkString(mark) => Mark::parse(Some(&mark), &self.store),
-            _ => Mark::Missing,
+            Value::BulkString(mark) => (Mark::parse(Some(&mark), &self.store), Mark::last(&mark)),
+            _ => (Mark::Missing, None),
         })
+    }
+
+    /// Redis has counted events that PostgreSQL does not have: it was restored from a copy, or a
+    /// standby that lacked something took over.
+    pub(super) async fn diverged(&self, site: &Site, position: u64) -> Result<()> {
+        tracing::warn!(site.id = %site, "redis has events that postgresql has not: the site will be rebuilt");
+        self.void(std::slice::from_ref(site)).await?;
+        self.feed.restart(site, position);
+        self.require(site, Need::Rebuild, 0);
+        Ok(())
     }
 
     /// Where a site stands in PostgreSQL.
@@ -99,8 +126,11 @@ impl Parts {
 
     /// Applies what is missing, until nothing is.
     pub(super) async fn repair(&self, site: &Site) -> Result<()> {
+        // Before anything is asked: what is asked later may be asked of another one.
+        let incarnation = self.truth.incarnation();
         loop {
-            let at = match self.mark(site).await? {
+            let (mark, last) = self.mark_and_last(site).await?;
+            let at = match mark {
                 Mark::At(at) => at,
                 Mark::Missing => match self.position(site).await? {
                     0 => 0,
@@ -110,26 +140,38 @@ impl Parts {
                     }
                 },
             };
-            let events = self.truth.committed_after(site, Position(at), PAGE).await?;
+            // With the one at the mark, which tells whether the mark is about these events.
+            let after = if last.is_some() { at.saturating_sub(1) } else { at };
+            let mut events = self.truth.committed_after(site, Position(after), PAGE).await?;
+            if let Some(first) = events.first().filter(|first| first.position.0 == at) {
+                if Some(first.event.id) != last {
+                    return self.diverged(site, self.position(site).await?).await;
+                }
+                events.remove(0);
+            }
             let to = match events.last() {
                 Some(last) => last.position.0,
                 None => {
                     let position = self.position(site).await?;
                     if position < at {
-                        // PostgreSQL was restored from an older copy.
-                        self.require(site, Need::Rebuild, 0);
-                        return Ok(());
+                        return self.diverged(site, position).await;
                     }
                     if position == at {
-                        if self.sites.healed(site, at) {
-                            tracing::info!(site.id = %site, position = at, "redis has a site right again");
-                            self.feed.changed();
-                            self.count_in_need();
-                            return Ok(());
+                        match self.sites.healed(site, at, incarnation) {
+                            Need::Nothing => {
+                                tracing::info!(site.id = %site, position = at, "redis has a site right again");
+                                self.feed.changed();
+                                self.count_in_need();
+                                return Ok(());
+                            }
+                            // Something was held back between the two questions.
+                            Need::Events => {
+                                tokio::task::yield_now().await;
+                                continue;
+                            }
+                            // Found by somebody who had looked before: not to be waited for here.
+                            Need::Rebuild => return Ok(()),
                         }
-                        // Something was held back between the two questions.
-                        tokio::task::yield_now().await;
-                        continue;
                     }
                     // Committed between the two questions, or else of days that were dropped.
                     if !self.truth.committed_after(site, Position(at), 1).await?.is_empty() {

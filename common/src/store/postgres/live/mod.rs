@@ -7,7 +7,9 @@
 //! and whatever Redis lost or never got shows in the mark. A mark that stands too low, after a
 //! failed call, a crash, or a restart from an older copy, is moved on with events read from
 //! PostgreSQL by position. A missing one, after a flush, an eviction, or a script that failed
-//! halfway, means a rebuild from one snapshot.
+//! halfway, means a rebuild from one snapshot. The mark also names the event at its position:
+//! behind a PostgreSQL that was restored from a copy another one may stand there, and then what
+//! Redis has counted is not what happened (`watch`, `mend`).
 //!
 //! **Who does it.** `applier` sends what is committed, in order; `watch` looks around every
 //! second, for what this process or another one left behind; `mend` and `rebuild` repair.
@@ -35,6 +37,7 @@ mod rebuild;
 mod script;
 mod sequence;
 mod sites;
+mod sketches;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -125,7 +128,7 @@ impl Live {
             mend: Notify::new(),
             metrics,
         });
-        parts.link.probe().await;
+        parts.probe().await;
         let before = parts.look_at_marks(&positions.into_iter().collect()).await?;
         let buckets = Arc::new(Buckets::new(Arc::clone(&parts.link), background));
         let (sender, queue) = mpsc::unbounded_channel();

@@ -158,7 +158,7 @@ impl Parts {
             }
         }
         filler.presence(&snapshot.presence).await?;
-        filler.finish(&format!("{}:{}", self.store, snapshot.position)).await?;
+        filler.finish(&format!("{}:{}", self.store, Mark::place(snapshot.last, snapshot.position))).await?;
         self.metrics.redis_rebuilds_total.inc();
         tracing::info!(site.id = %site, position = snapshot.position, "a site was rebuilt in redis");
         Ok(())

@@ -1,7 +1,10 @@
 //! Which sites Redis has right, as far as this process knows.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
 
 use crate::site::Site;
 
@@ -25,6 +28,8 @@ struct State {
     /// The greatest position that this process knows to be applied: an answer as of an earlier
     /// one would take back what was said.
     floor: u64,
+    /// In which of the databases that were met the mark was last seen to belong to the events.
+    incarnation: u64,
 }
 
 /// The mark of how far a site was applied.
@@ -40,20 +45,48 @@ impl Mark {
     /// Reads a mark, of which only those of `store` count.
     pub(super) fn parse(mark: Option<&[u8]>, store: &str) -> Self {
         let position = mark.and_then(|mark| {
-            let (owner, position) = std::str::from_utf8(mark).ok()?.rsplit_once(':')?;
+            let (rest, position) = std::str::from_utf8(mark).ok()?.rsplit_once(':')?;
+            let (owner, _) = rest.rsplit_once(':')?;
             position.parse().ok().filter(|_| owner == store)
         });
         position.map_or(Self::Missing, Self::At)
+    }
+
+    /// The event at the mark, if it names one.
+    pub(super) fn last(mark: &[u8]) -> Option<Uuid> {
+        let (rest, _) = std::str::from_utf8(mark).ok()?.rsplit_once(':')?;
+        rest.rsplit_once(':')?.1.parse().ok()
+    }
+
+    /// What comes after the store in a mark at `position`: the event there if it is known, so that
+    /// a store whose events are others by now, because it was restored, is told from this one.
+    pub(super) fn place(last: Option<Uuid>, position: u64) -> String {
+        last.map_or_else(|| format!("-:{position}"), |last| format!("{last}:{position}"))
     }
 }
 
 /// All sites that this process has dealt with.
 #[derive(Debug, Default)]
-pub(super) struct Sites(Mutex<HashMap<Site, State>>);
+pub(super) struct Sites {
+    states: Mutex<HashMap<Site, State>>,
+    /// The database in which the marks of all sites were seen to belong to the events.
+    incarnation: AtomicU64,
+}
 
 impl Sites {
     fn lock(&self) -> MutexGuard<'_, HashMap<Site, State>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All marks belong to the events of this database, but for those that were found not to.
+    pub(super) fn belong(&self, incarnation: u64) {
+        self.incarnation.store(incarnation, Ordering::Release);
+    }
+
+    /// Whether a site's mark was looked at before, and in another database than this one.
+    pub(super) fn suspects(&self, site: &Site, incarnation: u64) -> bool {
+        let looked_at = self.lock().get(site).map_or(0, |state| state.incarnation);
+        looked_at.max(self.incarnation.load(Ordering::Acquire)) != incarnation
     }
 
     /// What a site needs.
@@ -94,15 +127,16 @@ impl Sites {
         state.floor = state.floor.max(to);
     }
 
-    /// Events up to `at` are applied, and PostgreSQL has no more: the site needs nothing any
-    /// more, unless more was held back meanwhile. Answers whether it is well.
-    pub(super) fn healed(&self, site: &Site, at: u64) -> bool {
+    /// Events up to `at` are applied, and PostgreSQL, in this incarnation, has no more: the site
+    /// needs nothing any more, unless more was held back meanwhile, or somebody has found since
+    /// that it must be rebuilt. Answers what it needs.
+    pub(super) fn healed(&self, site: &Site, at: u64, incarnation: u64) -> Need {
         let mut sites = self.lock();
         let state = sites.entry(site.clone()).or_default();
         if state.wanted <= at && state.need != Need::Rebuild {
-            *state = State { need: Need::Nothing, wanted: 0, floor: state.floor.max(at) };
+            *state = State { need: Need::Nothing, wanted: 0, floor: state.floor.max(at), incarnation };
         }
-        state.need == Need::Nothing
+        state.need
     }
 
     /// Whether an answer under this mark may be given; notes what the site needs if not.
@@ -144,17 +178,23 @@ mod tests {
     #[test]
     fn marks_of_others_are_none() {
         for (mark, parsed) in [
-            (&b"s:12"[..], Mark::At(12)),
-            (b"s:0", Mark::At(0)),
-            (b"t:12", Mark::Missing),
-            (b"s:", Mark::Missing),
-            (b"s:-1", Mark::Missing),
+            (&b"s:-:12"[..], Mark::At(12)),
+            (b"s:x:0", Mark::At(0)),
+            (b"t:-:12", Mark::Missing),
+            (b"s:12", Mark::Missing),
+            (b"s:-:", Mark::Missing),
+            (b"s:-:-1", Mark::Missing),
             (b"\xff:1", Mark::Missing),
             (b"", Mark::Missing),
         ] {
             assert_eq!(Mark::parse(Some(mark), "s"), parsed, "{mark:?}");
         }
         assert_eq!(Mark::parse(None, "s"), Mark::Missing);
+        let event = Uuid::from_u128(7);
+        for last in [None, Some(event)] {
+            let mark = format!("s:{}", Mark::place(last, 9));
+            assert_eq!((Mark::parse(Some(mark.as_bytes()), "s"), Mark::last(mark.as_bytes())), (Mark::At(9), last));
+        }
     }
 
     #[test]
@@ -164,15 +204,29 @@ mod tests {
         sites.applied(&site, 5);
         sites.require(&site, Need::Events, 8);
         assert!(!sites.admit(&site, 9));
-        assert!(!sites.healed(&site, 8), "9 was held back");
-        assert!(sites.healed(&site, 9));
+        assert_eq!(sites.healed(&site, 8, 1), Need::Events, "9 was held back");
+        assert_eq!(sites.healed(&site, 9, 1), Need::Nothing);
         assert!(sites.admit(&site, 10));
         sites.require(&site, Need::Rebuild, 10);
         sites.require(&site, Need::Events, 10);
         assert_eq!(sites.need(&site), Need::Rebuild, "the greater need stays");
-        assert!(!sites.healed(&site, 10));
+        assert_eq!(sites.healed(&site, 10, 1), Need::Rebuild, "which telling the rest does not help");
         sites.rebuilt(&site);
-        assert!(sites.healed(&site, 10));
+        assert_eq!(sites.healed(&site, 10, 1), Need::Nothing);
+    }
+
+    #[test]
+    fn another_database_makes_every_site_suspect_until_it_was_looked_at() {
+        let (sites, site, other) = (Sites::default(), Site::default(), Site::parse("other").unwrap());
+        sites.belong(1);
+        assert!(!sites.suspects(&site, 1));
+        assert!(sites.suspects(&site, 2));
+        sites.require(&site, Need::Events, 5);
+        assert_eq!(sites.healed(&site, 5, 2), Need::Nothing);
+        assert!(!sites.suspects(&site, 2));
+        assert!(sites.suspects(&other, 2));
+        sites.belong(2);
+        assert!(!sites.suspects(&other, 2));
     }
 
     #[test]
@@ -185,7 +239,7 @@ mod tests {
         assert!(!sites.trust(&site, Mark::At(4)), "restored from an older copy");
         assert_eq!(sites.need(&site), Need::Events);
         assert!(!sites.trust(&site, Mark::At(9)), "not before it is cared for");
-        assert!(sites.healed(&site, 9));
+        assert_eq!(sites.healed(&site, 9, 1), Need::Nothing);
         assert!(!sites.trust(&site, Mark::Missing), "flushed");
         assert_eq!(sites.need(&site), Need::Rebuild);
     }

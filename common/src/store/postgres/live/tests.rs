@@ -115,7 +115,7 @@ async fn a_batch_changes_all_periods_of_its_events() {
     let sketch = keys::sketch(&Site::default(), key(Period::Month));
     assert_eq!(bench.server.command::<u64>(&["PFCOUNT", &sketch]).await, 2);
     let mark: String = bench.server.command(&["GET", &keys::applied(&Site::default())]).await;
-    assert_eq!(mark, "store:4");
+    assert!(mark.starts_with("store:") && mark.ends_with(":4"), "{mark}");
     let seen: Vec<(Vec<u8>, f64)> =
         bench.server.command(&["ZRANGE", &keys::visitors(&Site::default()), "0", "-1", "WITHSCORES"]).await;
     let expected = [1, 2].map(|who| (visitor(who).as_bytes().to_vec(), noon().millis() as f64));
@@ -135,7 +135,7 @@ async fn a_batch_is_applied_once_and_only_where_it_begins() {
     assert!(matches!(bench.apply(5, &second, noon()).await, Applied::At(4)), "too early");
     assert!(matches!(bench.apply(2, &second, noon()).await, Applied::At(4)), "across");
     assert_eq!(bench.dump().await, before);
-    bench.server.command::<()>(&["SET", &keys::applied(&Site::default()), "other:4"]).await;
+    bench.server.command::<()>(&["SET", &keys::applied(&Site::default()), "other:-:4"]).await;
     let before = bench.dump().await;
     assert!(matches!(bench.apply(4, &second, noon()).await, Applied::Lost(_)), "another store's");
     assert_eq!(bench.dump().await, before);

@@ -33,7 +33,7 @@ pub(super) async fn run(parts: Arc<Parts>, mut before: Positions) {
     loop {
         // Whoever finds something wrong calls for attention; none is worth a busy loop.
         let _ = tokio::time::timeout(LOOK_EVERY, parts.link.attention.notified()).await;
-        if parts.link.probe().await {
+        if parts.probe().await {
             evictions.reconnected();
             parts.look_at_policy().await;
         }
@@ -129,6 +129,41 @@ impl Parts {
         Ok(())
     }
 
+    /// Compares the events that marks name with those that stand there: once Redis is found, and
+    /// whatever happened to either before.
+    pub(super) async fn look_at_history(&self) -> Result<()> {
+        let incarnation = self.truth.incarnation();
+        let positions = self.truth.positions().await?;
+        let mut pipeline = Pipeline::with_capacity(positions.len());
+        for (site, _) in &positions {
+            pipeline.cmd("GET").arg(keys::applied(site));
+        }
+        if self.link.is_open() {
+            return Ok(());
+        }
+        let marks = if positions.is_empty() { Vec::new() } else { self.link.ask("look", &pipeline).await? };
+        let mut named = HashMap::new();
+        let mut places = Vec::new();
+        for ((site, _), mark) in positions.iter().zip(&marks) {
+            if let Value::BulkString(mark) = mark
+                && let Mark::At(at) = Mark::parse(Some(mark), &self.store)
+                && let Some(last) = Mark::last(mark)
+            {
+                named.insert(site.clone(), last);
+                places.push((site.clone(), at));
+            }
+        }
+        let positions: Positions = positions.into_iter().collect();
+        let there = if places.is_empty() { Vec::new() } else { self.truth.ids_at(&places).await? };
+        for (site, id) in there {
+            if named.get(&site).is_some_and(|last| *last != id) {
+                self.diverged(&site, positions.get(&site).copied().unwrap_or(0)).await?;
+            }
+        }
+        self.sites.belong(incarnation);
+        Ok(())
+    }
+
     /// Compares how far each site was applied with how far it was committed, and answers the
     /// latter. A site that is behind may be on its way: it needs care when it is behind where
     /// it was committed `before`.
@@ -152,11 +187,7 @@ impl Parts {
                 _ => Mark::Missing,
             };
             match mark {
-                Mark::At(at) if at > position => {
-                    tracing::warn!(site.id = %site, "redis is ahead of postgresql: the site will be rebuilt");
-                    self.void(std::slice::from_ref(site)).await?;
-                    self.require(site, Need::Rebuild, 0);
-                }
+                Mark::At(at) if at > position => self.diverged(site, position).await?,
                 Mark::At(at) if at < *before => self.require(site, Need::Events, 0),
                 Mark::Missing if *before > 0 => self.require(site, Need::Rebuild, 0),
                 _ => {}

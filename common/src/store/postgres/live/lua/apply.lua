@@ -3,7 +3,7 @@
 -- KEYS: the mark of how far the site was applied, the visitors by last seen, the themes of all
 --   days since some day and which day that is, then for each day with changes the seven keys
 --   (see keys.rs) of each of its periods that are kept.
--- ARGV: store, from, to, channel, message (empty: none), who was last seen before this instant
+-- ARGV: store, from, to (the event there or -, a colon, the position), channel, message (empty: none), who was last seen before this instant
 --   is forgotten (empty: nobody), how many were seen and for each when and who, then for each day:
 --   its number, seconds that the day, the week, the month still have (0: not kept, no keys), what
 --   is added to each of the five counters, how many visitors and they, how many themes and how
@@ -17,12 +17,12 @@
 -- writes refuses that, and nothing has changed. Whatever fails later takes the mark away, and
 -- with it everything else is void.
 local MOST_VALUES, OTHER = 10000, '(other)'
-local store, from, to = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local store, from = ARGV[1], tonumber(ARGV[2])
 
 local mark = redis.pcall('get', KEYS[1])
 if type(mark) == 'table' then return {'lost', 'the mark is no string'} end
 if mark then
-  local owner, at = string.match(mark, '^(.*):(%d+)$')
+  local owner, at = string.match(mark, '^([^:]*):[^:]*:(%d+)$')
   if owner ~= store then return {'lost', 'filled from another store'} end
   if tonumber(at) ~= from then return {'at', tonumber(at)} end
 elseif from > 0 then

@@ -5,7 +5,7 @@
 --   days may have together.
 -- Answers 1, or 0 when that would be more.
 local mark = redis.call('get', KEYS[1])
-if not mark or string.match(mark, '^(.*):%d+$') ~= ARGV[1] then return 0 end
+if not mark or string.match(mark, '^([^:]*):[^:]*:%d+$') ~= ARGV[1] then return 0 end
 local members = 0
 for place = 4, #KEYS do members = members + redis.call('zcard', KEYS[place]) end
 if members > tonumber(ARGV[4]) then return 0 end

@@ -1,0 +1,111 @@
+//! A PostgreSQL that was restored from a copy behind Redis's back: its positions are given again,
+//! to other events, and Redis must not take them for those that it has counted.
+
+use common::store::Store;
+use common::store::conformance::samples::{event, on_site};
+use common::store::postgres::Options;
+
+use crate::Bench;
+
+/// Where nobody listens.
+const NOWHERE: &str = "redis://127.0.0.1:1";
+
+impl Bench {
+    /// Goes back to a copy that was made when there were so many events.
+    async fn restore(&mut self, copy: &str, events: usize) {
+        self.databases.restore(copy).await;
+        self.events.truncate(events);
+    }
+
+    /// Appends other events than have ever been there, until that succeeds.
+    async fn append_others(&mut self, count: usize) {
+        let events: Vec<_> = (0..count)
+            .map(|number| {
+                let event = event("page_view", 50 + number as u64 % 5, self.now);
+                on_site(event, if number % 5 == 0 { "b" } else { "a" })
+            })
+            .collect();
+        while self.store.append(events.clone(), self.now).await.is_err() {}
+        self.events.extend(events);
+    }
+}
+
+/// Redis has counted 60 events; the copy has 40 of them, and 30 others since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn overtaken_while_redis_was_away() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(40).await;
+    bench.store.close().await;
+    let copy = bench.databases.copy().await;
+    bench.reopen().await;
+    bench.append(20).await;
+    bench.well().await;
+    bench.store.close().await;
+    bench.restore(&copy, 40).await;
+    let (databases, options) = (&bench.databases, Options::PROCESS);
+    bench.store = databases.open_at(&databases.postgres, NOWHERE, options).await;
+    bench.append_others(30).await;
+    bench.store.close().await;
+    bench.reopen().await;
+    bench.check().await;
+    bench.well().await;
+    assert_eq!(bench.metrics.redis_rebuilds_total.get(), 2, "of both sites");
+}
+
+/// The process goes on, and the first thing that it commits in the copy overtakes Redis.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn overtaken_at_once() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(40).await;
+    bench.store.close().await;
+    let copy = bench.databases.copy().await;
+    bench.reopen().await;
+    bench.append(20).await;
+    bench.well().await;
+    bench.restore(&copy, 40).await;
+    bench.append_others(30).await;
+    bench.check().await;
+    bench.well().await;
+    bench.append_others(5).await;
+    bench.well().await;
+}
+
+/// As many events were lost as came since: only which ones they are tells.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn caught_up_exactly() {
+    for options in [Options::PROCESS, Options::FUNCTION] {
+        let Some(mut bench) = Bench::with(options).await else { return };
+        bench.append(40).await;
+        bench.store.close().await;
+        let copy = bench.databases.copy().await;
+        bench.reopen_as(options).await;
+        bench.append(20).await;
+        bench.check().await;
+        bench.restore(&copy, 40).await;
+        bench.append_others(20).await;
+        bench.check().await;
+        bench.append_others(20).await;
+        bench.check().await;
+        bench.well().await;
+    }
+}
+
+/// A server that was only started again has all that it had: nothing is rebuilt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn moved_and_whole() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(40).await;
+    bench.store.close().await;
+    let copy = bench.databases.copy().await;
+    bench.reopen().await;
+    bench.check().await;
+    // Another database with the same events.
+    bench.restore(&copy, 40).await;
+    bench.append_others(10).await;
+    bench.check().await;
+    bench.well().await;
+    bench.reopen().await;
+    bench.append_others(10).await;
+    bench.well().await;
+    assert_eq!(bench.metrics.redis_rebuilds_total.get(), 0);
+}
