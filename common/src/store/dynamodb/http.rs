@@ -4,6 +4,9 @@
 //! The SDK's own client would bring HTTP/2, proxies and the system's roots: a quarter of what a
 //! function weighs, and some milliseconds of each start.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +33,10 @@ struct Http(Client<HttpsConnector<HttpConnector>, SdkBody>);
 /// # Errors
 /// When the cryptography knows no version of TLS.
 pub(super) fn client(connect: Duration) -> Result<SharedHttpClient, rustls::Error> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    trusting(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }, connect)
+}
+
+fn trusting(roots: RootCertStore, connect: Duration) -> Result<SharedHttpClient, rustls::Error> {
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
