@@ -3,7 +3,7 @@
 //! `server.pem` holds that certificate, the authority's that signed it, and the server's key:
 //! made for 127.0.0.1, good for nothing else.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
