@@ -186,31 +186,33 @@ async fn command(cli: Cli, config: Config) -> Result<ExitCode, Failure> {
         Command::Demo(demo) => say(demo.run(config.addr).await?),
         Command::Healthcheck => healthcheck::run(config.addr)?,
         Command::Import(arguments) => {
-            let app = open(config).await?;
+            let app = open(Life::Command, config).await?;
             let code = import::run(&app, arguments).await;
             app.store.close().await;
             return code;
         }
         Command::Export(arguments) => {
-            let app = open(config).await?;
+            let app = open(Life::Command, config).await?;
             let code = export::run(&app, arguments).await;
             app.store.close().await;
             return code;
         }
         Command::Cleanup => {
-            let app = open(config).await?;
+            let app = open(Life::Command, config).await?;
             let report = common::retention::run(&app, app.now()).await;
             app.store.close().await;
             say(serde_json::to_string(&report?).map_err(|error| Failure::Failed(error.to_string()))?);
         }
-        Command::Verify => return recount::run(open(config).await?, recount::Recounting::Verify).await,
-        Command::Rebuild => return recount::run(open(config).await?, recount::Recounting::Rebuild).await,
+        Command::Verify => return recount::run(open(Life::Command, config).await?, recount::Recounting::Verify).await,
+        Command::Rebuild => {
+            return recount::run(open(Life::Command, config).await?, recount::Recounting::Rebuild).await;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn open(config: Config) -> Result<App, Failure> {
-    Ok(App::open_for(Life::Command, config, Arc::new(System)).await?)
+async fn open(life: Life, config: Config) -> Result<App, Failure> {
+    Ok(App::open_for(life, config, Arc::new(System)).await?)
 }
 
 /// Prints a line on the standard output. Whoever closed it does not want to read it.

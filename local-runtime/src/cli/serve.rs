@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use common::app::Life;
 use common::config::{Config, LogFormat};
 use common::http::BASE_PATH;
 use tokio::net::TcpListener;
@@ -25,7 +26,7 @@ pub(super) async fn run(config: Config, static_dir: Option<PathBuf>) -> Result<(
     let address = listener.local_addr().map_err(|error| cannot_listen(addr, &error))?;
     let stop = stop().map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))?;
     let for_people = config.log == LogFormat::Text;
-    let app = open(config).await?;
+    let app = open(Life::Process, config).await?;
     say(format_args!("listening on http://{address}"));
     if for_people {
         say(where_to_look(reachable(address)));
