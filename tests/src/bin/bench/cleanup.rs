@@ -19,7 +19,7 @@ use crate::request::Ring;
 
 const CONNECTIONS: usize = 64;
 /// Guards nothing but a database of made-up events.
-const TOKEN: &str = "bench-admin-token";
+pub(crate) const TOKEN: &str = "bench-admin-token";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Adds the rows about the retention run.
@@ -38,10 +38,7 @@ pub(crate) async fn measure(context: &mut Context) -> Result<()> {
     row.rate = Some(old as f64 / began.elapsed().as_secs_f64());
     context.report.add(row);
 
-    let shape = Shape { visitor: true, ..Shape::default() };
-    let events = Arc::new(Ring::events(&format!("{BASE}/event"), shape));
-    let (mut before, mut meanwhile) = (Rounds::default(), Rounds::default());
-    let (mut seconds, mut slower) = (Vec::new(), Vec::new());
+    let mut watch = Watch::default();
     for round in 1..=context.options.rounds() {
         // A fresh copy each round: what is deleted is gone.
         context.say(&format!("cleanup under load, round {round}"));
@@ -49,36 +46,64 @@ pub(crate) async fn measure(context: &mut Context) -> Result<()> {
         disk::copy_database(&home, &copy)?;
         let variables = [("ANALYTICS_RETENTION_DAYS", "30"), ("ANALYTICS_ADMIN_TOKEN", TOKEN)];
         let server = context.server(&copy, &variables).await?;
-        let plan = context.plan(&server, CONNECTIONS, &events, Expect::status(201));
-        let calm = duel::run(&mut context.report, "before cleanup", plan.clone()).await?;
-        let load = Running::start(Plan { warm: Duration::ZERO, length: PATIENCE, ..plan }).await?;
-        let began = Instant::now();
-        let cleaned = clean(&server).await;
-        seconds.push(began.elapsed().as_secs_f64());
-        let busy = load.stop().await?;
-        context.report.check("during cleanup", &busy);
-        match cleaned {
-            Ok(Cleaned { refused: None, deleted }) if deleted == old => {}
-            Ok(Cleaned { refused: None, deleted }) => {
-                context.report.fault(format!("cleanup deleted {deleted} of {old}"));
-            }
-            Ok(Cleaned { refused: Some(answer), .. }) => context.report.fault(format!("cleanup: {answer}")),
-            Err(error) => context.report.fault(format!("cleanup: {error:#}")),
+        let deleted = watch.round(context, &server).await?;
+        if deleted.is_some_and(|deleted| deleted != old) {
+            context.report.fault(format!("cleanup deleted {deleted:?} of {old}"));
         }
-        before.add(&calm, None);
-        meanwhile.add(&busy, None);
-        slower.push(busy.percentile(99.0) / calm.percentile(99.0).max(0.001));
         server.stop().await?;
         // Copies are large; the next round needs the room.
         std::fs::remove_dir_all(&copy)?;
     }
-    context.report.add(before.row("POST /event before cleanup", CONNECTIONS, 1.0));
-    context.report.add(meanwhile.row("POST /event during cleanup", CONNECTIONS, 1.0));
-    let row = Row::ratio("p99 of ingest during to before", median(slower));
-    context.report.add(row.at_most(Figure::Ratio, 2.0));
-    let row = Row::of(&format!("cleanup of {old} events"), median(seconds), "s");
-    context.report.add(row.at_most(Figure::Value, 3.0));
+    watch.report(context, &format!("cleanup of {old} events"), 3.0);
     Ok(())
+}
+
+/// Retention runs that were watched, with what ingest felt of them.
+#[derive(Default)]
+pub(crate) struct Watch {
+    before: Rounds,
+    meanwhile: Rounds,
+    seconds: Vec<f64>,
+    slower: Vec<f64>,
+}
+
+impl Watch {
+    /// Watches a run on a server that takes [`TOKEN`]; answers how many events it deleted, unless
+    /// it was refused.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub(crate) async fn round(&mut self, context: &mut Context, server: &Process) -> Result<Option<u64>> {
+        let shape = Shape { visitor: true, ..Shape::default() };
+        let events = Arc::new(Ring::events(&format!("{BASE}/event"), shape));
+        let plan = context.plan(server, CONNECTIONS, &events, Expect::status(201));
+        let calm = duel::run(&mut context.report, "before cleanup", plan.clone()).await?;
+        let load = Running::start(Plan { warm: Duration::ZERO, length: PATIENCE, ..plan }).await?;
+        let began = Instant::now();
+        let cleaned = clean(server).await;
+        self.seconds.push(began.elapsed().as_secs_f64());
+        let busy = load.stop().await?;
+        context.report.check("during cleanup", &busy);
+        self.before.add(&calm, None);
+        self.meanwhile.add(&busy, None);
+        self.slower.push(busy.percentile(99.0) / calm.percentile(99.0).max(0.001));
+        match cleaned {
+            Ok(Cleaned { refused: None, deleted }) => return Ok(Some(deleted)),
+            Ok(Cleaned { refused: Some(answer), .. }) => context.report.fault(format!("cleanup: {answer}")),
+            Err(error) => context.report.fault(format!("cleanup: {error:#}")),
+        }
+        Ok(None)
+    }
+
+    /// Adds the rows; `what` may take so many seconds.
+    pub(crate) fn report(self, context: &mut Context, what: &str, seconds: f64) {
+        context.report.add(self.before.row("POST /event before cleanup", CONNECTIONS, 1.0));
+        context.report.add(self.meanwhile.row("POST /event during cleanup", CONNECTIONS, 1.0));
+        let row = Row::ratio("p99 of ingest during to before", median(self.slower));
+        context.report.add(row.at_most(Figure::Ratio, 2.0));
+        let row = Row::of(what, median(self.seconds), "s");
+        context.report.add(row.at_most(Figure::Value, seconds));
+    }
 }
 
 /// How the retention run went.

@@ -5,12 +5,15 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::access_log;
+use crate::cleanup::{self, Watch};
 use crate::context::Context;
 use crate::report::{Figure, Row};
 use crate::stores::Stores;
 
 /// Days that are kept by default, but for the one that began before this run did.
 const DAYS: u64 = 89;
+/// Days that are kept when it comes to cleaning up: at 10 million events a million goes.
+const KEPT: u64 = 80;
 
 /// Adds the rows about room, and about how long it takes to make it all.
 ///
@@ -64,5 +67,17 @@ pub(crate) async fn measure(context: &mut Context) -> Result<()> {
         context.report.fault(format!("verify on PostgreSQL and Redis: {error:#}"));
     }
     context.report.add(Row::of(&format!("verify of {events} events"), began.elapsed().as_secs_f64(), "s"));
+
+    context.say("cleanup by partition, under load");
+    let kept = KEPT.to_string();
+    let variables = [("ANALYTICS_RETENTION_DAYS", &*kept), ("ANALYTICS_ADMIN_TOKEN", cleanup::TOKEN)];
+    let server = stores.server_with(context.executable(), &home, &variables).await?;
+    let mut watch = Watch::default();
+    let deleted = watch.round(context, &server).await?.unwrap_or(0);
+    if deleted == 0 {
+        context.report.fault("cleanup by partition deleted nothing".to_owned());
+    }
+    watch.report(context, &format!("cleanup of {deleted} events by partition"), 1.0);
+    server.stop().await?;
     Ok(())
 }

@@ -47,8 +47,17 @@ impl Stores {
     /// # Errors
     /// When it does not become ready.
     pub(crate) async fn server(&self, executable: &Path, home: &Path) -> Result<Process> {
+        self.server_with(executable, home, &[]).await
+    }
+
+    /// The same, with more of an environment.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub(crate) async fn server_with(&self, executable: &Path, home: &Path, more: &[(&str, &str)]) -> Result<Process> {
         let variables = self.variables();
-        let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, &**value)).collect();
+        let both = variables.iter().map(|(name, value)| (*name, &**value));
+        let variables: Vec<_> = both.chain(more.iter().copied()).collect();
         Process::server(executable, home, &variables).await
     }
 
