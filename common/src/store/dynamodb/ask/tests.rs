@@ -1,12 +1,9 @@
 //! The service's rules on how much may be asked at once, at their bounds.
 
-use std::time::Instant;
-
 use serde_json::{Value, json};
 
 use super::*;
 use crate::store::StoreError;
-use crate::store::dynamodb::client::PATIENCE;
 use crate::store::dynamodb::item::text;
 use crate::store::dynamodb::scripted::Scripted;
 
@@ -116,13 +113,12 @@ async fn patience_ends() {
         "BatchGetItem" => json!({"UnprocessedKeys": {"table": {"Keys": got(request)}}}),
         _ => json!({"UnprocessedItems": {"table": written(request)}}),
     });
-    let began = Instant::now();
     let some = keys(3);
     let (got, deleted) = tokio::join!(tables.get_all(&some, false), tables.delete_all(&some));
     assert!(matches!(got, Err(StoreError::Unavailable { .. })), "{got:?}");
     assert!(matches!(deleted, Err(StoreError::Unavailable { .. })), "{deleted:?}");
-    assert!(began.elapsed() <= PATIENCE);
-    assert!(service.asked().len() < 80, "pauses grow");
+    // Pauses grow, or there would be thousands.
+    assert!((4..80).contains(&service.asked().len()), "{}", service.asked().len());
 }
 
 #[tokio::test]
