@@ -42,7 +42,7 @@ pub const VARIABLES: [Variable; 19] = [
         "sqlite:data/analytics.db",
         "where events are: sqlite:PATH, postgres://… or dynamodb:TABLE[?region=REGION&secrets=TABLE&endpoint=URL]",
     ),
-    variable("ANALYTICS_REDIS", "", "redis://…, beside a PostgreSQL store"),
+    variable("ANALYTICS_REDIS", "", "redis://… or rediss://…[?sslrootcert=FILE], beside a PostgreSQL store"),
     variable(
         "ANALYTICS_IDENTITY",
         "cookieless",
