@@ -11,6 +11,15 @@ use crate::Bench;
 const NOWHERE: &str = "redis://127.0.0.1:1";
 
 impl Bench {
+    /// Appends 40 events, makes a copy of them, and opens the store again.
+    async fn copied(&mut self, options: Options) -> String {
+        self.append(40).await;
+        self.store.close().await;
+        let copy = self.databases.copy().await;
+        self.reopen_as(options).await;
+        copy
+    }
+
     /// Goes back to a copy that was made when there were so many events.
     async fn restore(&mut self, copy: &str, events: usize) {
         self.databases.restore(copy).await;
@@ -34,10 +43,7 @@ impl Bench {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn overtaken_while_redis_was_away() {
     let Some(mut bench) = Bench::start().await else { return };
-    bench.append(40).await;
-    bench.store.close().await;
-    let copy = bench.databases.copy().await;
-    bench.reopen().await;
+    let copy = bench.copied(Options::PROCESS).await;
     bench.append(20).await;
     bench.well().await;
     bench.store.close().await;
@@ -56,10 +62,7 @@ async fn overtaken_while_redis_was_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn overtaken_at_once() {
     let Some(mut bench) = Bench::start().await else { return };
-    bench.append(40).await;
-    bench.store.close().await;
-    let copy = bench.databases.copy().await;
-    bench.reopen().await;
+    let copy = bench.copied(Options::PROCESS).await;
     bench.append(20).await;
     bench.well().await;
     bench.restore(&copy, 40).await;
@@ -75,10 +78,7 @@ async fn overtaken_at_once() {
 async fn caught_up_exactly() {
     for options in [Options::PROCESS, Options::FUNCTION] {
         let Some(mut bench) = Bench::with(options).await else { return };
-        bench.append(40).await;
-        bench.store.close().await;
-        let copy = bench.databases.copy().await;
-        bench.reopen_as(options).await;
+        let copy = bench.copied(options).await;
         bench.append(20).await;
         bench.check().await;
         bench.restore(&copy, 40).await;
@@ -94,10 +94,7 @@ async fn caught_up_exactly() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn moved_and_whole() {
     let Some(mut bench) = Bench::start().await else { return };
-    bench.append(40).await;
-    bench.store.close().await;
-    let copy = bench.databases.copy().await;
-    bench.reopen().await;
+    let copy = bench.copied(Options::PROCESS).await;
     bench.check().await;
     // Another database with the same events.
     bench.restore(&copy, 40).await;
