@@ -10,22 +10,57 @@ use common::App;
 use common::collect::error_text;
 use common::metrics::gauges::Gauges;
 use common::outcome::{Code, Refusal};
+use common::store::StoreError;
 use http::header;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// How long the store may take to answer; then the gauges stay as they were.
+/// How long a scrape waits for the store. What takes longer goes on, and is shown by the next one.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often the store is asked at most.
 const FRESH_FOR: Duration = Duration::from_secs(1);
 
-/// When the gauges were last asked for. Held while the families are written, so that no scrape
-/// sees half of a change.
-type Asked = Mutex<Option<Instant>>;
+/// The latest question about the gauges.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    since: Option<Instant>,
+    /// Until its answer is shown.
+    asking: Option<JoinHandle<Result<Gauges, StoreError>>>,
+}
+
+impl Asked {
+    /// Shows gauges that are as fresh as can be had in time.
+    async fn refresh(&mut self, app: &App) {
+        // What was late for the scrape before this one.
+        if self.asking.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.show(app).await;
+        }
+        if self.asking.is_none() && self.since.is_none_or(|since| since.elapsed() >= FRESH_FOR) {
+            let asked = app.clone();
+            self.asking = Some(tokio::spawn(async move { Gauges::ask(&asked, asked.now()).await }));
+            self.since = Some(Instant::now());
+        }
+        if tokio::time::timeout(PATIENCE, self.show(app)).await.is_err() {
+            tracing::warn!("gauges could not be refreshed in time: they are shown as they were");
+        }
+    }
+
+    /// Waits for the answer, if there is a question, and shows it.
+    async fn show(&mut self, app: &App) {
+        let Some(asking) = &mut self.asking else { return };
+        match asking.await {
+            Ok(Ok(gauges)) => gauges.show(&app.metrics),
+            Ok(Err(error)) => tracing::error!(error = error_text(&error), "gauges could not be refreshed"),
+            Err(error) => tracing::error!(%error, "gauges could not be refreshed"),
+        }
+        self.asking = None;
+    }
+}
 
 /// `/metrics`.
 pub(crate) fn router(app: App) -> Router {
-    Router::new().route("/metrics", get(metrics)).with_state((app, Arc::new(Asked::default())))
+    Router::new().route("/metrics", get(metrics)).with_state((app, Arc::new(Mutex::new(Asked::default()))))
 }
 
 /// All metrics in the Prometheus text format.
@@ -36,17 +71,11 @@ pub(crate) fn router(app: App) -> Router {
     responses((status = 200, description = "Prometheus text format 0.0.4", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn metrics(
-    State((app, asked)): State<(App, Arc<Asked>)>,
+    State((app, asked)): State<(App, Arc<Mutex<Asked>>)>,
 ) -> Result<([(header::HeaderName, &'static str); 2], String), Refusal> {
+    // Held while the families are written, so that no scrape sees half of a change.
     let mut asked = asked.lock().await;
-    if asked.is_none_or(|asked| asked.elapsed() >= FRESH_FOR) {
-        match tokio::time::timeout(PATIENCE, Gauges::ask(&app, app.now())).await {
-            Ok(Ok(gauges)) => gauges.show(&app.metrics),
-            Ok(Err(error)) => tracing::error!(error = error_text(&error), "gauges could not be refreshed"),
-            Err(_) => tracing::warn!("gauges could not be refreshed in time"),
-        }
-        *asked = Some(Instant::now());
-    }
+    asked.refresh(&app).await;
     let text = app.metrics.text().map_err(|error| {
         tracing::error!(%error, "metrics could not be written");
         Refusal::new(Code::Internal, "something went wrong on our side")

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+
 use super::{MOST_LABELS, Metrics};
 use crate::App;
 use crate::retention;
@@ -9,6 +11,8 @@ use crate::store::{Span, StoreError};
 use crate::tally::Dimension;
 use crate::time::Timestamp;
 
+/// How many sites are asked about at the same time: there may be a thousand, each a round trip away.
+const AT_ONCE: usize = 8;
 /// The label of all themes that have none of their own.
 const OTHER: &str = "other";
 
@@ -30,12 +34,16 @@ impl Gauges {
     pub async fn ask(app: &App, now: Timestamp) -> Result<Self, StoreError> {
         let mut gauges = Self { last_cleaned: app.store.last_cleaned().await?, ..Self::default() };
         let kept = Span::Since(retention::cutoff(app.config.retention_days, now));
-        for site in app.store.sites().await? {
-            let realtime = app.store.realtime(&site, now, app.config.active_window).await?;
+        let sites = app.store.sites().await?;
+        let of_site = |site| async move {
+            let realtime = app.store.realtime(&site, now, app.config.active_window);
+            tokio::try_join!(realtime, app.store.ranking(&site, Dimension::Theme, kept, MOST_LABELS))
+        };
+        let mut answers = stream::iter(sites).map(of_site).buffer_unordered(AT_ONCE);
+        while let Some((realtime, mut themes)) = answers.try_next().await? {
             gauges.current_visitors += realtime.current_visitors;
             gauges.visitors += realtime.unique_today;
             gauges.letters += realtime.letters_today;
-            let mut themes = app.store.ranking(&site, Dimension::Theme, kept, MOST_LABELS).await?;
             let named: u64 = themes.rows.iter().map(|(_, views)| views).sum();
             if themes.total > named {
                 themes.rows.push((OTHER.to_owned(), themes.total - named));

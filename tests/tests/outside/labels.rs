@@ -4,6 +4,7 @@
 use serde_json::json;
 use tests::http::{get, request};
 use tests::server::Server;
+use tests::wait::until;
 use tests::{API, uuid};
 
 /// 200 values, and `other`.
@@ -28,9 +29,15 @@ async fn hostile_names() {
         connection.send(&get(format!("{API}/unknown-{n}?page=/{n}"))).await.unwrap();
         connection.send(&request(&format!("METHOD{n}"), format!("{API}/realtime"))).await.unwrap();
     }
-    // The first scrape is itself a request, which the second one shows.
+    // The first scrape is itself a request, which the second one shows. Themes are asked of all
+    // sites, which may take longer than a scrape waits.
     server.scrape().await;
-    let before = server.scrape().await;
+    let before = until("themes are told apart", async || {
+        let scrape = server.scrape().await;
+        let themes = scrape.values("maicivy_cv_theme_views", "theme").len();
+        if themes > 100 { Ok(scrape) } else { Err(themes) }
+    })
+    .await;
     for (name, label) in before.labels() {
         let values = before.values(name, label).len();
         assert!(values <= MOST, "{name} has {values} values of {label}");
