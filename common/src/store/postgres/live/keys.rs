@@ -70,9 +70,9 @@ pub(super) fn sketch(site: &Site, key: PeriodKey) -> String {
     format!("analytics:{{{site}}}:visitors:unique:{}:{key}", key.period().name())
 }
 
-/// A token bucket; a hash tag of its own spreads them over a cluster.
+/// A token bucket. All of a name share a hash tag, so that one call can charge many.
 pub(super) fn bucket(name: &str, key: u128) -> String {
-    format!("analytics:limit:{{{name}:{key:032x}}}")
+    format!("analytics:limit:{{{name}}}:{key:032x}")
 }
 
 /// For how many more seconds a period is kept; 0 when it is not.

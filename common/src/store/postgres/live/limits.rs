@@ -1,9 +1,10 @@
 //! Token buckets that all instances share.
 //!
-//! A bucket is asked before a request goes on, with two exceptions: a bucket that was at least
-//! half full a moment ago can wait for the news. Such charges are owed and reach Redis together,
-//! some milliseconds later; they are taken there whatever is left. So a busy sender costs Redis
-//! next to nothing and never waits for it, and a sender near the limit is counted to the token.
+//! A bucket is asked before a request goes on, with one exception: a bucket that was at least half
+//! full a moment ago can wait for the news. Such charges are owed and reach Redis a moment later,
+//! those of many buckets in one call; they are taken there whatever is left. So a busy sender costs
+//! Redis next to nothing and never waits for it, and a sender near the limit is counted to the
+//! token.
 //! Several instances can let pass more than a bucket holds only while somebody spends half of it
 //! on each of them within [`FRESH`], and then by half a bucket each.
 
@@ -24,14 +25,14 @@ use crate::store::{Bucket, SharedLimits};
 
 /// For how long what Redis said of a bucket is worth something.
 const FRESH: Duration = Duration::from_secs(1);
-/// How long charges are gathered.
-const GATHER: Duration = Duration::from_millis(2);
+/// How long charges are gathered: a fifth of the time for which what Redis said is believed.
+const GATHER: Duration = Duration::from_millis(200);
 /// Buckets that hold less than twice this are always asked.
 const LEAST: u32 = 32;
 /// Of how many buckets something is known at most: some 2 MB.
 const MOST_KNOWN: usize = 20_000;
-/// How many charges are sent in one go.
-const MOST_SENT: usize = 256;
+/// How many buckets one call charges at most: Redis does nothing else meanwhile.
+const MOST_CHARGED: usize = 128;
 
 /// Buckets in Redis, by Redis's own clock: instances need not agree on the time.
 #[derive(Debug)]
@@ -87,9 +88,14 @@ impl Buckets {
         self.known().get_mut(&bucket).map_or(0, |known| std::mem::take(&mut known.owed))
     }
 
-    fn command(&self, bucket: Bucket, tokens: u32, is_owed: bool) -> Cmd {
-        let mut charge = call(&self.link.scripts.charge, &[keys::bucket(bucket.name, bucket.key)]);
-        charge.arg(bucket.most).arg(tokens.min(bucket.most)).arg(u8::from(is_owed));
+    /// Charges buckets of one name.
+    fn command(&self, charges: &[(Bucket, u32)], are_owed: bool) -> Cmd {
+        let keys: Vec<String> = charges.iter().map(|(bucket, _)| keys::bucket(bucket.name, bucket.key)).collect();
+        let mut charge = call(&self.link.scripts.charge, &keys);
+        charge.arg(u8::from(are_owed));
+        for (bucket, tokens) in charges {
+            charge.arg(bucket.most).arg(tokens.min(&bucket.most));
+        }
         charge
     }
 
@@ -123,17 +129,14 @@ impl Buckets {
                 }
                 known.said + FRESH >= now
             });
-            for owed in owed.chunks(MOST_SENT) {
-                let mut pipeline = Pipeline::with_capacity(owed.len());
-                for (bucket, tokens) in owed {
-                    pipeline.add_command(self.command(*bucket, *tokens, true));
-                }
+            // Buckets of one name are in one slot.
+            owed.sort_unstable_by_key(|(bucket, _)| bucket.name);
+            let calls = owed.chunk_by(|(a, _), (b, _)| a.name == b.name).flat_map(|same| same.chunks(MOST_CHARGED));
+            for charges in calls {
                 // While Redis is away each process has buckets of its own: nothing is owed then.
-                let Ok(answers) = self.link.ask("limit", &pipeline).await else { break };
-                for ((bucket, _), answer) in owed.iter().zip(answers) {
-                    if let Some((_, full)) = read(&answer) {
-                        self.learn(*bucket, full, Instant::now());
-                    }
+                let Ok(answer) = self.link.ask_one("limit", self.command(charges, true)).await else { break };
+                for ((bucket, _), (_, full)) in charges.iter().zip(read(&answer)) {
+                    self.learn(*bucket, full, Instant::now());
                 }
             }
         }
@@ -146,16 +149,14 @@ fn refill(bucket: Bucket, tokens: u32) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
-/// The answer of `charge.lua`: after how many seconds there will be enough, and after how many
-/// microseconds the bucket will be full.
-fn read(answer: &Value) -> Option<(u64, u64)> {
-    match answer {
-        Value::Array(numbers) => match numbers.as_slice() {
-            [Value::Int(wait), Value::Int(full)] => Some((wait.unsigned_abs(), full.unsigned_abs())),
-            _ => None,
-        },
+/// The answer of `charge.lua`, for each bucket: after how many seconds there will be enough, and
+/// after how many microseconds the bucket will be full.
+fn read(answer: &Value) -> impl Iterator<Item = (u64, u64)> {
+    let numbers = if let Value::Array(numbers) = answer { numbers.as_slice() } else { &[] };
+    numbers.chunks_exact(2).map_while(|pair| match pair {
+        [Value::Int(wait), Value::Int(full)] => Some((wait.unsigned_abs(), full.unsigned_abs())),
         _ => None,
-    }
+    })
 }
 
 #[async_trait]
@@ -171,11 +172,11 @@ impl SharedLimits for Buckets {
         let mut pipeline = Pipeline::with_capacity(2);
         let owed = self.take_owed(bucket);
         if owed > 0 {
-            pipeline.add_command(self.command(bucket, owed, true));
+            pipeline.add_command(self.command(&[(bucket, owed)], true));
         }
-        pipeline.add_command(self.command(bucket, tokens, false));
+        pipeline.add_command(self.command(&[(bucket, tokens)], false));
         let answers = self.link.ask("limit", &pipeline).await.ok()?;
-        let (wait, full) = read(answers.last()?)?;
+        let (wait, full) = read(answers.last()?).next()?;
         self.learn(bucket, full, Instant::now());
         Some(if wait == 0 { Ok(()) } else { Err(wait) })
     }

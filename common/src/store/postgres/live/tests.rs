@@ -389,6 +389,36 @@ async fn a_bucket_with_plenty_is_charged_later_and_counted_all_the_same() {
     sender.abort();
 }
 
+/// What many buckets owe is charged by few calls.
+#[tokio::test]
+async fn many_buckets_are_charged_together() {
+    let Some(bench) = Bench::start(&[]).await else { return };
+    let buckets = Arc::new(Buckets::new(Arc::clone(&bench.link), true));
+    let all: Vec<Bucket> = (0..150_u128)
+        .map(|key| Bucket { name: if key % 3 == 0 { "reads" } else { "events" }, key, most: 60 })
+        .collect();
+    for bucket in &all {
+        assert_eq!(buckets.charge(*bucket, 10).await, Some(Ok(())), "asked: nothing was known");
+        assert!(buckets.charge_at_once(*bucket, 10));
+    }
+    let calls = async || {
+        let stats: String = bench.server.command(&["INFO", "commandstats"]).await;
+        let calls = stats.split_once("cmdstat_evalsha:calls=").and_then(|(_, rest)| rest.split_once(','));
+        calls.unwrap().0.parse::<u32>().unwrap()
+    };
+    let before = calls().await;
+    let sender = Arc::clone(&buckets);
+    let sender = tokio::spawn(async move { sender.send().await });
+    for bucket in &all {
+        // A token comes back a second, and a full bucket's key goes.
+        let key = keys::bucket(bucket.name, bucket.key);
+        let charged = async { while bench.server.command::<i64>(&["PTTL", &key]).await <= 10_001 {} };
+        tokio::time::timeout(std::time::Duration::from_secs(9), charged).await.unwrap();
+    }
+    assert_eq!(calls().await - before, 2, "one for each name");
+    sender.abort();
+}
+
 #[tokio::test]
 async fn without_anybody_to_send_buckets_are_always_asked() {
     let Some(bench) = Bench::start(&[]).await else { return };

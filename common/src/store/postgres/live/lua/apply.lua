@@ -102,25 +102,30 @@ local function apply()
 
     -- A day takes so many distinct themes, in the order in which they come; the blank member
     -- tells a ranking that is whole from one that is gone, its score is the sum of all.
-    for _ = 1, tonumber(arg()) do
+    local themes = tonumber(arg())
+    local rankings = {}
+    if themes > 0 and day then
+      each(function(keys) if redis.call('zscore', keys[7], '') then rankings[#rankings + 1] = keys[7] end end)
+      if since and number_of_day >= since then rankings[#rankings + 1] = KEYS[3] end
+    elseif themes > 0 then
+      -- Nobody here knows which themes that day still takes: PostgreSQL answers.
+      each(function(keys) redis.call('zadd', keys[7], 0, '?') redis.call('zrem', keys[7], '') end)
+      redis.call('del', KEYS[3])
+    end
+    local sum = 0
+    for _ = 1, themes do
       local theme, n = arg(), arg()
       if day then
-        local value = theme
         if not redis.call('zscore', day[7], theme) then
           local others = redis.call('zscore', day[7], OTHER) and 2 or 1
-          if redis.call('zcard', day[7]) - others >= MOST_VALUES then value = OTHER end
+          if redis.call('zcard', day[7]) - others >= MOST_VALUES then theme = OTHER end
         end
-        local function add(ranking)
-          redis.call('zincrby', ranking, n, value)
-          redis.call('zincrby', ranking, '-' .. n, '')
-        end
-        each(function(keys) if redis.call('zscore', keys[7], '') then add(keys[7]) end end)
-        if since and number_of_day >= since then add(KEYS[3]) end
-      else
-        -- Nobody here knows which themes that day still takes: PostgreSQL answers.
-        each(function(keys) redis.call('zadd', keys[7], 0, '?') redis.call('zrem', keys[7], '') end)
-        redis.call('del', KEYS[3])
+        for _, ranking in ipairs(rankings) do redis.call('zincrby', ranking, n, theme) end
+        sum = sum + tonumber(n)
       end
+    end
+    if sum > 0 then
+      for _, ranking in ipairs(rankings) do redis.call('zincrby', ranking, -sum, '') end
     end
   end
   if ARGV[5] ~= '' then answer[2] = redis.call('publish', ARGV[4], ARGV[5]) end
