@@ -3,8 +3,8 @@
 //! A day goes as a whole partition. First the sketches of the weeks and months that it belongs
 //! to are archived, for they cannot be counted again; with them it is written down what is
 //! kept from now on. Then the partition is detached and renamed, which no question and no event
-//! waits for longer than [`LOCK_WAIT`]; then it is counted and dropped. Whatever a crash leaves
-//! is found by its name.
+//! waits for longer than [`LOCK_WAIT`]; then it is dropped. Whatever a crash leaves is found by
+//! its name.
 
 use std::collections::BTreeMap;
 
@@ -37,8 +37,12 @@ const LONG_COUNTERS: i32 = 365;
 /// Old partitions of what is being cleaned up take longer than a question may.
 const SLOW: &str = "set statement_timeout = '5min'";
 
-/// Partitions that were detached and wait to be dropped.
+/// Partitions that were detached and wait to be dropped; the comment on one says how many events
+/// it has.
 const EXPIRED: &str = "analytics_expired_";
+/// How many events a day has: its counters are exact, and counting again would read them all.
+const COUNT: &str = "select coalesce(sum(n), 0)::int8 from analytics_counters
+    where dimension = 0 and day = to_date($1, 'YYYYMMDD')";
 
 /// One bounded step of the retention run.
 pub(super) async fn delete_before(
@@ -184,7 +188,13 @@ async fn try_detach(client: &mut Client, table: &str, parent: &str) -> Result<()
     if attached {
         transaction.batch_execute(&format!("alter table {parent} detach partition {table}")).await?;
     }
-    transaction.batch_execute(&format!("alter table {table} rename to {EXPIRED}{oid}")).await?;
+    let events: i64 = match table.strip_prefix(partitions::EVENTS).filter(|_| parent == "analytics_events") {
+        Some(day) => transaction.query_one(COUNT, &[&day]).await?.try_get(0)?,
+        None => 0,
+    };
+    transaction
+        .batch_execute(&format!("comment on table {table} is '{events}'; alter table {table} rename to {EXPIRED}{oid}"))
+        .await?;
     transaction.commit().await
 }
 
@@ -194,16 +204,10 @@ fn is_locked(error: &Error) -> bool {
 
 /// Drops a table that was detached; answers how many events went with it.
 async fn drop_table(client: &Client, table: &str) -> Result<u64, Error> {
-    let events: bool = client
-        .query_one(
-            "select exists (select from pg_attribute where attrelid = to_regclass($1) and attname = 'visitor')",
-            &[&table],
-        )
-        .await?
-        .try_get(0)?;
-    let row = client.query_one(&format!("select count(*) from {table}"), &[]).await?;
+    let events = "select coalesce(obj_description(to_regclass($1), 'pg_class'), '0')::int8";
+    let row = client.query_one(events, &[&table]).await?;
     client.batch_execute(&format!("drop table {table}")).await?;
-    Ok(if events { count(row.try_get(0)?) } else { 0 })
+    Ok(count(row.try_get(0)?))
 }
 
 /// Deletes up to [`ROWS`] of the first kind of thing that has any left to delete.
