@@ -37,7 +37,6 @@ pub(super) struct Statements {
     lock_sites: Statement,
     find: Statement,
     write: Statement,
-    outcome: Statement,
     tables: Tables,
 }
 
@@ -70,18 +69,17 @@ impl Statements {
              from unnest($11::int4[], $12::int8[]) as q (id, position) where s.id = q.id",
             changes::add_counters("analytics", 13)
         );
-        let (lock_sites, find, write, outcome, tables) = tokio::try_join!(
+        let (lock_sites, find, write, tables) = tokio::try_join!(
             client.prepare(
                 "select id, position, expired,
-                     coalesce((select value from analytics_meta where name = 'kept_since'), 0), txid_current()
+                     coalesce((select value from analytics_meta where name = 'kept_since'), 0)
                  from analytics_sites where id = any($1::int4[]) order by id for no key update"
             ),
             client.prepare(&find),
             client.prepare(&write),
-            client.prepare("select txid_status($1) = 'committed'"),
             Tables::prepare(client, "analytics"),
         )?;
-        Ok(Self { lock_sites, find, write, outcome, tables })
+        Ok(Self { lock_sites, find, write, tables })
     }
 }
 
@@ -120,8 +118,6 @@ pub(super) struct Plan {
     pub(super) places: Vec<Place>,
     /// By site: the position before and after.
     pub(super) sites: HashMap<i32, (u64, u64), RandomState>,
-    /// The server's number of the transaction, which tells later whether it was committed.
-    pub(super) transaction: i64,
 }
 
 impl Plan {
@@ -195,12 +191,9 @@ pub(super) async fn begin(
         .into_iter()
         .partition(|(_, position, _)| position.is_some());
     known.learn(&all, named.into_iter().map(|(at, ..)| Ok::<_, Error>(at)))?;
-    if let Some(earlier) = earlier {
-        // It held the lock that is held here, so it has ended, one way or the other.
-        let row = client.query_one(&sql.outcome, &[&earlier.transaction]).await?;
-        if row.try_get::<_, Option<bool>>(0)? == Some(true) {
-            return Ok(Begun::Before);
-        }
+    // It held the lock that is held here, so it has ended, one way or the other.
+    if earlier.is_some_and(|earlier| was_committed(earlier, &found)) {
+        return Ok(Begun::Before);
     }
     if rows.len() < locked.len() {
         return Ok(Begun::Unknown);
@@ -213,7 +206,6 @@ pub(super) async fn begin(
         let position = count(row.try_get(1)?);
         sites.insert(row.try_get(0)?, (position, position, count(row.try_get(2)?)));
         kept_since = Day::from_number(i32::try_from(row.try_get::<_, i64>(3)?).unwrap_or(i32::MAX));
-        plan.transaction = row.try_get(4)?;
     }
     let mut there = HashSet::<(i32, Uuid), RandomState>::default();
     for (at, position, day) in found {
@@ -244,6 +236,18 @@ pub(super) async fn begin(
     sql.tables.measure(client, &changes, &mut known, &lore.full).await?;
     let rows = Rows::of(changes, known, &mut lore.full);
     Ok(Begun::Planned(plan, Box::new(rows)))
+}
+
+/// Whether all events that a plan gave a position are there, each at its own. The server's number
+/// of the transaction would not tell for certain: one that crashed gives the numbers of lost
+/// transactions again.
+fn was_committed(plan: &Plan, found: &[(i64, Option<i64>, Option<Day>)]) -> bool {
+    let found: HashSet<(usize, u64), RandomState> =
+        found.iter().filter_map(|(at, position, _)| Some((count(*at) as usize - 1, count((*position)?)))).collect();
+    plan.places.iter().enumerate().all(|(at, place)| match place {
+        Place::Stored(position) => found.contains(&(at, position.0)),
+        Place::Duplicate => true,
+    })
 }
 
 fn changes(batch: &Batch<'_>, tallies: &[Tally], counts: impl Fn(usize) -> bool) -> Changes {
