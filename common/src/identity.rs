@@ -25,7 +25,21 @@ const SALT_LIFE: i64 = 2 * DAY;
 pub struct Identity {
     store: Arc<dyn Store>,
     source: Arc<dyn Source>,
-    known: RwLock<Vec<(SecretName, Secret)>>,
+    known: RwLock<Vec<Known>>,
+}
+
+/// A secret that is remembered.
+#[derive(Debug)]
+struct Known {
+    name: SecretName,
+    expires: Option<Timestamp>,
+    key: Key,
+}
+
+impl Known {
+    fn is_alive(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| expires > now)
+    }
 }
 
 impl Identity {
@@ -59,7 +73,7 @@ impl Identity {
             IpAddr::V4(v4) => v4.octets().to_vec(),
             IpAddr::V6(v6) => v6.octets().to_vec(),
         };
-        Ok(keyed_uuid(&salt, &[site.as_str().as_bytes(), &address, user_agent.as_bytes()]).into())
+        Ok(salt.uuid(&[site.as_str().as_bytes(), &address, user_agent.as_bytes()]).into())
     }
 
     /// The key of a client's token buckets, the same in all processes on a store; like visitors
@@ -88,30 +102,25 @@ impl Identity {
         Ok(Pseudonyms(self.secret(SecretName::Pseudonyms, None, now).await?))
     }
 
-    async fn secret(
-        &self,
-        name: SecretName,
-        expires: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<[u8; 32], StoreError> {
+    async fn secret(&self, name: SecretName, expires: Option<Timestamp>, now: Timestamp) -> Result<Key, StoreError> {
         if let Some(known) = self.known_secret(name, now) {
             return Ok(known);
         }
         let fresh = Secret { bytes: self.source.secret(), expires };
         let secret = self.store.secret(name, fresh, now).await?;
+        let key = Key::new(&secret.bytes);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|(known, secret)| *known != name && is_alive(secret, now));
+        known.retain(|known| known.name != name && known.is_alive(now));
         if known.len() >= Self::REMEMBERED {
             known.remove(0);
         }
-        known.push((name, secret));
-        Ok(secret.bytes)
+        known.push(Known { name, expires: secret.expires, key: key.clone() });
+        Ok(key)
     }
 
-    fn known_secret(&self, name: SecretName, now: Timestamp) -> Option<[u8; 32]> {
+    fn known_secret(&self, name: SecretName, now: Timestamp) -> Option<Key> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let (_, secret) = known.iter().find(|(known, secret)| *known == name && is_alive(secret, now))?;
-        Some(secret.bytes)
+        known.iter().find(|known| known.name == name && known.is_alive(now)).map(|known| known.key.clone())
     }
 
     /// Destroys expired salts, here and in the store; answers how many the store held.
@@ -119,52 +128,58 @@ impl Identity {
     /// # Errors
     /// When the store cannot.
     pub async fn destroy_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).retain(|(_, secret)| is_alive(secret, now));
+        self.known.write().unwrap_or_else(PoisonError::into_inner).retain(|known| known.is_alive(now));
         self.store.destroy_secrets(now).await
     }
 }
 
-fn is_alive(secret: &Secret, now: Timestamp) -> bool {
-    secret.expires.is_none_or(|expires| expires > now)
-}
-
-fn bucket_key(salt: &[u8; 32], network: &[u8]) -> u128 {
+fn bucket_key(salt: &Key, network: &[u8]) -> u128 {
     // Two parts, where visitors have three: no bucket's key is a visitor.
-    keyed_uuid(salt, &[b"bucket", network]).as_u128()
+    salt.uuid(&[b"bucket", network]).as_u128()
 }
 
 /// Turns visitors into what is shown of them.
-#[derive(Clone)]
-pub struct Pseudonyms([u8; 32]);
-
-/// Never shows the key.
-impl std::fmt::Debug for Pseudonyms {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Pseudonyms")
-    }
-}
+#[derive(Debug, Clone)]
+pub struct Pseudonyms(Key);
 
 impl Pseudonyms {
     /// The pseudonym of a visitor of a site.
     #[must_use]
     pub fn of(&self, site: &Site, visitor: VisitorId) -> Pseudonym {
-        Pseudonym(keyed_uuid(&self.0, &[site.as_str().as_bytes(), visitor.as_bytes()]))
+        Pseudonym(self.0.uuid(&[site.as_str().as_bytes(), visitor.as_bytes()]))
     }
 }
 
-/// HMAC-SHA-256 (RFC 2104, FIPS 180-4) of the parts, each behind its length so that no two
-/// lists of parts look alike, cut to a version 8 UUID (RFC 9562).
-fn keyed_uuid(key: &[u8; 32], parts: &[&[u8]]) -> Uuid {
-    // An HMAC key shorter than the hash's block is padded with zeros (RFC 2104, section 2).
-    let mut block = [0; 64];
-    block[..32].copy_from_slice(key);
-    let mut mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
-    for part in parts {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part);
+/// A secret, ready for use: hashing the padded key is half of the work of so short a message.
+#[derive(Clone)]
+struct Key(Hmac<Sha256>);
+
+/// Never shows the secret.
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key")
     }
-    let digest: [u8; 32] = mac.finalize().into_bytes().into();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+impl Key {
+    fn new(secret: &[u8; 32]) -> Self {
+        // An HMAC key shorter than the hash's block is padded with zeros (RFC 2104, section 2).
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(secret);
+        Self(<Hmac<Sha256> as KeyInit>::new(&block.into()))
+    }
+
+    /// HMAC-SHA-256 (RFC 2104, FIPS 180-4) of the parts, each behind its length so that no two
+    /// lists of parts look alike, cut to a version 8 UUID (RFC 9562).
+    fn uuid(&self, parts: &[&[u8]]) -> Uuid {
+        let mut mac = self.0.clone();
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        let digest: [u8; 32] = mac.finalize().into_bytes().into();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    }
 }
