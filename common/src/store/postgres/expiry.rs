@@ -37,12 +37,14 @@ const LONG_COUNTERS: i32 = 365;
 /// Old partitions of what is being cleaned up take longer than a question may.
 const SLOW: &str = "set statement_timeout = '5min'";
 
-/// Partitions that were detached and wait to be dropped; the comment on one says how many events
-/// it has.
+/// Partitions that were detached and wait to be dropped; the comment on one that had events says
+/// of which day.
 const EXPIRED: &str = "analytics_expired_";
-/// How many events a day has: its counters are exact, and counting again would read them all.
-const COUNT: &str = "select coalesce(sum(n), 0)::int8 from analytics_counters
-    where dimension = 0 and day = to_date($1, 'YYYYMMDD')";
+/// How many events such a table has: the day's counters are exact, and are deleted later; counting
+/// again would read all events.
+const COUNT: &str = "select coalesce(sum(c.n), 0)::int8
+    from analytics_sites s join analytics_counters c on c.site = s.id and c.dimension = 0
+        and c.day = to_date(obj_description(to_regclass($1), 'pg_class'), 'YYYYMMDD')";
 
 /// One bounded step of the retention run.
 pub(super) async fn delete_before(
@@ -188,13 +190,10 @@ async fn try_detach(client: &mut Client, table: &str, parent: &str) -> Result<()
     if attached {
         transaction.batch_execute(&format!("alter table {parent} detach partition {table}")).await?;
     }
-    let events: i64 = match table.strip_prefix(partitions::EVENTS).filter(|_| parent == "analytics_events") {
-        Some(day) => transaction.query_one(COUNT, &[&day]).await?.try_get(0)?,
-        None => 0,
-    };
-    transaction
-        .batch_execute(&format!("comment on table {table} is '{events}'; alter table {table} rename to {EXPIRED}{oid}"))
-        .await?;
+    if let Some(day) = table.strip_prefix(partitions::EVENTS) {
+        transaction.batch_execute(&format!("comment on table {table} is '{day}'")).await?;
+    }
+    transaction.batch_execute(&format!("alter table {table} rename to {EXPIRED}{oid}")).await?;
     transaction.commit().await
 }
 
@@ -204,8 +203,7 @@ fn is_locked(error: &Error) -> bool {
 
 /// Drops a table that was detached; answers how many events went with it.
 async fn drop_table(client: &Client, table: &str) -> Result<u64, Error> {
-    let events = "select coalesce(obj_description(to_regclass($1), 'pg_class'), '0')::int8";
-    let row = client.query_one(events, &[&table]).await?;
+    let row = client.query_one(COUNT, &[&table]).await?;
     client.batch_execute(&format!("drop table {table}")).await?;
     Ok(count(row.try_get(0)?))
 }
