@@ -35,9 +35,8 @@ test(
       ["letter_generate", "end"],
     );
     const one = await server.eventsUntil("scroll", { site: "one" });
-    assert.deepEqual(
-      one.map((event) => event.event_type),
-      ["page_view", "cv_theme_change", "scroll"],
-    );
+    // Both trackers send what waits, so the first two may come in two requests at the same time:
+    // each has the server's time of the one that was first.
+    assert.deepEqual(one.map((event) => event.event_type).sort(), ["cv_theme_change", "page_view", "scroll"]);
   }),
 );
