@@ -191,12 +191,12 @@ pub(super) async fn begin(
         .into_iter()
         .partition(|(_, position, _)| position.is_some());
     known.learn(&all, named.into_iter().map(|(at, ..)| Ok::<_, Error>(at)))?;
+    if rows.len() < locked.len() {
+        return Ok(Begun::Unknown);
+    }
     // It held the lock that is held here, so it has ended, one way or the other.
     if earlier.is_some_and(|earlier| was_committed(earlier, &found)) {
         return Ok(Begun::Before);
-    }
-    if rows.len() < locked.len() {
-        return Ok(Begun::Unknown);
     }
 
     let mut kept_since = Day::from_number(0);
@@ -238,15 +238,16 @@ pub(super) async fn begin(
     Ok(Begun::Planned(plan, Box::new(rows)))
 }
 
-/// Whether all events that a plan gave a position are there, each at its own. The server's number
-/// of the transaction would not tell for certain: one that crashed gives the numbers of lost
-/// transactions again.
+/// Whether all events of a plan are there, those that it gave a position each at its own. The
+/// server's number of the transaction would not tell for certain: one that crashed gives the numbers
+/// of lost transactions again.
 fn was_committed(plan: &Plan, found: &[(i64, Option<i64>, Option<Day>)]) -> bool {
     let found: HashSet<(usize, u64), RandomState> =
         found.iter().filter_map(|(at, position, _)| Some((count(*at) as usize - 1, count((*position)?)))).collect();
+    let there: HashSet<usize, RandomState> = found.iter().map(|(at, _)| *at).collect();
     plan.places.iter().enumerate().all(|(at, place)| match place {
         Place::Stored(position) => found.contains(&(at, position.0)),
-        Place::Duplicate => true,
+        Place::Duplicate => there.contains(&at),
     })
 }
 
@@ -362,4 +363,26 @@ pub(super) async fn number_sites(client: &mut Client, lore: &mut Lore, names: &[
     }
     lore.sites_full = lore.sites.len() >= Site::MOST;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_was_committed_if_all_its_events_stand_where_it_put_them() {
+        let places = vec![Place::Stored(Position(7)), Place::Duplicate, Place::Stored(Position(8))];
+        let plan = Plan { places, ..Plan::default() };
+        let day = Some(Day::from_number(20_000));
+        let was = |found: &[(i64, i64)]| {
+            let found: Vec<_> = found.iter().map(|(at, position)| (*at, Some(*position), day)).collect();
+            was_committed(&plan, &found)
+        };
+        assert!(was(&[(1, 7), (2, 3), (3, 8)]));
+        assert!(was(&[(1, 2), (1, 7), (2, 3), (3, 8)]), "an id of a day that was dropped may be there, too");
+        assert!(!was(&[]));
+        assert!(!was(&[(1, 7), (2, 3)]), "one is not there");
+        assert!(!was(&[(1, 7), (3, 8)]), "what was there before is not");
+        assert!(!was(&[(1, 7), (2, 3), (3, 9)]), "somebody else has stored it");
+    }
 }
