@@ -84,3 +84,33 @@ pub(crate) async fn metrics(
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, text))
 }
+
+#[cfg(test)]
+mod tests {
+    use common::source::System;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::testing::{app_with, append};
+
+    #[tokio::test]
+    async fn what_is_late_for_a_scrape_is_shown_by_the_next() {
+        let (app, _files) = app_with(&[], Arc::new(System)).await;
+        append(&app, "a", 1).await;
+        let gauges = Gauges::ask(&app, app.now()).await.unwrap();
+        let (answer, late) = oneshot::channel();
+        let asking = Some(tokio::spawn(async move { Ok(late.await.unwrap()) }));
+        let mut asked = Asked { since: Some(Instant::now()), asking };
+        // From here on nothing but this answer is waited for: patience ends at once.
+        tokio::time::pause();
+        asked.refresh(&app).await;
+        assert_eq!(app.metrics.current_visitors.get(), 0, "it is shown as it was");
+        assert!(asked.asking.is_some(), "and not asked a second time");
+        assert!(answer.send(gauges).is_ok(), "the question goes on");
+        // One of its own would be answered by threads, for which a clock at rest does not wait.
+        asked.since = Some(Instant::now());
+        asked.refresh(&app).await;
+        assert_eq!(app.metrics.current_visitors.get(), 1);
+        assert!(asked.asking.is_none());
+    }
+}
