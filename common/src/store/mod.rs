@@ -327,7 +327,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The place of a stored event.
     async fn position(&self, site: &Site, id: Uuid) -> Result<Option<Position>>;
 
-    /// A site's events after a place, in order of position, at most `limit`.
+    /// A site's events after a place, in order of position, at most `limit`. What this process
+    /// appends meanwhile is in it without a hole: the last one's place is a place to go on from.
     async fn committed_after(&self, site: &Site, after: Position, limit: usize) -> Result<Vec<Committed>>;
 
     /// The secret of this name. If there is none yet, or it has expired by `now`, `fresh`

@@ -1,5 +1,7 @@
 //! The live feed: everything once, in the order of commits.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use uuid::Uuid;
 
 use super::Fixture;
@@ -72,4 +74,41 @@ pub async fn a_feed_is_resumed_without_gap_or_repeat(fixture: impl Fixture) {
     assert_eq!(after(store, fifth, 3).await, ids[5..8]);
     let last = store.position(&site(), ids[19]).await.unwrap().unwrap();
     assert_eq!(after(store, last, 100).await, [] as [Uuid; 0]);
+}
+
+/// What is read while events are committed is how the feed begins: whoever goes on after the
+/// last event that was read misses none.
+pub async fn reads_while_events_are_committed_have_no_holes(fixture: impl Fixture) {
+    let store = fixture.store();
+    let now = at("2025-12-08T10:00:00Z");
+    // Some ids begin with the time, others do not: engines may keep them in different places.
+    let append = async |writer: u64| {
+        for number in 0..50 {
+            let mut event = event("scroll", writer, now.plus(-number));
+            if number % 3 > 0 {
+                let time = event.created_at.millis() as u64;
+                event.id = Uuid::from_u64_pair(time << 16 | 0x7000, event.id.as_u64_pair().1);
+            }
+            put(store, &[event]).await;
+        }
+    };
+    let done = AtomicBool::new(false);
+    let read = async || {
+        let mut reads = Vec::new();
+        while !done.load(Ordering::Acquire) {
+            reads.push(after(store, Position(0), 1_000).await);
+        }
+        reads
+    };
+    let write = async {
+        tokio::join!(append(1), append(2));
+        done.store(true, Ordering::Release);
+    };
+    let ((), first, second) = tokio::join!(write, read(), read());
+    let all = after(store, Position(0), 1_000).await;
+    assert_eq!(all.len(), 100);
+    for read in first.iter().chain(&second) {
+        let hole = read.iter().zip(&all).position(|(read, one)| read != one);
+        assert_eq!(hole, None, "a hole in the first {}", read.len());
+    }
 }

@@ -54,7 +54,7 @@ macro_rules! store_conformance {
                 clicks_are_grouped_by_place, clicks_name_the_most_clicked_element, heatmaps_are_cut_by_hour,
                 distinct_values_are_bounded, click_targets_are_bounded, sites_do_not_mix;
             feed: commits_are_heard_in_order, duplicates_are_not_heard, positions_grow,
-                a_feed_is_resumed_without_gap_or_repeat;
+                a_feed_is_resumed_without_gap_or_repeat, reads_while_events_are_committed_have_no_holes;
             keeping: the_first_secret_wins, secrets_expire, old_days_go, cleanup_is_idempotent,
                 positions_are_not_given_again, long_counters_outlive_events, cleanups_are_remembered,
                 a_cleanup_is_claimed_once_a_day,

@@ -26,9 +26,10 @@ use super::knowledge::{Knowledge, Known};
 use super::positions::Positions;
 use super::spread::Spread;
 use super::stored;
+use super::written::Written;
 use crate::event::Event;
 use crate::site::Site;
-use crate::store::{Appended, Committed, Result, StoreError};
+use crate::store::{Appended, Committed, Position, Result, StoreError};
 use crate::time::{DAY, Timestamp};
 
 /// Events that are taken together at most.
@@ -68,6 +69,7 @@ impl Writing {
         tables: Tables,
         retention: i64,
         feed: broadcast::Sender<Arc<[Committed]>>,
+        written: Arc<Written>,
     ) -> (Self, oneshot::Receiver<()>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (ended, end) = oneshot::channel();
@@ -75,6 +77,7 @@ impl Writing {
             tables,
             retention,
             feed,
+            written,
             knowledge: Knowledge::default(),
             positions: None,
             spread: Spread::default(),
@@ -143,6 +146,7 @@ struct Writer {
     tables: Tables,
     retention: i64,
     feed: broadcast::Sender<Arc<[Committed]>>,
+    written: Arc<Written>,
     knowledge: Knowledge,
     /// With when they were last noted; none before the first event.
     positions: Option<(Positions, Option<Instant>)>,
@@ -193,13 +197,16 @@ impl Writer {
         let mut answers = Vec::new();
         let mut error = self.begin(&requests).await.err();
         let mut seen: HashMap<(Site, Uuid), usize> = HashMap::new();
+        let times = requests.iter().flat_map(|(events, now, _)| events.iter().map(|_| *now));
+        let given = match &mut self.positions {
+            Some((positions, _)) => self.written.open(positions, times),
+            None => Vec::new(),
+        };
+        let mut given = given.into_iter();
         for (events, now, answer) in requests {
             answers.push((events.len(), answer));
             for event in events {
-                let position = match &mut self.positions {
-                    Some((positions, _)) => positions.next(now),
-                    None => crate::store::Position(0),
-                };
+                let position = given.next().unwrap_or(Position(0));
                 let at = entries.len();
                 let first = *seen.entry((event.site.clone(), event.id)).or_insert(at);
                 fates.push(if first == at { Fate::Waiting } else { Fate::Like(first) });
@@ -210,6 +217,7 @@ impl Writer {
             error = self.settle(&entries, &mut fates).await.err();
             self.tables.metrics.queried("append", started.elapsed());
         }
+        self.written.settled(None);
         answer_all(answers, &fates, error);
     }
 
@@ -363,6 +371,8 @@ impl Writer {
             fates[at] = Fate::Is(Appended::Stored { new_visitor });
             news.push(Committed { position: entries[at].position, event: entries[at].event.clone() });
         }
+        let first_open = entries.iter().zip(&*fates).find(|(_, fate)| matches!(fate, Fate::Waiting));
+        self.written.settled(first_open.map(|(entry, _)| entry.position));
         // Nobody may be listening.
         let _ = self.feed.send(news.into());
     }
@@ -372,7 +382,7 @@ impl Writer {
 fn listed(key: &Key, list: &[(u64, String)], retention: i64) -> Item {
     let mut item = key.attributes();
     let lines: Vec<_> = list.iter().map(|(position, sk)| format!("{position:016x}{sk}")).collect();
-    let committed = Timestamp::from_millis(super::positions::time_of(crate::store::Position(list[0].0)));
+    let committed = Timestamp::from_millis(super::positions::time_of(Position(list[0].0)));
     item.extend([("l".to_owned(), text(lines.join("\n"))), ttl(committed.plus((retention + 1) * DAY))]);
     item
 }

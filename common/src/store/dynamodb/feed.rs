@@ -10,6 +10,7 @@ use super::item::{read_text, sort_key};
 use super::keys::{self, END, EVENT_SHARDS, SKEW};
 use super::positions::time_of;
 use super::stored;
+use super::written::Written;
 use crate::site::Site;
 use crate::store::{Committed, Position, Result};
 use uuid::Uuid;
@@ -39,8 +40,9 @@ pub(super) async fn committed_after(
     site: &Site,
     after: Position,
     limit: usize,
-    consistent: bool,
+    written: &Written,
 ) -> Result<Vec<Committed>> {
+    let (reading, consistent) = (written.read(), written.consistent());
     let mut found = listed(tables, site, after, limit, consistent).await?;
     for shard in 0..EVENT_SHARDS {
         found.extend(sorted(tables, site, shard, after, limit, consistent).await?);
@@ -48,6 +50,7 @@ pub(super) async fn committed_after(
     found.retain(|committed| kept.has_events_of(committed.event.created_at));
     found.sort_by_key(|committed| committed.position);
     found.truncate(limit);
+    reading.close(&mut found);
     Ok(found)
 }
 

@@ -17,8 +17,9 @@
 //! Reads see everything that this store has appended: for a while after an append they are
 //! strongly consistent. A process that appends nothing asks for half the price, and what others
 //! append is there a moment later, usually well within a second. The live feed shows what this
-//! process stored; positions of several processes are in the order of their clocks, so a feed
-//! that is resumed may miss what another process committed in the same moment.
+//! process stored, and a feed that is resumed misses none of it (`written`). Positions of
+//! several processes are in the order of their clocks, so it may miss what another process
+//! committed in the same moment.
 //!
 //! What it all costs is in docs/dynamodb.md.
 
@@ -49,11 +50,11 @@ mod spread;
 mod stored;
 pub mod table;
 mod timeline;
+mod written;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use tokio::sync::{broadcast, oneshot};
@@ -66,6 +67,7 @@ use self::client::Tables;
 use self::errors::ENGINE;
 use self::facts::KnownKept;
 use self::keys::Key;
+use self::written::Written;
 use super::{
     Appended, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret, SecretName, Span,
     Step, Store, TimelineFrom, Totals,
@@ -80,9 +82,6 @@ use crate::time::{Day, Timestamp};
 
 /// How many transactions a listener of the feed may lag behind before it must catch up by reading.
 const FEED: usize = 1_024;
-/// For so long after an append reads are consistent. Copies are usually less than a second
-/// behind; this allows for ten times as much.
-const FRESH: Duration = Duration::from_secs(10);
 
 /// A store in a table of DynamoDB.
 #[derive(Debug)]
@@ -94,9 +93,7 @@ pub struct DynamoDb {
     /// The writing task is started by the first append: most functions only read.
     writing: Mutex<Option<Writing>>,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
-    opened: Instant,
-    /// Milliseconds from `opened` up to which reads are consistent.
-    fresh_until: AtomicU64,
+    written: Arc<Written>,
 }
 
 impl DynamoDb {
@@ -124,8 +121,7 @@ impl DynamoDb {
             feed,
             writing: Mutex::default(),
             ended: Mutex::default(),
-            opened: Instant::now(),
-            fresh_until: AtomicU64::new(0),
+            written: Arc::default(),
         })
     }
 
@@ -140,7 +136,8 @@ impl DynamoDb {
         self.tables.opened()?;
         Ok(writing
             .get_or_insert_with(|| {
-                let (writing, ended) = Writing::start(self.tables.clone(), self.retention, self.feed.clone());
+                let (feed, written) = (self.feed.clone(), Arc::clone(&self.written));
+                let (writing, ended) = Writing::start(self.tables.clone(), self.retention, feed, written);
                 *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
                 writing
             })
@@ -149,12 +146,7 @@ impl DynamoDb {
 
     /// Whether reads have to see what was just written here.
     fn consistent(&self) -> bool {
-        (self.opened.elapsed().as_millis() as u64) < self.fresh_until.load(Ordering::Acquire)
-    }
-
-    fn written(&self) {
-        let until = (self.opened.elapsed() + FRESH).as_millis() as u64;
-        self.fresh_until.fetch_max(until, Ordering::AcqRel);
+        self.written.consistent()
     }
 
     /// Asks a question and notes how long it took.
@@ -173,10 +165,7 @@ impl Store for DynamoDb {
     }
 
     async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
-        let appended = self.writing()?.append(events, now).await;
-        // Also after an error: something may have been stored.
-        self.written();
-        appended
+        self.writing()?.append(events, now).await
     }
 
     async fn realtime(&self, site: &Site, now: Timestamp, window: i64) -> Result<Realtime> {
@@ -231,7 +220,7 @@ impl Store for DynamoDb {
 
     async fn committed_after(&self, site: &Site, after: Position, limit: usize) -> Result<Vec<Committed>> {
         let kept = self.kept.get(&self.tables).await?;
-        self.timed("feed", feed::committed_after(&self.tables, kept, site, after, limit, self.consistent())).await
+        self.timed("feed", feed::committed_after(&self.tables, kept, site, after, limit, &self.written)).await
     }
 
     async fn secret(&self, name: SecretName, fresh: Secret, now: Timestamp) -> Result<Secret> {
@@ -244,7 +233,7 @@ impl Store for DynamoDb {
 
     async fn delete_before(&self, cutoff: Day, now: Timestamp) -> Result<Step> {
         let step = expiry::delete_before(&self.tables, &self.kept, cutoff, now).await;
-        self.written();
+        self.written.touch();
         step
     }
 
@@ -281,7 +270,7 @@ impl Store for DynamoDb {
             rebuild::rebuild(&self.tables, &site, kept, self.retention, now, &progress, &mut recount).await?;
         }
         drop(rest);
-        self.written();
+        self.written.touch();
         Ok(recount)
     }
 

@@ -36,6 +36,11 @@ impl Positions {
         Position(next)
     }
 
+    /// All that follow are after this one.
+    pub(super) fn raise(&mut self, after: Position) {
+        self.last = self.last.max(after.0);
+    }
+
     /// The time of the last one.
     pub(super) fn last(&self) -> i64 {
         time_of(Position(self.last))
