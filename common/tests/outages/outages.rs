@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use common::period::{Period, PeriodKey};
+use common::site::Site;
 use common::store::Store;
 use common::store::conformance::samples::{event, on_site};
 
@@ -128,6 +130,27 @@ async fn started_from_an_older_copy() {
     bench.check().await;
     bench.well().await;
     assert_eq!(bench.metrics.redis_rebuilds_total.get(), 0);
+}
+
+/// A process that was started while Redis was away knows of no mark: it believes none before it
+/// has looked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn back_from_an_older_copy_after_a_restart() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(50).await;
+    for _ in 0..3 {
+        bench.redis.command::<()>(&["SAVE"]).await;
+        bench.append(50).await;
+        bench.redis.kill();
+        bench.reopen().await;
+        bench.redis.run().await;
+        let (site, today) = (Site::parse("a").unwrap(), PeriodKey::of(Period::Day, bench.now.day()));
+        let right = bench.store.totals(&site, today).await.unwrap();
+        while bench.is_degraded() {
+            assert_eq!(bench.store.totals(&site, today).await.unwrap(), right);
+        }
+        bench.well().await;
+    }
 }
 
 /// Under `allkeys-…` any key may go at any time.

@@ -65,7 +65,7 @@ impl Written {
         given
     }
 
-    /// Everything of ours before this position is committed, or never will be; without one,
+    /// Everything of ours before this position is committed or was given up; without one,
     /// everything is. To be said before the feed tells.
     pub(super) fn settled(&self, first_open: Option<Position>) {
         let mut state = self.lock();

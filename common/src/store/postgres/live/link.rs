@@ -91,6 +91,13 @@ impl Link {
         self.state().breaker.is_open()
     }
 
+    /// The number of the connection, from 1 on, which is another one each time that Redis was
+    /// found; `None` while it is away.
+    pub(super) fn generation(&self) -> Option<u64> {
+        let state = self.state();
+        (!state.breaker.is_open()).then_some(state.generation)
+    }
+
     /// Sends commands in one go and answers each one's answer, in order; errors of single
     /// commands are [`Value::ServerError`].
     pub(super) async fn ask(&self, operation: &'static str, commands: &Pipeline) -> Result<Vec<Value>, Away> {

@@ -60,9 +60,15 @@ impl Parts {
     /// is what PostgreSQL has. Answers whether it is well now and was not before.
     pub(super) async fn probe(&self) -> bool {
         let found = self.link.probe().await;
-        if found && let Err(error) = self.look_at_history().await {
-            // One of them has gone away again, and will be looked at when it is back.
-            tracing::debug!(%error, "marks could not be compared with events");
+        let looked_at = self.looked_at.load(Ordering::Acquire);
+        if let Some(generation) = self.link.generation().filter(|generation| *generation != looked_at) {
+            match self.look_at_history().await {
+                Ok(()) => {
+                    self.looked_at.fetch_max(generation, Ordering::AcqRel);
+                }
+                // One of them has gone away again: the next probe looks.
+                Err(error) => tracing::debug!(%error, "marks could not be compared with events"),
+            }
         }
         found
     }

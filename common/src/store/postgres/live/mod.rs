@@ -19,7 +19,8 @@
 //! it, questions are PostgreSQL's, buckets are the process's own. A probe a second closes it.
 //!
 //! **Answers** come from Redis only under a mark that is not older than what this process has
-//! applied, read in the same step as the figures. What another instance has committed is in
+//! applied, read in the same step as the figures; and from a Redis that was away only after all
+//! marks were looked at, because it may be an older copy of what it was. What another instance has committed is in
 //! them within a second, if that instance died before it could apply it, and else at once.
 
 mod address;
@@ -43,7 +44,7 @@ mod tests;
 mod verify;
 mod watch;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -96,6 +97,9 @@ struct Parts {
     credits: Mutex<Credits>,
     /// The latest time that anybody said it is, and when: whoever repairs needs one.
     clock: Mutex<Option<(Timestamp, Instant)>>,
+    /// The connection on which all marks were looked at: before that, nothing is believed of a
+    /// Redis that was found, which may be an older copy of what it was.
+    looked_at: AtomicU64,
     /// Keys are being evicted: nothing is to be believed before that is over.
     evicting: AtomicBool,
     /// Whether work goes on between requests.
@@ -123,6 +127,7 @@ impl Live {
             sites: Sites::default(),
             credits: Mutex::default(),
             clock: Mutex::default(),
+            looked_at: AtomicU64::new(0),
             evicting: AtomicBool::new(false),
             background,
             mend: Notify::new(),
@@ -299,8 +304,13 @@ impl Parts {
         time_of(*self.clock.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether Redis is there and may be believed, but for single sites.
+    fn is_believed(&self) -> bool {
+        self.link.generation() == Some(self.looked_at.load(Ordering::Acquire)) && !self.evicting.load(Ordering::Relaxed)
+    }
+
     fn is_degraded(&self) -> bool {
-        self.link.is_open() || self.evicting.load(Ordering::Relaxed) || self.sites.any_in_need()
+        !self.is_believed() || self.sites.any_in_need()
     }
 
     /// Notes what a site needs, and lets somebody care for it.

@@ -1,7 +1,5 @@
 //! Questions that Redis answers: each in one round trip, as of one position, or not at all.
 
-use std::sync::atomic::Ordering;
-
 use redis::{Cmd, Value};
 
 use super::script::call;
@@ -47,10 +45,7 @@ impl Parts {
 
     /// Whether Redis may be asked about a period of a site at all.
     fn may_answer(&self, site: &Site, key: PeriodKey) -> bool {
-        !self.link.is_open()
-            && !self.evicting.load(Ordering::Relaxed)
-            && self.sites.need(site) == Need::Nothing
-            && self.truth.horizon().answers(key)
+        self.is_believed() && self.sites.need(site) == Need::Nothing && self.truth.horizon().answers(key)
     }
 
     /// Whether an answer under this mark may be given.

@@ -129,8 +129,8 @@ impl Parts {
         Ok(())
     }
 
-    /// Compares the events that marks name with those that stand there: once Redis is found, and
-    /// whatever happened to either before.
+    /// Compares marks with how far their sites were committed, and the events that they name with
+    /// those that stand there: once Redis is found, and whatever happened to either before.
     pub(super) async fn look_at_history(&self) -> Result<()> {
         let incarnation = self.truth.incarnation();
         let positions = self.truth.positions().await?;
@@ -138,19 +138,26 @@ impl Parts {
         for (site, _) in &positions {
             pipeline.cmd("GET").arg(keys::applied(site));
         }
-        if self.link.is_open() {
-            return Ok(());
-        }
         let marks = if positions.is_empty() { Vec::new() } else { self.link.ask("look", &pipeline).await? };
         let mut named = HashMap::new();
         let mut places = Vec::new();
-        for ((site, _), mark) in positions.iter().zip(&marks) {
-            if let Value::BulkString(mark) = mark
-                && let Mark::At(at) = Mark::parse(Some(mark), &self.store)
-                && let Some(last) = Mark::last(mark)
-            {
-                named.insert(site.clone(), last);
-                places.push((site.clone(), at));
+        for ((site, position), mark) in positions.iter().zip(&marks) {
+            let text = match mark {
+                Value::BulkString(mark) => Some(mark.as_slice()),
+                _ => None,
+            };
+            match Mark::parse(text, &self.store) {
+                Mark::At(at) => {
+                    if at < *position {
+                        self.require(site, Need::Events, 0);
+                    }
+                    if let Some(last) = text.and_then(Mark::last) {
+                        named.insert(site.clone(), last);
+                        places.push((site.clone(), at));
+                    }
+                }
+                Mark::Missing if *position > 0 => self.require(site, Need::Rebuild, 0),
+                Mark::Missing => {}
             }
         }
         let positions: Positions = positions.into_iter().collect();
