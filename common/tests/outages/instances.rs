@@ -189,8 +189,8 @@ async fn limits_cannot_tell_during_an_outage() {
     for _ in 0..1_000 {
         assert_eq!(limits.charge(bucket, 1).await, None);
     }
-    // Nobody waited for a timeout, of 250 ms each.
-    assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
+    // Hardly anybody waited for a timeout of 250 ms.
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     bench.redis.run().await;
     healed(&bench.store).await;
     assert_eq!(limits.charge(bucket, 1).await, Some(Ok(())));

@@ -57,7 +57,7 @@ async fn what_takes_too_long_is_cut_off() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     let started = Instant::now();
     server.begin_to_stop().await.unwrap().unwrap();
-    assert!((Duration::from_millis(900)..Duration::from_secs(8)).contains(&started.elapsed()));
+    assert!((Duration::from_millis(900)..Duration::from_secs(3)).contains(&started.elapsed()));
     assert_eq!(busy.read(&mut [0; 16]).await.unwrap_or(0), 0);
 }
 

@@ -20,8 +20,9 @@
 //!
 //! **Answers** come from Redis only under a mark that is not older than what this process has
 //! applied, read in the same step as the figures; and from a Redis that was away only after all
-//! marks were looked at, because it may be an older copy of what it was. What another instance has committed is in
-//! them within a second, if that instance died before it could apply it, and else at once.
+//! marks were looked at, because it may be an older copy of what it was. What another instance
+//! has committed is in them within a second, if that instance died before it could apply it, and
+//! else at once.
 
 mod address;
 mod applier;
