@@ -10,6 +10,7 @@ use crate::App;
 use crate::bots::is_bot;
 use crate::config::IdentityMode;
 use crate::event::{Event, SentEvent};
+use crate::measure::facts::Facts;
 use crate::outcome::{Code, Filter, Outcome, Refusal};
 use crate::site::Site;
 use crate::store::{Appended, StoreError};
@@ -127,6 +128,7 @@ async fn admit(app: &App, sender: &Sender, sent: Result<SentEvent, Refusal>, now
         page_url: sent.page_url,
         referrer: sent.referrer,
         created_at,
+        facts: Facts::default(),
     })
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::event_type::EventType;
+use crate::measure::facts::Facts;
 use crate::outcome::{Code, Refusal};
 use crate::site::Site;
 use crate::time::{DAY, SECOND, Timestamp};
@@ -39,6 +40,8 @@ pub struct Event {
     pub referrer: Option<Url>,
     /// Its own time; it counts in the day, week and month of this instant.
     pub created_at: Timestamp,
+    /// What was derived from the request that brought it.
+    pub facts: Facts,
 }
 
 /// An event's `event_data`: compact JSON text of an object, at most [`EventData::LARGEST`]

@@ -7,6 +7,7 @@
 //! | [`time`], [`period`] | instants, days, ISO weeks, months: all UTC |
 //! | [`site`], [`visitor`], [`event_type`], [`url`], [`event`] | the vocabulary: parsed once, valid ever after |
 //! | [`tally`] | what an event adds to the aggregates, said once for every engine |
+//! | [`measure`] | what is derived from events at ingest, and how questions are answered |
 //! | [`store`] | the storage contract, its engines and its conformance suite |
 //! | [`identity`], [`bots`], [`outcome`] | who sent it, and what became of it |
 //! | [`collect`] | the write path: filter, identify, append, account |
@@ -27,6 +28,7 @@ pub mod http;
 pub mod identity;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+pub mod measure;
 pub mod metrics;
 pub mod outcome;
 pub mod period;

@@ -144,6 +144,7 @@ mod tests {
 
     use super::*;
     use crate::event::EventData;
+    use crate::measure::facts::Facts;
     use crate::site::Site;
     use crate::time::Timestamp;
     use crate::url::Url;
@@ -158,6 +159,7 @@ mod tests {
             page_url: Url::parse(page_url),
             referrer: None,
             created_at: Timestamp::from_millis(0),
+            facts: Facts::default(),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::App;
 use crate::config::Config;
 use crate::event::{Event, EventData};
 use crate::event_type::EventType;
+use crate::measure::facts::Facts;
 use crate::http::{BASE_PATH, PeerAddress, finish};
 use crate::site::Site;
 use crate::source::Fixed;
@@ -109,6 +110,7 @@ pub async fn store_event(app: &App, who: u128, event_type: &str, page_url: &str,
         page_url: Url::parse(page_url),
         referrer: None,
         created_at: at,
+        facts: Facts::default(),
     };
     let answers = app.store.append(vec![event], at).await.unwrap();
     assert!(matches!(answers[..], [Appended::Stored { .. }]));

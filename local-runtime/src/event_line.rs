@@ -5,6 +5,7 @@
 
 use common::event::{Event, EventData};
 use common::event_type::EventType;
+use common::measure::facts::Facts;
 use common::site::Site;
 use common::time::Timestamp;
 use common::url::Url;
@@ -86,6 +87,7 @@ pub fn read(line: &[u8]) -> Result<Event, String> {
         page_url: url("page_url", read.page_url)?,
         referrer: url("referrer", read.referrer)?,
         created_at: Timestamp::parse(&read.created_at).ok_or_else(|| wrong("created_at", "an RFC 3339 instant"))?,
+        facts: Facts::default(),
     })
 }
 
@@ -169,6 +171,7 @@ mod tests {
                 page_url: page.as_deref().and_then(Url::parse),
                 referrer: None,
                 created_at: Timestamp::from_millis(millis),
+                facts: Facts::default(),
             };
             prop_assert_eq!(read(&write(&event).unwrap()).unwrap(), event);
         }

@@ -7,6 +7,7 @@ use common::App;
 use common::config::Config;
 use common::event::{Event, EventData};
 use common::event_type::EventType;
+use common::measure::facts::Facts;
 use common::site::Site;
 use common::source::Source;
 use tempfile::TempDir;
@@ -44,6 +45,7 @@ pub(crate) async fn append(app: &App, site: &str, events: usize) -> Vec<Uuid> {
             page_url: None,
             referrer: None,
             created_at: now,
+            facts: Facts::default(),
         };
         let id = event.id;
         app.store.append(vec![event], now).await.unwrap();

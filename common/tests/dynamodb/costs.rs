@@ -2,6 +2,7 @@
 
 use common::event::{Event, EventData};
 use common::event_type::EventType;
+use common::measure::facts::Facts;
 use common::period::{Period, PeriodKey};
 use common::site::Site;
 use common::store::Store;
@@ -27,6 +28,7 @@ fn view(number: u64, who: u64, at: Timestamp, url: &str) -> Event {
         page_url: Url::parse(url),
         referrer: Url::parse("https://search.example/"),
         created_at: at,
+        facts: Facts::default(),
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use common::event::{Event, EventData};
 use common::event_type::EventType;
+use common::measure::facts::Facts;
 use common::period::{Period, PeriodKey};
 use common::site::Site;
 use common::source::Fixed;
@@ -39,6 +40,7 @@ fn event(n: u64) -> Event {
         page_url: Url::parse(&format!("/cv/{}?theme=x&no=1", n % 5)),
         referrer: n.is_multiple_of(2).then(|| Url::parse("https://search.example/").unwrap()),
         created_at: now().plus(-((n - n % 3) as i64) * HOUR / 7),
+        facts: Facts::default(),
     }
 }
 

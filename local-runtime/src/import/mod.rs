@@ -23,6 +23,7 @@ use common::collect::allowed_site;
 use common::config::IdentityMode;
 use common::event::{EARLIEST, Event, EventData};
 use common::event_type::EventType;
+use common::measure::facts::Facts;
 use common::outcome::Refusal;
 use common::site::Site;
 use common::store::{Appended, StoreError};
@@ -218,6 +219,7 @@ impl Run<'_> {
             page_url: Some(page_url),
             referrer: line.referrer.as_deref().and_then(Url::parse),
             created_at,
+            facts: Facts::default(),
         });
         Ok(Ok(None))
     }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::event::{Event, EventData};
 use crate::event_type::EventType;
+use crate::measure::facts::Facts;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
 use crate::store::{Appended, Store};
@@ -54,6 +55,7 @@ pub fn event(event_type: &str, who: u64, when: Timestamp) -> Event {
         page_url: None,
         referrer: None,
         created_at: when,
+        facts: Facts::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use super::item::{Item, number, read_number, read_text, sort_key, text, ttl};
 use super::keys::{self, Key};
 use crate::event::{Event, EventData};
 use crate::event_type::EventType;
+use crate::measure::facts::Facts;
 use crate::site::Site;
 use crate::store::{Committed, Position};
 use crate::time::{DAY, Timestamp};
@@ -103,6 +104,7 @@ pub(super) fn read(site: &Site, item: &Item) -> Option<Committed> {
             page_url: url("u"),
             referrer: url("r"),
             created_at,
+            facts: Facts::default(),
         },
     })
 }
@@ -124,6 +126,7 @@ mod tests {
             page_url: Url::parse("/cv?theme=backend"),
             referrer: Url::parse("https://search.example/"),
             created_at: Timestamp::parse("2025-12-08T10:00:00Z").unwrap(),
+            facts: Facts::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use tokio_postgres::error::Error;
 
 use crate::event::{Event, EventData};
 use crate::event_type::EventType;
+use crate::measure::facts::Facts;
 use crate::site::Site;
 use crate::store::{Committed, Position};
 use crate::url::Url;
@@ -30,6 +31,7 @@ pub(super) fn committed(site: &Site, row: &Row) -> Result<Committed, Error> {
             page_url: url(row.try_get(5)?),
             referrer: url(row.try_get(6)?),
             created_at: row.try_get(7)?,
+            facts: Facts::default(),
         },
     })
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::event::{Event, EventData};
 use crate::event_type::EventType;
+use crate::measure::facts::Facts;
 use crate::site::Site;
 use crate::store::{Committed, Position};
 use crate::time::Timestamp;
@@ -66,6 +67,7 @@ pub(super) fn committed(site: &Site, row: &Row<'_>) -> rusqlite::Result<Committe
             page_url: url(row.get(5)?),
             referrer: url(row.get(6)?),
             created_at: Timestamp::from_millis(row.get(7)?),
+            facts: Facts::default(),
         },
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::App;
 use common::event::{Event, EventData};
 use common::event_type::EventType;
+use common::measure::facts::Facts;
 use common::site::Site;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -130,6 +131,7 @@ pub(crate) async fn append_large(app: &App, events: usize) -> Vec<Uuid> {
         page_url: None,
         referrer: None,
         created_at: now,
+        facts: Facts::default(),
     };
     let mut feed = app.store.subscribe();
     let events: Vec<_> = (0..events).map(|_| event()).collect();

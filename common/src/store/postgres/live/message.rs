@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::event::{Event, EventData};
 use crate::event_type::EventType;
+use crate::measure::facts::Facts;
 use crate::site::Site;
 use crate::store::{Committed, Position};
 use crate::time::Timestamp;
@@ -105,6 +106,7 @@ fn committed(site: &Site, wire: Wire<'_>) -> Option<Committed> {
             page_url: wire.u.map(|url| Url::from_stored(&url)),
             referrer: wire.r.map(|url| Url::from_stored(&url)),
             created_at: Timestamp::from_millis(wire.at),
+            facts: Facts::default(),
         },
     })
 }
@@ -129,6 +131,7 @@ mod tests {
                 page_url: Url::parse("/cv?theme=é"),
                 referrer: None,
                 created_at: Timestamp::from_millis(1_765_188_000_123),
+                facts: Facts::default(),
             },
         }
     }

@@ -82,6 +82,7 @@ mod tests {
     use super::*;
     use crate::event::{Event, EventData};
     use crate::event_type::EventType;
+    use crate::measure::facts::Facts;
     use crate::site::Site;
     use crate::store::Position;
     use crate::time::Timestamp;
@@ -96,6 +97,7 @@ mod tests {
             page_url: None,
             referrer: None,
             created_at: Timestamp::from_millis(0),
+            facts: Facts::default(),
         };
         range.map(|position| Committed { position: Position(position), event: event(position) }).collect()
     }
