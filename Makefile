@@ -27,7 +27,7 @@ ENGINE ?= dynamodb
 TEMPLATES := $(TOOLS)/templates-$(SAM_VERSION)-$(CFN_LINT_VERSION)
 DEPLOY_TOOLS := $(TOOLS)/cargo-lambda-$(CARGO_LAMBDA_VERSION)-$(ZIG_VERSION)
 
-.PHONY: help run test with-servers check bench lambda deploy fmt clean tools pages $(PAGES)
+.PHONY: help run test test-one with-servers check bench lambda deploy fmt clean tools pages $(PAGES)
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -42,8 +42,15 @@ test: tools pages tests/browser/node_modules/.package-lock.json ## all tests on 
 	$(CARGO) build $(EVERYTHING) --bins --tests
 	$(TARGET)/debug/with-servers tests/all '$(CARGO)' '$(TARGET)/debug' $(ARGS)
 
+# With the features of `make test`, so that what that has built is used.
+ONE_TEST = $(CARGO) test $(EVERYTHING) --test $(ENGINE) $(NAME)
+test-one: ENGINE := sqlite
+test-one: ## one test of an engine, in seconds once `make test` has built (ENGINE=sqlite, postgres or dynamodb; NAME=themes_are_ranked)
+	@if [ '$(ENGINE)' = sqlite ]; then $(ONE_TEST); \
+	else $(MAKE) --no-print-directory with-servers COMMAND='$(ONE_TEST)'; fi
+
 with-servers: tools ## a command beside throw-away servers (COMMAND='cargo test -p common --test postgres')
-	$(CARGO) build -p tests --bin with-servers
+	$(CARGO) build $(EVERYTHING) --bin with-servers
 	$(TARGET)/debug/with-servers sh -c '$(COMMAND)'
 
 tools: # what tests need beside Rust

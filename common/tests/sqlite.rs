@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use common::metrics::Metrics;
 use common::store::Store;
 use common::store::conformance::Fixture;
+use common::store::conformance::cases::recount;
 use common::store::sqlite::Sqlite;
+use proptest::test_runner::{Config, RngSeed};
 use tempfile::TempDir;
 
 struct File {
@@ -60,3 +62,38 @@ impl Fixture for File {
 }
 
 common::store_conformance!(fresh);
+
+/// A store whose counters change behind its back.
+struct Damaged(File);
+
+#[async_trait]
+impl Fixture for Damaged {
+    fn store(&self) -> &dyn Store {
+        self.0.store()
+    }
+
+    async fn reopen(&mut self) {
+        self.0.reopen().await;
+    }
+
+    async fn corrupt(&self) {
+        self.0.corrupt().await;
+    }
+
+    async fn disturb(&self, _way: u8) {
+        self.0.corrupt().await;
+    }
+}
+
+/// The damage shows after one event and one disturbance, in whatever long sequence it was found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_property_shows_the_shortest_sequence_and_can_be_repeated() {
+    let config = Config { rng_seed: RngSeed::Fixed(7), ..Config::default() };
+    let damaged = async || fresh().await.map(Damaged);
+    let shown = recount(damaged, config.clone()).unwrap_err().to_string();
+    assert!(shown.contains("PROPTEST_RNG_SEED=7"), "{shown}");
+    assert_eq!(shown.matches("Disturb(").count(), 1, "{shown}");
+    assert_eq!(shown.matches("Append(").count(), 1, "{shown}");
+    assert_eq!(shown.matches("Sent {").count(), 1, "{shown}");
+    assert_eq!(recount(damaged, config).unwrap_err().to_string(), shown);
+}

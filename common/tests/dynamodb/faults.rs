@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use common::event::Event;
 use common::period::{Period, PeriodKey};
-use common::store::conformance::keeping::quiet;
-use common::store::conformance::samples::{at, event, on_page, site};
+use common::store::conformance::samples::{at, event, on_page, quiet, site};
 use common::store::dynamodb::DynamoDb;
 use common::store::{Appended, Store, StoreError, TimelineFrom};
 use common::time::Timestamp;

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::event::{Event, EventData};
-use common::store::conformance::keeping::quiet;
-use common::store::conformance::samples::{at, event, on_page, site, with_data};
+use common::store::conformance::samples::{at, event, on_page, quiet, site, with_data};
 use common::store::dynamodb::table::PARTITION_KEY;
 use common::store::{Appended, Position, Store, TimelineFrom};
 use common::time::DAY;

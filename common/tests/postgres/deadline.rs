@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use common::store::conformance::keeping::quiet;
-use common::store::conformance::samples::{at, event, site};
+use common::store::conformance::samples::{at, event, quiet, site};
 use common::store::postgres::{Options, Postgres};
 use common::store::{Appended, Store, StoreError, TimelineFrom};
 use tokio::time::timeout;

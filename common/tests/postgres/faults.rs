@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use common::event::Event;
 use common::period::{Period, PeriodKey};
-use common::store::conformance::keeping::quiet;
-use common::store::conformance::samples::{at, event, on_page, on_site};
+use common::store::conformance::samples::{at, event, on_page, on_site, quiet};
 use common::store::postgres::{Options, Postgres};
 use common::store::{Appended, Store, StoreError, TimelineFrom};
 use common::time::Timestamp;

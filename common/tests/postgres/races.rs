@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use common::period::{Period, PeriodKey};
 use common::store::Store;
-use common::store::conformance::keeping::quiet;
-use common::store::conformance::samples::{at, event, put, site};
+use common::store::conformance::samples::{at, event, put, quiet, site};
 use common::store::postgres::Options;
 
 use crate::servers::wire::Wire;

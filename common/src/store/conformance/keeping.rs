@@ -1,21 +1,13 @@
 //! What is kept, for how long, and whether it is right.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::Fixture;
-use super::samples::{at, day, event, key, on_page, put, site, with_data};
+use super::samples::{at, day, event, key, on_page, put, quiet, site, with_data};
 use crate::event::Event;
 use crate::period::Period;
-use crate::store::{Appended, CLAIM, Progress, Secret, SecretName, Store, TimelineFrom};
+use crate::store::{Appended, CLAIM, Secret, SecretName, Store, TimelineFrom};
 use crate::time::{DAY, Day, Timestamp};
-
-/// Nobody listens.
-#[must_use]
-pub fn quiet() -> Progress {
-    Arc::new(|_, _| {})
-}
 
 pub async fn the_first_secret_wins(mut fixture: impl Fixture) {
     let now = at("2025-12-08T10:00:00Z");
@@ -148,6 +140,27 @@ pub async fn long_counters_outlive_events(fixture: impl Fixture) {
     let now = then.plus(400 * DAY);
     clean(store, now.day().plus(-30), now).await;
     assert_eq!((figures(Period::Week).await, figures(Period::Month).await), (0, 0));
+}
+
+/// Weeks and months that lose days, and those that lose all, count the visitors that they had.
+pub async fn visitors_outlive_their_events(fixture: impl Fixture) {
+    let store = fixture.store();
+    let now = at("2025-12-10T02:00:00Z");
+    put(store, &many_days(now.day(), 60)).await;
+    let keys = ["2025-10-20", "2025-10-31", "2025-11-01", "2025-11-30", "2025-12-01", "2025-12-10"];
+    let visitors = async || {
+        let mut visitors = Vec::new();
+        for key in keys.iter().flat_map(|day| [key(Period::Week, day), key(Period::Month, day)]) {
+            visitors.push((key, store.totals(&site(), key).await.unwrap().visitors));
+        }
+        visitors
+    };
+    let before = visitors().await;
+    assert!(before.iter().all(|(_, visitors)| *visitors == 2), "{before:?}");
+    for kept in [40, 20, 3] {
+        clean(store, now.day().plus(-kept), now).await;
+        assert_eq!(visitors().await, before, "{kept} days kept");
+    }
 }
 
 pub async fn cleanups_are_remembered(mut fixture: impl Fixture) {

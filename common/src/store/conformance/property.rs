@@ -1,18 +1,22 @@
 //! What must hold always: for any sequence of events, duplicates, restarts, rebuilds and
 //! disturbances, the aggregates equal a recount of the events.
+//!
+//! A failure prints the shortest sequence that still fails, and the seed: `PROPTEST_RNG_SEED`
+//! makes the same sequences again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 use serde_json::json;
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 use uuid::Uuid;
 
 use super::Fixture;
-use super::keeping::quiet;
-use super::samples::{at, event, on_page, on_site, with_data};
+use super::samples::{at, event, on_page, on_site, quiet, with_data};
 use crate::event::Event;
 use crate::period::{Period, PeriodKey};
 use crate::store::{Appended, Store, StoreError, Totals};
@@ -79,13 +83,74 @@ fn made(sent: &Sent, now: Timestamp) -> Event {
     event
 }
 
-pub async fn aggregates_equal_a_recount(mut fixture: impl Fixture) {
-    let mut runner = TestRunner::new(Config::default());
-    for round in 0..12 {
-        // Each round goes on in the same store, days later: what is there stays right.
-        let actions = prop::collection::vec(action(), 1..12).new_tree(&mut runner).unwrap().current();
-        let start = at("2025-12-24T00:30:00Z").plus(round * 3 * DAY);
-        run(&mut fixture, actions, start).await;
+/// Sequences that are tried, each in a fresh store.
+const CASES: u32 = 4;
+/// Days between two rounds of a sequence, which go on in the same store: what is there stays
+/// right.
+const ROUND: i64 = 3 * DAY;
+/// Bounds of the search for a shorter sequence that fails: stores that are made, milliseconds.
+const MAX_SHRINK_ITERS: u32 = 500;
+const MAX_SHRINK_MS: u32 = 60_000;
+
+/// A sequence of actions after which the aggregates are not those of the events.
+#[derive(Debug)]
+pub struct Failure {
+    seed: u64,
+    reason: String,
+    rounds: Vec<Vec<Action>>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, reason, rounds } = self;
+        write!(f, "{reason}\nafter these rounds of actions: {rounds:#?}\nrepeat it with PROPTEST_RNG_SEED={seed}")
+    }
+}
+
+/// # Panics
+/// When a sequence fails.
+pub async fn aggregates_equal_a_recount<F: Fixture>(fresh: impl AsyncFn() -> Option<F>) {
+    if let Err(failure) = recount(fresh, Config::default()) {
+        panic!("{failure}");
+    }
+}
+
+/// Tries sequences in stores made by `fresh`, from a random seed unless `config` has one. Needs a
+/// runtime of several threads.
+///
+/// # Errors
+/// The shortest sequence found that fails.
+pub fn recount<F: Fixture>(fresh: impl AsyncFn() -> Option<F>, config: Config) -> Result<(), Failure> {
+    let seed = match config.rng_seed {
+        RngSeed::Fixed(seed) => seed,
+        RngSeed::Random => Uuid::new_v4().as_u64_pair().0,
+    };
+    let mut runner = TestRunner::new(Config {
+        cases: CASES,
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        max_shrink_iters: MAX_SHRINK_ITERS,
+        max_shrink_time: MAX_SHRINK_MS,
+        ..config
+    });
+    let rounds = prop::collection::vec(prop::collection::vec(action(), 1..12), 1..6);
+    let tried = runner.run(&rounds, |rounds| {
+        block_in_place(|| {
+            Handle::current().block_on(async {
+                let Some(mut fixture) = fresh().await else { return };
+                let mut start = at("2025-12-24T00:30:00Z");
+                for actions in rounds {
+                    run(&mut fixture, actions, start).await;
+                    start = start.plus(ROUND);
+                }
+            });
+        });
+        Ok(())
+    });
+    match tried {
+        Ok(()) => Ok(()),
+        Err(TestError::Fail(reason, rounds)) => Err(Failure { seed, reason: reason.to_string(), rounds }),
+        Err(TestError::Abort(reason)) => Err(Failure { seed, reason: reason.to_string(), rounds: Vec::new() }),
     }
 }
 
@@ -152,11 +217,11 @@ async fn all_events(store: &dyn Store) -> Vec<Event> {
 
 /// The recount is naive on purpose: it shares nothing with an engine but [`Tally`].
 async fn compare(store: &dyn Store, events: &[Event], now: Timestamp) {
-    let sites: HashSet<_> = events.iter().map(|event| event.site.clone()).collect();
+    let sites: BTreeSet<_> = events.iter().map(|event| event.site.clone()).collect();
     for site in sites {
         let here: Vec<&Event> = events.iter().filter(|event| event.site == site).collect();
         for period in Period::ALL {
-            let keys: HashSet<_> = here.iter().map(|event| PeriodKey::of(period, event.created_at.day())).collect();
+            let keys: BTreeSet<_> = here.iter().map(|event| PeriodKey::of(period, event.created_at.day())).collect();
             for key in keys {
                 let within: Vec<_> =
                     here.iter().copied().filter(|event| PeriodKey::of(period, event.created_at.day()) == key).collect();

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Fixture;
-use super::samples::{at, day, event, key, on_page, on_site, put, site, with_data};
+use super::samples::{at, day, event, key, on_page, on_site, put, quiet, site, with_data};
 use crate::event::Event;
 use crate::period::Period;
 use crate::site::Site;
@@ -326,7 +326,7 @@ pub async fn distinct_values_are_bounded(mut fixture: impl Fixture) {
     let month = Span::Period(key(Period::Month, "2025-12-08"));
     let ranking = store.ranking(&site(), Dimension::Theme, month, MOST_VALUES * 2).await.unwrap();
     assert_eq!(ranking.rows.len(), MOST_VALUES + 2, "another day has room of its own");
-    let recount = store.verify(tomorrow, super::keeping::quiet()).await.unwrap();
+    let recount = store.verify(tomorrow, quiet()).await.unwrap();
     assert_eq!(recount.differences, []);
 }
 

@@ -1,5 +1,6 @@
 //! Events to test with.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
@@ -10,12 +11,18 @@ use crate::event_type::EventType;
 use crate::measure::facts::Facts;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
-use crate::store::{Appended, Store};
+use crate::store::{Appended, Progress, Store};
 use crate::time::{Day, Timestamp};
 use crate::url::Url;
 use crate::visitor::VisitorId;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// Progress that is reported to nothing.
+#[must_use]
+pub fn quiet() -> Progress {
+    Arc::new(|_, _| {})
+}
 
 #[must_use]
 pub fn at(text: &str) -> Timestamp {
