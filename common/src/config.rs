@@ -35,7 +35,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 }
 
 /// All variables.
-pub const VARIABLES: [Variable; 19] = [
+pub const VARIABLES: [Variable; 20] = [
     variable("ANALYTICS_ADDR", "127.0.0.1:8080", "address and port that the local runtime listens on"),
     variable(
         "ANALYTICS_STORE",
@@ -48,11 +48,20 @@ pub const VARIABLES: [Variable; 19] = [
         "cookieless",
         "visitors without an id: cookieless tells them apart for a day, explicit turns them away",
     ),
-    variable("ANALYTICS_TRUSTED_PROXIES", "", "networks (CIDR, comma-separated) whose X-Forwarded-For is believed"),
+    variable(
+        "ANALYTICS_TRUSTED_PROXIES",
+        "",
+        "networks (CIDR, comma-separated) of reverse proxies, which say who the client is",
+    ),
+    variable(
+        "ANALYTICS_CLIENT_ADDRESS_HEADER",
+        "X-Forwarded-For",
+        "header in which trusted proxies name the client: X-Forwarded-For, Forwarded, X-Real-IP or CF-Connecting-IP",
+    ),
     variable(
         "ANALYTICS_ALLOWED_ORIGINS",
         "",
-        "origins (comma-separated) that browsers may send from, with credentials; none: any, without",
+        "origins (comma-separated) that browsers may send from, with credentials; empty: any origin, without credentials",
     ),
     variable("ANALYTICS_SITES", "", "sites (comma-separated) that are measured; none: any, at most 1000"),
     variable("ANALYTICS_RETENTION_DAYS", "90", "days that events are kept, 1 to 365"),
@@ -118,6 +127,19 @@ pub enum IdentityMode {
     Explicit,
 }
 
+/// Where trusted proxies name the client's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressHeader {
+    /// `X-Forwarded-For`: a list to which each proxy appends the address that it saw.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239): the same with names, `for` among them.
+    Forwarded,
+    /// `X-Real-IP`: one address, which the proxy replaces.
+    XRealIp,
+    /// `CF-Connecting-IP`: the same, as Cloudflare calls it.
+    CfConnectingIp,
+}
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -157,8 +179,10 @@ pub struct Config {
     pub redis: Option<String>,
     /// What happens to visitors who bring no id.
     pub identity: IdentityMode,
-    /// Whose `X-Forwarded-For` is believed.
+    /// Networks of reverse proxies, which say who the client is.
     pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they say it.
+    pub client_address_header: AddressHeader,
     /// Which origins may send with credentials; none: any, without.
     pub allowed_origins: Vec<String>,
     /// Which sites are measured; `None` for any.
@@ -240,6 +264,11 @@ impl Config {
                 "networks such as 10.0.0.0/8 or addresses, separated by commas",
                 reader::network,
             ),
+            client_address_header: reader.parse(
+                "ANALYTICS_CLIENT_ADDRESS_HEADER",
+                "X-Forwarded-For, Forwarded, X-Real-IP or CF-Connecting-IP",
+                reader::address_header,
+            ),
             allowed_origins: reader.list(
                 "ANALYTICS_ALLOWED_ORIGINS",
                 "origins such as https://example.com, separated by commas",
@@ -312,6 +341,7 @@ mod tests {
             ("ANALYTICS_RETENTION_DAYS", "0"),
             ("ANALYTICS_CLEANUP_AT", "25:00"),
             ("ANALYTICS_TRUSTED_PROXIES", "10.0.0.0/8,nobody"),
+            ("ANALYTICS_CLIENT_ADDRESS_HEADER", "X-Client-Name"),
             ("ANALYTICS_ALLOWED_ORIGINS", "example.com"),
             ("ANALYTICS_ADMIN_TOKEN", "short"),
             ("ANALYTICS_LOG", "xml"),
@@ -327,6 +357,7 @@ mod tests {
             "RETENTION_DAYS",
             "CLEANUP_AT",
             "TRUSTED_PROXIES",
+            "CLIENT_ADDRESS_HEADER",
             "ALLOWED_ORIGINS",
             "ADMIN_TOKEN",
             "LOG",
@@ -334,7 +365,7 @@ mod tests {
             assert!(message.contains(&format!("ANALYTICS_{name} ")), "{name}: {message}");
         }
         assert!(message.contains("ANALYTICS_RETENTON_DAYS is not known; did you mean ANALYTICS_RETENTION_DAYS?"));
-        assert!(message.starts_with("the configuration has 9 mistake(s)"), "{message}");
+        assert!(message.starts_with("the configuration has 10 mistake(s)"), "{message}");
     }
 
     #[test]
@@ -349,6 +380,7 @@ mod tests {
         let config = config(&[
             ("ANALYTICS_STORE", "sqlite:/tmp/a b.db"),
             ("ANALYTICS_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+            ("ANALYTICS_CLIENT_ADDRESS_HEADER", "cf-connecting-ip"),
             ("ANALYTICS_SITES", "a,b.c"),
             ("ANALYTICS_ALLOWED_ORIGINS", "https://example.com,http://localhost:3000"),
             ("ANALYTICS_REDIS", ""),
@@ -356,6 +388,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.store, StoreUrl::Sqlite("/tmp/a b.db".into()));
         assert_eq!(config.trusted_proxies.len(), 2);
+        assert_eq!(config.client_address_header, AddressHeader::CfConnectingIp);
         assert_eq!(config.sites.unwrap().len(), 2);
         assert_eq!(config.allowed_origins, ["https://example.com", "http://localhost:3000"]);
     }

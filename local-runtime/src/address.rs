@@ -1,12 +1,11 @@
 //! Client addresses, as limits need them: counted apart, and never kept.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::extract::ConnectInfo;
 use axum::extract::Request;
 use common::App;
-use common::http::{PeerAddress, client_address};
+use common::http::client_address;
 
 /// Turns addresses into keys that mean nothing outside this process: a SipHash under a random
 /// key that is never written anywhere.
@@ -40,7 +39,7 @@ impl std::fmt::Debug for Network {
 impl Network {
     /// That of the client of a request.
     pub(crate) fn of(request: &Request, app: &App) -> Self {
-        Self::new(client(request, app))
+        Self::new(client_address(request.extensions(), request.headers(), &app.config))
     }
 
     fn new(address: Option<IpAddr>) -> Self {
@@ -58,13 +57,6 @@ impl Network {
     pub(crate) const fn as_bytes(&self) -> &[u8] {
         &self.0
     }
-}
-
-fn client(request: &Request, app: &App) -> Option<IpAddr> {
-    let extensions = request.extensions();
-    let peer = extensions.get().map(|PeerAddress(peer)| *peer);
-    let peer = peer.or_else(|| extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip()))?;
-    Some(client_address(peer, request.headers(), &app.config.trusted_proxies))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{DynamoDbUrl, StoreUrl, VARIABLES};
+use super::{AddressHeader, DynamoDbUrl, StoreUrl, VARIABLES};
 
 /// Names, not values: a value may be a secret, so mistakes do not repeat it.
 #[derive(Debug)]
@@ -108,6 +108,16 @@ pub(super) fn store_url(text: &str) -> Option<StoreUrl> {
 
 pub(super) fn network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+pub(super) fn address_header(text: &str) -> Option<AddressHeader> {
+    match text.to_ascii_lowercase().as_str() {
+        "x-forwarded-for" => Some(AddressHeader::XForwardedFor),
+        "forwarded" => Some(AddressHeader::Forwarded),
+        "x-real-ip" => Some(AddressHeader::XRealIp),
+        "cf-connecting-ip" => Some(AddressHeader::CfConnectingIp),
+        _ => None,
+    }
 }
 
 pub(super) fn origin(text: &str) -> Option<String> {

@@ -5,11 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::request::Parts;
-use http::{HeaderMap, header};
-use ipnet::IpNet;
+use http::{Extensions, HeaderMap, header};
 
 use crate::App;
 use crate::collect::Sender;
+use crate::config::Config;
 use crate::outcome::{Code, Refusal};
 use crate::visitor::VisitorId;
 
@@ -28,36 +28,23 @@ impl std::fmt::Debug for PeerAddress {
     }
 }
 
-/// The client's address: the peer's, or, when the peer is a trusted proxy, the last address of
-/// `X-Forwarded-For` that is not one. What stands further left is hearsay.
+/// The client's address: the peer's, or, when the peer is a trusted proxy, the last one that is
+/// not a trusted proxy in the header that proxies are configured to name it in. What stands
+/// further left could have been sent by anybody. `None` when the peer is not known.
 #[must_use]
-pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+pub fn client_address(extensions: &Extensions, headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
+    let peer = extensions.get().map(|PeerAddress(peer)| *peer);
+    let peer = peer.or_else(|| extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip()))?;
     let mut client = peer.to_canonical();
-    if trusted.is_empty() {
-        return client;
-    }
-    let mut hops = headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .rev()
-        .flat_map(|value| value.to_str().unwrap_or_default().rsplit(','))
-        .map(|hop| address_of_hop(hop.trim()));
-    while is_trusted(client) {
+    let mut hops = config.client_address_header.hops(headers);
+    while config.trusted_proxies.iter().any(|network| network.contains(&client)) {
         match hops.next() {
             // A hop that cannot be read ends what can be believed.
             Some(Some(hop)) => client = hop,
             _ => break,
         }
     }
-    client
-}
-
-/// `1.2.3.4`, `1.2.3.4:5`, `::1`, `[::1]` or `[::1]:5`.
-fn address_of_hop(hop: &str) -> Option<IpAddr> {
-    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
-    let address: Option<IpAddr> = bare.parse().ok();
-    address.or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip())).map(|address| address.to_canonical())
+    Some(client)
 }
 
 impl FromRequestParts<App> for Sender {
@@ -65,14 +52,9 @@ impl FromRequestParts<App> for Sender {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let headers = &parts.headers;
-        let peer = parts
-            .extensions
-            .get::<PeerAddress>()
-            .map(|peer| peer.0)
-            .or_else(|| parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()));
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         Ok(Self {
-            address: peer.map(|peer| client_address(peer, headers, &app.config.trusted_proxies)),
+            address: client_address(&parts.extensions, headers, &app.config),
             user_agent: headers.get(header::USER_AGENT).and_then(|value| user_agent(value.as_bytes())),
             visitor: headers.get("x-visitor-id").map(|value| {
                 value
@@ -109,12 +91,20 @@ mod tests {
     use super::*;
 
     fn client(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
+        client_by("X-Forwarded-For", peer, forwarded, trusted)
+    }
+
+    fn client_by(header: &'static str, peer: &str, values: &[&str], trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
-        for value in forwarded {
-            headers.append("x-forwarded-for", value.parse().unwrap());
+        for value in values {
+            headers.append(header.to_ascii_lowercase().parse::<http::HeaderName>().unwrap(), value.parse().unwrap());
         }
-        let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        client_address(peer.parse().unwrap(), &headers, &trusted).to_string()
+        let trusted = trusted.join(",");
+        let variables = [("ANALYTICS_TRUSTED_PROXIES", &*trusted), ("ANALYTICS_CLIENT_ADDRESS_HEADER", header)];
+        let config = Config::from_vars(variables.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
+        let mut extensions = Extensions::new();
+        extensions.insert(PeerAddress(peer.parse().unwrap()));
+        client_address(&extensions, &headers, &config).unwrap().to_string()
     }
 
     #[test]
@@ -140,5 +130,19 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["2.2.2.2:4711"], trusted), "2.2.2.2");
         assert_eq!(client("::1", &["[2001:db8::1]:4711"], trusted), "2001:db8::1");
         assert_eq!(client("::ffff:10.0.0.1", &["::ffff:2.2.2.2"], trusted), "2.2.2.2");
+    }
+    #[test]
+    fn the_configured_header_is_the_only_one() {
+        let trusted = &["10.0.0.0/8"];
+        assert_eq!(
+            client_by("Forwarded", "10.0.0.1", &["for=1.1.1.1, for=\"2.2.2.2:80\", for=10.0.0.2"], trusted),
+            "2.2.2.2"
+        );
+        for header in ["X-Real-IP", "CF-Connecting-IP"] {
+            assert_eq!(client_by(header, "10.0.0.1", &["2.2.2.2:80"], trusted), "2.2.2.2");
+            assert_eq!(client_by(header, "10.0.0.1", &["2.2.2.2", "10.0.0.9"], trusted), "10.0.0.9", "one hop");
+            assert_eq!(client_by(header, "10.0.0.1", &["unknown"], trusted), "10.0.0.1");
+            assert_eq!(client_by(header, "192.0.2.1", &["2.2.2.2"], trusted), "192.0.2.1", "it is no proxy of ours");
+        }
     }
 }

@@ -3,12 +3,14 @@
 pub mod answers;
 mod client;
 mod error;
+mod forwarded;
 mod layers;
 mod params;
 
 pub use answers::Answer;
 pub use client::{PeerAddress, client_address};
 pub use error::{ApiError, Failure};
+pub use forwarded::address;
 pub use layers::{Charge, EventBudget, RequestId, finish};
 pub use params::Params;
 

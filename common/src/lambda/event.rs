@@ -9,7 +9,7 @@ use http::{HeaderMap, Uri};
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{LambdaEvent, Request, RequestExt};
 
-use crate::http::{BASE_PATH, PeerAddress, RequestId};
+use crate::http::{BASE_PATH, PeerAddress, RequestId, address};
 
 /// Takes out what would make a URL that cannot be parsed, which `lambda_http` answers with a
 /// panic: the headers that it builds the URL's origin from, which nobody here reads, and
@@ -66,15 +66,15 @@ pub(super) fn from_platform(mut request: Request) -> Request {
 }
 
 /// Where the request came from, as the platform saw it. A load balancer has no field for it: it
-/// appends the address it saw to `X-Forwarded-For`, so what stands last is the platform's, and
-/// what stands before it is hearsay.
+/// appends the address it saw to `X-Forwarded-For`, with its port if it is configured to preserve
+/// that, so what stands last is the platform's, and what stands before it is hearsay.
 fn source_address(context: &RequestContext, headers: &HeaderMap) -> Option<IpAddr> {
     match context {
-        RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref()?.parse().ok(),
-        RequestContext::ApiGatewayV1(context) => context.identity.source_ip.as_deref()?.parse().ok(),
+        RequestContext::ApiGatewayV2(context) => address(context.http.source_ip.as_deref()?),
+        RequestContext::ApiGatewayV1(context) => address(context.identity.source_ip.as_deref()?),
         RequestContext::Alb(_) => {
             let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
-            last.rsplit(',').next()?.trim().parse().ok()
+            address(last.rsplit(',').next()?)
         }
         _ => None,
     }
@@ -137,5 +137,11 @@ mod tests {
         let context = RequestContext::Alb(lambda_http::aws_lambda_events::alb::AlbTargetGroupRequestContext::default());
         assert_eq!(source_address(&context, &headers), "198.18.0.2".parse().ok());
         assert_eq!(source_address(&context, &HeaderMap::new()), None);
+        for (last, expected) in
+            [("198.18.0.3:54321", "198.18.0.3"), ("[2001:db8::3]:54321", "2001:db8::3"), ("2001:db8::3", "2001:db8::3")]
+        {
+            headers.append("x-forwarded-for", last.parse().unwrap());
+            assert_eq!(source_address(&context, &headers), expected.parse().ok(), "{last}");
+        }
     }
 }

@@ -59,3 +59,38 @@ async fn a_proxy_elsewhere_is_not_believed() {
         3
     );
 }
+
+/// A load balancer may keep the client's port, and writes IPv6 in brackets then.
+#[tokio::test]
+async fn ports_and_brackets_do_not_split_visitors() {
+    let server = Home::new().env("ANALYTICS_TRUSTED_PROXIES", "127.0.0.1").serve().await;
+    let v4 = ["198.18.77.66", "198.18.77.66:4711", "198.18.77.66:4712"].map(view);
+    assert_eq!(visitors_of(&server, v4).await, 1);
+    let v6 = ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:4711", "2001:db8::1%eth0"].map(view);
+    assert_eq!(visitors_of(&server, v6).await, 2);
+    assert_eq!(
+        visitors_of(&server, ["198.18.77.1, unknown", "198.18.77.2, _hidden"].map(view)).await,
+        3,
+        "the proxy's"
+    );
+}
+
+#[tokio::test]
+async fn the_header_can_be_chosen() {
+    for (header, values) in [
+        (
+            "Forwarded",
+            ["for=198.18.77.66", "For=\"198.18.77.66:4711\";proto=https", "for=198.18.77.1, for=198.18.77.66"],
+        ),
+        ("X-Real-IP", ["198.18.77.66", "198.18.77.66:4711", "[::ffff:198.18.77.66]:4711"]),
+        ("CF-Connecting-IP", ["198.18.77.66", "198.18.77.66", " 198.18.77.66"]),
+    ] {
+        let home = Home::new().env("ANALYTICS_TRUSTED_PROXIES", "127.0.0.1");
+        let server = home.env("ANALYTICS_CLIENT_ADDRESS_HEADER", header).serve().await;
+        let requests = values.map(|value| view("203.0.113.9").header(header, value));
+        assert_eq!(visitors_of(&server, requests).await, 1, "{header}");
+        let other =
+            view("203.0.113.9").header(header, if header == "Forwarded" { "for=198.18.77.67" } else { "198.18.77.67" });
+        assert_eq!(visitors_of(&server, [other]).await, 2, "{header}");
+    }
+}

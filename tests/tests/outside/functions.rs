@@ -278,3 +278,19 @@ async fn the_platform_says_who_it_is_and_headers_do_not() {
     assert_eq!(figures["data"]["total_events"], 2 * Front::ALL.len());
     assert_eq!(figures["data"]["unique_visitors"], 1, "one address, however it came");
 }
+
+/// A load balancer that preserves the client's port, which differs from request to request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_balancer_may_name_ports() {
+    let home = home();
+    let mut track = Function::start(&home, "track").await;
+    for seen in ["198.18.0.1:54321", "203.0.113.1, 198.18.0.1:54322", "[::ffff:198.18.0.1]:54323"] {
+        let request = post("/event", &json!({"event_type": "page_view"})).header("user-agent", BROWSER);
+        let mut event = Front::LoadBalancer.event(&request);
+        event["headers"]["x-forwarded-for"] = json!(seen);
+        assert_eq!(track.invoke(event).await.unwrap()["statusCode"], 201, "{seen}");
+    }
+    let mut stats = Function::start(&home, "stats").await;
+    let figures = body(&stats.send(Front::HttpApi, &question("/stats")).await, 200);
+    assert_eq!(figures["data"]["unique_visitors"], 1);
+}
