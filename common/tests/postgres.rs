@@ -11,6 +11,8 @@ mod faults;
 mod pool;
 #[path = "postgres/races.rs"]
 mod races;
+#[path = "postgres/retention.rs"]
+mod retention;
 #[path = "postgres/schema.rs"]
 mod schema;
 mod servers;

@@ -1,24 +1,24 @@
 //! What is not kept: old days, aggregates that have outlived their use, secrets.
 //!
-//! A day goes as a whole partition. First the sketches of the weeks and months that it belongs
-//! to are archived, for they cannot be counted again; with them it is written down what is
-//! kept from now on. Then the partition is detached and renamed, which no question and no event
-//! waits for longer than [`LOCK_WAIT`]; then it is dropped. Whatever a crash leaves is found by
-//! its name.
+//! What is kept from now on is written down first. Then each day goes as a whole partition: its
+//! distinct visitors are copied to `analytics_visitors` and the partition is detached and renamed,
+//! in one transaction that no question and no event waits for longer than [`LOCK_WAIT`]; then it
+//! is dropped. What a crash leaves is found by its name. The copies go when all weeks and months
+//! of their days are over, and only the number of visitors of each period stays.
+//!
+//! None of this depends on Redis.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use tokio_postgres::Client;
 use tokio_postgres::error::{Error, SqlState};
+use tokio_postgres::{Client, GenericClient, Transaction};
 
 use super::connection::{Connections, unavailable};
 use super::facts::{self, Horizon};
-use super::live::Live;
 use super::partitions;
 use super::truth::Truth;
 use super::values::count;
 use crate::period::{Period, PeriodKey};
-use crate::site::Site;
 use crate::store::{CLAIM, Result, Secret, SecretName, Step};
 use crate::time::{Day, Timestamp};
 
@@ -26,6 +26,11 @@ use crate::time::{Day, Timestamp};
 const LOCK_WAIT: &str = "100ms";
 /// How often a detaching is tried in one step.
 const TRIES: u32 = 20;
+/// How long a partition's visitors may have to wait to be copied. Only events of that old day are
+/// held up meanwhile; a vacuum of it is cancelled by the server after a second.
+const COPY_WAIT: &str = "5s";
+/// The longest that a week goes on after a month that it began in, in days.
+const WEEK: i32 = 7;
 /// Rows that one statement deletes at most.
 const ROWS: i64 = 10_000;
 /// Click cells are asked for 168 hours back at most.
@@ -50,7 +55,6 @@ const COUNT: &str = "select coalesce(sum(c.n), 0)::int8
 pub(super) async fn delete_before(
     connections: &Connections,
     truth: &Truth,
-    live: &Live,
     cutoff: Day,
     now: Timestamp,
 ) -> Result<Step> {
@@ -64,11 +68,11 @@ pub(super) async fn delete_before(
         kept_since: Some(cutoff.max(before.kept())),
         days_since: cutoff.min(today.plus(-DAY_COUNTERS)).max(before.days_since),
         long_since: cutoff.min(today.plus(-LONG_COUNTERS)).max(before.long_since),
+        ..before
     };
     if after != before {
-        archive(&mut client, live, before, after).await?;
+        write_horizon(&client, after).await?;
         truth.note_horizon(after);
-        live.changed();
     }
     if let Some(table) = first_table(&client, EXPIRED).await? {
         return Ok(Step { deleted: drop_table(&client, &table).await?, done: false });
@@ -78,7 +82,6 @@ pub(super) async fn delete_before(
         && table[partitions::EVENTS.len()..] < *day
     {
         detach(&mut client, &table).await?;
-        live.changed();
         return Ok(Step { deleted: 0, done: false });
     }
     // The ids of a month go when its last day has gone.
@@ -87,6 +90,15 @@ pub(super) async fn delete_before(
         && table[partitions::IDS.len()..] < month[..6]
     {
         detach(&mut client, &table).await?;
+        return Ok(Step { deleted: 0, done: false });
+    }
+    let over = Horizon {
+        visitors_since: PeriodKey::of(Period::Month, after.kept().plus(-WEEK)).first_day().max(after.visitors_since),
+        ..after
+    };
+    if over != after {
+        count_visitors(&mut client, over).await?;
+        truth.note_horizon(over);
         return Ok(Step { deleted: 0, done: false });
     }
     let deleted = delete_rest(&client, after, now).await?;
@@ -107,66 +119,82 @@ async fn first_table(client: &Client, prefix: &str) -> Result<Option<String>, Er
     row.map(|row| row.try_get(0)).transpose()
 }
 
-/// Archives the sketches of all periods that lose events, and moves the horizon, together.
-async fn archive(client: &mut Client, live: &Live, before: Horizon, after: Horizon) -> Result<()> {
-    let rows = client
-        .query(
-            "select s.id, s.name, c.day from analytics_counters c join analytics_sites s on s.id = c.site
-             where c.dimension = 0 and c.day >= $1 and c.day < $2",
-            &[&before.kept(), &after.kept()],
+/// Writes down what is kept from now on.
+async fn write_horizon(client: &impl GenericClient, horizon: Horizon) -> Result<(), Error> {
+    let (names, days): (Vec<&str>, Vec<i64>) = [
+        ("kept_since", horizon.kept()),
+        ("day_counters_since", horizon.days_since),
+        ("long_counters_since", horizon.long_since),
+        ("visitors_since", horizon.visitors_since),
+    ]
+    .map(|(name, day)| (name, i64::from(day.number())))
+    .into_iter()
+    .unzip();
+    client
+        .execute(
+            "insert into analytics_meta (name, value) select * from unnest($1::text[], $2::int8[])
+             on conflict (name) do update set value = greatest(analytics_meta.value, excluded.value)",
+            &[&names, &days],
         )
-        .await?;
-    let mut lost = BTreeMap::<(i32, PeriodKey), Site>::new();
-    for row in &rows {
-        let (id, day) = (row.try_get(0)?, row.try_get(2)?);
-        let Some(site) = Site::parse(row.try_get(1)?) else { continue };
-        for key in Period::ALL.map(|period| PeriodKey::of(period, day)).into_iter().filter(|key| after.answers(*key)) {
-            lost.insert((id, key), site.clone());
-        }
-    }
-    let mut sketches = Vec::with_capacity(lost.len());
-    for ((id, key), site) in lost {
-        if let Some((sketch, estimate)) = live.sketch(&site, key).await? {
-            sketches.push((id, key.bucket(), sketch, estimate as i64));
-        }
-    }
-    let transaction = client.transaction().await?;
-    for (site, bucket, sketch, estimate) in &sketches {
-        transaction
-            .execute(
-                "insert into analytics_sketches (site, bucket, sketch, estimate) values ($1, $2, $3, $4)
-                 on conflict (site, bucket) do update
-                 set sketch = excluded.sketch, estimate = excluded.estimate",
-                &[site, bucket, sketch, estimate],
-            )
-            .await?;
-    }
-    for (name, day) in [
-        ("kept_since", after.kept()),
-        ("day_counters_since", after.days_since),
-        ("long_counters_since", after.long_since),
-    ] {
-        transaction
-            .execute(
-                "insert into analytics_meta (name, value) values ($1, $2)
-                 on conflict (name) do update set value = greatest(analytics_meta.value, excluded.value)",
-                &[&name, &i64::from(day.number())],
-            )
-            .await?;
-    }
-    Ok(transaction.commit().await?)
+        .await
+        .map(drop)
 }
 
-/// Detaches a partition and gives it a name that nobody looks at, in an instant between
-/// others' transactions.
-///
-/// Sites are locked first, as writers do: so all writers are through, and `expired` says which
-/// ids were given before. Those of days that are not kept stand for nothing from now on.
+/// Counts the distinct visitors of all periods that are over: of those that began before
+/// `visitors_since`, all events are gone.
+async fn count_visitors(client: &mut Client, horizon: Horizon) -> Result<(), Error> {
+    let transaction = client.transaction().await?;
+    let days = transaction
+        .query("select distinct day from analytics_visitors where day < $1", &[&horizon.visitors_since])
+        .await?;
+    let mut periods = BTreeSet::new();
+    for row in &days {
+        let day: Day = row.try_get(0)?;
+        periods.extend(Period::ALL.map(|period| PeriodKey::of(period, day)));
+    }
+    periods.retain(|key| horizon.answers(*key) && !horizon.has_visitors(*key));
+    let buckets: Vec<i64> = periods.iter().map(|key| key.bucket()).collect();
+    let first: Vec<Day> = periods.iter().map(|key| key.first_day()).collect();
+    let last: Vec<Day> = periods.iter().map(|key| key.last_day()).collect();
+    transaction
+        .execute(
+            "insert into analytics_uniques (site, bucket, n)
+             select s.id, q.bucket, count(distinct v.visitor)
+             from analytics_sites s
+             cross join unnest($1::int8[], $2::date[], $3::date[]) as q (bucket, first, last)
+             join analytics_visitors v on v.site = s.id and v.day between q.first and q.last
+             group by s.id, q.bucket
+             on conflict (site, bucket) do update set n = greatest(analytics_uniques.n, excluded.n)",
+            &[&buckets, &first, &last],
+        )
+        .await?;
+    write_horizon(&transaction, horizon).await?;
+    transaction.commit().await
+}
+
+/// Detaches a partition and gives it a name that nothing looks at; copies its visitors before, if
+/// it has any.
 async fn detach(client: &mut Client, table: &str) -> Result<()> {
     let parent = if table.starts_with(partitions::IDS) { "analytics_event_ids" } else { "analytics_events" };
+    let mut transaction = client.transaction().await?;
+    if let Some(day) = table.strip_prefix(partitions::EVENTS) {
+        // Locked first: no event may come in between.
+        let copied = transaction
+            .batch_execute(&format!(
+                "set local lock_timeout = '{COPY_WAIT}';
+                 lock table {table} in share row exclusive mode;
+                 insert into analytics_visitors (site, day, visitor)
+                 select distinct site, date '{day}', visitor from {table} on conflict do nothing"
+            ))
+            .await;
+        match copied {
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(()),
+            copied => copied?,
+        }
+    }
     for attempt in 0..TRIES {
-        match try_detach(client, table, parent).await {
-            Ok(()) => return Ok(()),
+        match try_detach(&mut transaction, table, parent).await {
+            Ok(()) => return Ok(transaction.commit().await?),
             Err(error) if is_locked(&error) => {
                 tokio::time::sleep(std::time::Duration::from_millis(50 * u64::from(attempt))).await;
             }
@@ -176,8 +204,12 @@ async fn detach(client: &mut Client, table: &str) -> Result<()> {
     Err(unavailable("an old partition is in use"))
 }
 
-async fn try_detach(client: &mut Client, table: &str, parent: &str) -> Result<(), Error> {
-    let transaction = client.transaction().await?;
+/// Detaches in an instant between others' transactions.
+///
+/// Sites are locked first, as writers do: so all writers are through, and `expired` says which
+/// ids were given before. Those of days that are not kept stand for nothing from now on.
+async fn try_detach(transaction: &mut Transaction<'_>, table: &str, parent: &str) -> Result<(), Error> {
+    let transaction = transaction.savepoint("detach").await?;
     transaction.batch_execute(&format!("set local lock_timeout = '{LOCK_WAIT}'")).await?;
     transaction.batch_execute(partitions::LOCK).await?;
     let attached = transaction
@@ -222,7 +254,11 @@ async fn delete_rest(client: &Client, horizon: Horizon, now: Timestamp) -> Resul
             &[&first_hour, &ROWS],
         )
         .await?;
-    for (table, day) in [("analytics_click_targets", clicks), ("analytics_counters", counters)] {
+    for (table, day) in [
+        ("analytics_click_targets", clicks),
+        ("analytics_counters", counters),
+        ("analytics_visitors", horizon.visitors_since),
+    ] {
         if deleted == 0 {
             let sql = format!(
                 "delete from {table} where ctid = any (array(
@@ -232,33 +268,32 @@ async fn delete_rest(client: &Client, horizon: Horizon, now: Timestamp) -> Resul
             deleted = client.execute(&sql, &[&day, &ROWS]).await?;
         }
     }
-    if deleted == 0 {
-        // The lowest two bits tell days from weeks and months.
-        deleted = client
-            .execute(
-                "delete from analytics_sketches
-                 where bucket & 3 = 0 and bucket < $1::int8 * 4 or bucket & 3 <> 0 and bucket < $2::int8 * 4",
-                &[&i64::from(horizon.days_since.number()), &i64::from(horizon.long_since.number())],
-            )
-            .await?;
+    for table in ["analytics_uniques", "analytics_sketches"] {
+        if deleted == 0 {
+            // The lowest two bits tell days from weeks and months.
+            let sql = format!(
+                "delete from {table}
+                 where bucket & 3 = 0 and bucket < $1::int8 * 4 or bucket & 3 <> 0 and bucket < $2::int8 * 4"
+            );
+            let (days, long) = (i64::from(horizon.days_since.number()), i64::from(horizon.long_since.number()));
+            deleted = client.execute(&sql, &[&days, &long]).await?;
+        }
     }
     Ok(deleted)
 }
 
-/// Notes when a retention run succeeded.
+/// Notes when a retention run succeeded. On a connection of its own, as the whole run: questions may
+/// take all of the pool.
 pub(super) async fn cleaned(connections: &Connections, at: Timestamp) -> Result<()> {
-    connections
-        .ask("meta", |client| async move {
-            client
-                .execute(
-                    "insert into analytics_meta (name, value) values ('last_cleaned', $1)
-                     on conflict (name) do update set value = excluded.value",
-                    &[&at.millis()],
-                )
-                .await
-        })
-        .await
-        .map(drop)
+    let client = connections.own().await?;
+    client
+        .execute(
+            "insert into analytics_meta (name, value) values ('last_cleaned', $1)
+             on conflict (name) do update set value = excluded.value",
+            &[&at.millis()],
+        )
+        .await?;
+    Ok(())
 }
 
 /// Notes the claim of the day's retention run, unless it is done or somebody else's.
@@ -314,13 +349,10 @@ pub(super) async fn secret(
 
 /// Deletes expired secrets and rewrites the table, so that its file no longer has them.
 pub(super) async fn destroy_secrets(connections: &Connections, now: Timestamp) -> Result<u64> {
-    connections
-        .ask("secret", |client| async move {
-            let deleted = client.execute("delete from analytics_secrets where expires <= $1", &[&now]).await?;
-            if deleted > 0 {
-                client.batch_execute("vacuum (full) analytics_secrets").await?;
-            }
-            Ok(deleted)
-        })
-        .await
+    let client = connections.own().await?;
+    let deleted = client.execute("delete from analytics_secrets where expires <= $1", &[&now]).await?;
+    if deleted > 0 {
+        client.batch_execute("vacuum (full) analytics_secrets").await?;
+    }
+    Ok(deleted)
 }

@@ -15,11 +15,15 @@ pub(super) struct Horizon {
     pub(super) days_since: Day,
     /// Weeks and months that begin before this day are answered no more.
     pub(super) long_since: Day,
+    /// The first day whose distinct visitors are all there, among the events or apart from them.
+    /// Of periods that began before it, only their number is left.
+    pub(super) visitors_since: Day,
 }
 
 impl Default for Horizon {
     fn default() -> Self {
-        Self { kept_since: None, days_since: Day::from_number(0), long_since: Day::from_number(0) }
+        let first = Day::from_number(0);
+        Self { kept_since: None, days_since: first, long_since: first, visitors_since: first }
     }
 }
 
@@ -37,14 +41,14 @@ impl Horizon {
         self.kept_since.unwrap_or(Day::from_number(0))
     }
 
-    /// Whether a period's events are all there.
-    pub(super) fn covers(&self, key: PeriodKey) -> bool {
-        key.first_day() >= self.kept()
+    /// Whether a period's distinct visitors are all there, so that they can be counted.
+    pub(super) fn has_visitors(&self, key: PeriodKey) -> bool {
+        key.first_day() >= self.visitors_since
     }
 }
 
 const HORIZON: &str = "select name, value from analytics_meta
-    where name in ('kept_since', 'day_counters_since', 'long_counters_since')";
+    where name in ('kept_since', 'day_counters_since', 'long_counters_since', 'visitors_since')";
 
 /// Reads the horizon.
 pub(super) async fn horizon(client: &Client) -> Result<Horizon, Error> {
@@ -59,6 +63,7 @@ fn of_rows(rows: &[Row]) -> Result<Horizon, Error> {
         match row.try_get(0)? {
             "kept_since" => horizon.kept_since = Some(day),
             "day_counters_since" => horizon.days_since = day,
+            "visitors_since" => horizon.visitors_since = day,
             _ => horizon.long_since = day,
         }
     }

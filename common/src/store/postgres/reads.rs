@@ -32,11 +32,6 @@ async fn query(client: &Asked, sql: &str, values: &[Value<'_>]) -> Result<Vec<to
 /// The number of the site that is the first parameter; null for one that was never seen.
 const SITE: &str = "(select id from analytics_sites where name = $1)";
 
-/// The days of a period, from the first on that is still answered.
-fn days(key: PeriodKey) -> (Day, Day) {
-    (key.first_day(), key.last_day())
-}
-
 /// As [`Store::realtime`](crate::store::Store::realtime).
 pub(super) async fn realtime(
     connections: &Connections,
@@ -47,7 +42,7 @@ pub(super) async fn realtime(
 ) -> Result<Realtime> {
     let today = PeriodKey::of(Period::Day, now.day());
     let totals = totals(connections, site, today, horizon).await?;
-    // Whose latest event lies too far ahead is not here yet, whatever they did before.
+    // A visitor whose latest event lies too far ahead is not counted, even with earlier ones.
     let sql = format!(
         "select count(*) from (
              select max(created_at) as last_seen from analytics_events
@@ -69,8 +64,9 @@ pub(super) async fn realtime(
     })
 }
 
-/// As [`Store::totals`](crate::store::Store::totals). Distinct visitors are counted from the
-/// events; of a period that has lost some, by the estimate that was made before they went.
+/// As [`Store::totals`](crate::store::Store::totals). Distinct visitors are counted among the events
+/// and, of days whose events were dropped, among the copies of their visitors; of periods whose
+/// visitors are gone, the number is left that was counted before.
 pub(super) async fn totals(connections: &Connections, site: &Site, key: PeriodKey, horizon: Horizon) -> Result<Totals> {
     if !horizon.answers(key) {
         return Ok(Totals::default());
@@ -82,27 +78,23 @@ pub(super) async fn totals(connections: &Connections, site: &Site, key: PeriodKe
          group by dimension, value"
     );
     let visitors = format!(
-        "select count(distinct visitor) from analytics_events
-         where site = {SITE} and created_at >= $2 and created_at < $3"
+        "select count(distinct visitor) from (
+             select visitor from analytics_events where site = {SITE} and created_at >= $2 and created_at < $3
+             union all select visitor from analytics_visitors where site = {SITE} and day between $4 and $5
+         ) v"
     );
-    let archived = format!("select estimate from analytics_sketches where site = {SITE} and bucket = $2");
-    let (first, last) = days(key);
+    let counted = format!("select n from analytics_uniques where site = {SITE} and bucket = $2");
+    let (first, last) = (key.first_day(), key.last_day());
     let (start, end) = (first.start(), last.plus(1).start());
     connections
         .ask("totals", |client| async {
             let client = client;
             let name = site.as_str();
             let bucket = key.bucket();
-            let (sums, visitors, archived) = tokio::try_join!(
+            let (sums, visitors, counted) = tokio::try_join!(
                 async { query(&client, &sums, &[&name, &first, &last]).await },
-                async { query(&client, &visitors, &[&name, &start, &end]).await },
-                async {
-                    if horizon.covers(key) {
-                        Ok(Vec::new())
-                    } else {
-                        query(&client, &archived, &[&name, &bucket]).await
-                    }
-                },
+                async { query(&client, &visitors, &[&name, &start, &end, &first, &last]).await },
+                async { query(&client, &counted, &[&name, &bucket]).await },
             )?;
             let mut totals = Totals::default();
             for row in &sums {
@@ -115,7 +107,7 @@ pub(super) async fn totals(connections: &Connections, site: &Site, key: PeriodKe
                     _ => totals.anti_motivation = n,
                 }
             }
-            for row in visitors.iter().chain(&archived) {
+            for row in visitors.iter().chain(&counted) {
                 totals.visitors = totals.visitors.max(count(row.try_get(0)?));
             }
             Ok(totals)
@@ -164,8 +156,11 @@ pub(super) async fn daily(
          where site = {SITE} and day >= $2 and day < $3 and dimension = $4 and value = $5"
     );
     let visitors = format!(
-        "select (created_at at time zone 'UTC')::date, count(distinct visitor) from analytics_events
-         where site = {SITE} and created_at >= $2 and created_at < $3 group by 1"
+        "select day, count(distinct visitor) from (
+             select (created_at at time zone 'UTC')::date as day, visitor from analytics_events
+             where site = {SITE} and created_at >= $2 and created_at < $3
+             union all select day, visitor from analytics_visitors where site = {SITE} and day >= $4 and day < $5
+         ) v group by day"
     );
     let first = days.start.max(horizon.days_since);
     let found: HashMap<Day, u64> = connections
@@ -173,7 +168,8 @@ pub(super) async fn daily(
             let client = client;
             let name = site.as_str();
             let rows = if dimension == Dimension::Visitors {
-                query(&client, &visitors, &[&name, &first.start(), &days.end.start()]).await?
+                let values: [Value<'_>; 5] = [&name, &first.start(), &days.end.start(), &first, &days.end];
+                query(&client, &visitors, &values).await?
             } else {
                 let values: [Value<'_>; 5] = [&name, &first, &days.end, &(dimension as i16), &to_text(value)];
                 query(&client, &counted, &values).await?

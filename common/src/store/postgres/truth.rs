@@ -148,10 +148,9 @@ impl Truth {
             .await?;
         let last = last.map(|row| row.try_get(0)).transpose()?;
         let counters = counters(&connection, id, horizon).await?;
-        let archived = archived(&connection, id, horizon).await?;
         let presence = presence(&connection, id, now).await?;
         let days = days(&connection, id, horizon).await?;
-        Ok(Snapshot { position, last, counters, archived, presence, connection, site: id, days, open: None })
+        Ok(Snapshot { position, last, horizon, counters, presence, connection, site: id, days, open: None })
     }
 }
 
@@ -168,11 +167,11 @@ pub(super) struct Snapshot {
     pub(super) position: u64,
     /// The event that stands there, if it is kept.
     pub(super) last: Option<Uuid>,
+    /// From when on what is there.
+    pub(super) horizon: Horizon,
     /// Sums by period of [`Dimension::All`], page views, letters, letters by type, and themes:
     /// those that are not zero, of periods that are still answered.
     pub(super) counters: Vec<(PeriodKey, Dimension, String, u64)>,
-    /// Sketches of periods that have lost events; what is left of these is among the visitors.
-    pub(super) archived: Vec<(PeriodKey, Vec<u8>)>,
     /// Who had events in the hour before the snapshot's now, or after it, and the latest.
     pub(super) presence: Vec<(VisitorId, Timestamp)>,
     connection: Client,
@@ -184,7 +183,7 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The next visitors, distinct within a day, of all days whose events are kept; `None`
+    /// The next visitors, distinct within a day, of all days whose visitors are there; `None`
     /// after the last.
     pub(super) async fn next_visitors(&mut self) -> Result<Option<(Day, Vec<VisitorId>)>> {
         loop {
@@ -198,8 +197,9 @@ impl Snapshot {
                     let (site, start, end) = (self.site, day.start(), day.plus(1).start());
                     self.connection
                         .batch_execute(&format!(
-                            "declare visitors no scroll cursor for select distinct visitor from analytics_events
-                             where site = {site} and created_at >= '{start}' and created_at < '{end}'"
+                            "declare visitors no scroll cursor for select visitor from analytics_events
+                             where site = {site} and created_at >= '{start}' and created_at < '{end}'
+                             union select visitor from analytics_visitors where site = {site} and day = '{day}'"
                         ))
                         .await?;
                     self.open = Some(day);
@@ -243,16 +243,6 @@ async fn counters(
     Ok(sums.into_iter().map(|((key, dimension, value), n)| (key, dimension, value, n)).collect())
 }
 
-async fn archived(connection: &Client, site: i32, horizon: Horizon) -> Result<Vec<(PeriodKey, Vec<u8>)>, Error> {
-    let rows = connection.query("select bucket, sketch from analytics_sketches where site = $1", &[&site]).await?;
-    let sketches = rows.iter().map(|row| Ok((PeriodKey::from_bucket(row.try_get(0)?), row.try_get(1)?)));
-    let sketches = sketches.collect::<Result<Vec<(Option<PeriodKey>, Vec<u8>)>, Error>>()?;
-    Ok(sketches
-        .into_iter()
-        .filter_map(|(key, sketch)| Some((key.filter(|key| horizon.answers(*key))?, sketch)))
-        .collect())
-}
-
 async fn presence(connection: &Client, site: i32, now: Timestamp) -> Result<Vec<(VisitorId, Timestamp)>, Error> {
     let rows = connection
         .query(
@@ -263,12 +253,12 @@ async fn presence(connection: &Client, site: i32, now: Timestamp) -> Result<Vec<
     rows.iter().map(|row| Ok((row.try_get::<_, Uuid>(0)?.into(), row.try_get(1)?))).collect()
 }
 
-/// Days that have events and are kept whole, from the counters: latest first.
+/// Days that had events and whose visitors are there, from the counters: latest first.
 async fn days(connection: &Client, site: i32, horizon: Horizon) -> Result<Vec<Day>, Error> {
     let rows = connection
         .query(
             "select day from analytics_counters where site = $1 and day >= $2 and dimension = 0 order by day desc",
-            &[&site, &horizon.kept()],
+            &[&site, &horizon.visitors_since],
         )
         .await?;
     rows.iter().map(|row| row.try_get(0)).collect()

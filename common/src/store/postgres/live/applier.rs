@@ -39,7 +39,7 @@ pub(super) struct Enqueued {
     pub(super) reply: oneshot::Sender<Vec<bool>>,
 }
 
-/// Visitors that a sketch has counted and nobody was called new for.
+/// Growth of a sketch that was not yet attributed to a visitor, by site and day.
 ///
 /// A sketch tells how many visitors it has seen, not which. Those that change it are new for
 /// certain; in a large one that is only some, and then its estimate grows by several at once.
@@ -251,7 +251,7 @@ impl Parts {
                     // The first events of a site may be another instance's, and on their way.
                     if reason != NO_MARK || batch.from > MOST_FIRST {
                         work.done = true;
-                        tracing::warn!(site.id = %batch.site, reason, "redis has lost a site: it will be rebuilt");
+                        tracing::warn!(site.id = %batch.site, reason, "redis lost the keys of a site: they will be rebuilt from postgresql");
                         self.require(&batch.site, Need::Rebuild, batch.to);
                     }
                 }

@@ -155,7 +155,7 @@ impl Link {
     fn fail(&self, generation: u64, reason: &str) -> Away {
         let mut state = self.state();
         if state.generation == generation && !state.breaker.is_open() {
-            tracing::warn!(reason, "redis is away: aggregates come from postgresql until it is back");
+            tracing::warn!(reason, "redis is unavailable: figures come from postgresql until it is back");
             state.breaker.fail(Instant::now());
             state.connection = None;
             reason.clone_into(&mut state.reason);
@@ -181,7 +181,7 @@ impl Link {
                 state.reason.clear();
                 self.metrics.redis_breaker_open.set(0);
                 self.attention.notify_one();
-                tracing::info!("redis answers");
+                tracing::info!("redis is available");
                 true
             }
             failed => {
@@ -193,7 +193,7 @@ impl Link {
                     },
                 );
                 if state.reason != reason {
-                    tracing::warn!(reason, "redis is away");
+                    tracing::warn!(reason, "redis is unavailable");
                     state.reason = reason;
                 }
                 false

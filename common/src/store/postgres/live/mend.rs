@@ -117,7 +117,7 @@ impl Parts {
     /// Redis has counted events that PostgreSQL does not have: it was restored from a copy, or a
     /// standby that lacked something took over.
     pub(super) async fn diverged(&self, site: &Site, position: u64) -> Result<()> {
-        tracing::warn!(site.id = %site, "redis has events that postgresql has not: the site will be rebuilt");
+        tracing::warn!(site.id = %site, "redis has events that postgresql does not have (failover or restore): the site will be rebuilt in redis");
         self.void(std::slice::from_ref(site)).await?;
         self.feed.restart(site, position);
         self.require(site, Need::Rebuild, 0);
@@ -165,7 +165,7 @@ impl Parts {
                     if position == at {
                         match self.sites.healed(site, at, incarnation) {
                             Need::Nothing => {
-                                tracing::info!(site.id = %site, position = at, "redis has a site right again");
+                                tracing::info!(site.id = %site, position = at, "redis: site resynced");
                                 self.feed.changed();
                                 self.count_in_need();
                                 return Ok(());
@@ -218,7 +218,7 @@ impl Parts {
             // Another instance is at it too.
             Applied::At(_) => Ok(true),
             Applied::Lost(reason) => {
-                tracing::warn!(site.id = %site, reason, "redis has lost a site: it will be rebuilt");
+                tracing::warn!(site.id = %site, reason, "redis lost the keys of a site: they will be rebuilt from postgresql");
                 self.require(site, Need::Rebuild, to);
                 Ok(false)
             }

@@ -214,16 +214,6 @@ impl Live {
         self.parts.themes_since(site, since, limit).await
     }
 
-    /// The sketch of a period's distinct visitors, to be archived, and its estimate. `None` when
-    /// the period has no keys.
-    ///
-    /// # Errors
-    /// `Unavailable` while Redis is away, or has the site not right.
-    pub(super) async fn sketch(&self, site: &Site, key: PeriodKey) -> Result<Option<(Vec<u8>, u64)>> {
-        self.parts.care_inline(site).await;
-        Ok(self.parts.sketch(site, key).await?)
-    }
-
     /// `redis`, while answers have to do without it.
     pub(super) fn degraded(&self) -> Vec<&'static str> {
         if self.parts.is_degraded() { vec!["redis"] } else { Vec::new() }

@@ -4,7 +4,7 @@ use redis::{Cmd, Value};
 
 use super::script::call;
 use super::sites::{Mark, Need};
-use super::{Away, Parts, keys};
+use super::{Parts, keys};
 use crate::event::EARLIEST;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
@@ -106,7 +106,7 @@ impl Parts {
 
     /// Takes the mark of a site away whose keys are not what they should be.
     async fn broken(&self, site: &Site) {
-        tracing::warn!(site.id = %site, "keys of a site are gone or wrong: it will be rebuilt");
+        tracing::warn!(site.id = %site, "redis: keys of a site are missing or damaged: they will be rebuilt from postgresql");
         if self.void(std::slice::from_ref(site)).await.is_ok() {
             self.require(site, Need::Rebuild, 0);
         }
@@ -154,27 +154,6 @@ impl Parts {
         let answer = self.array(site, rank).await?;
         let [mark, sum, rows @ ..] = answer.as_slice() else { return None };
         if self.trusts(site, mark) { ranking(sum, rows) } else { None }
-    }
-
-    /// A period's sketch and its estimate; an error when Redis does not have the site right.
-    pub(super) async fn sketch(&self, site: &Site, key: PeriodKey) -> Result<Option<(Vec<u8>, u64)>, Away> {
-        if self.is_degraded() {
-            return Err(Away);
-        }
-        let name = keys::sketch(site, key);
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("GET").arg(keys::applied(site)).cmd("PFCOUNT").arg(&name).cmd("GET").arg(&name);
-        let answers = self.link.ask("read", &pipeline).await?;
-        let [mark, estimate, sketch] = answers.as_slice() else { return Err(Away) };
-        let applied = matches!(mark, Value::BulkString(mark) if Mark::parse(Some(mark), &self.store) != Mark::Missing);
-        if !self.trusts(site, mark) && applied {
-            return Err(Away);
-        }
-        match (sketch, number(estimate)) {
-            (Value::BulkString(sketch), Some(estimate)) => Ok(Some((sketch.clone(), estimate))),
-            (Value::Nil, _) => Ok(None),
-            _ => Err(Away),
-        }
     }
 }
 

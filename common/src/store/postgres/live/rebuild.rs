@@ -122,19 +122,16 @@ impl Parts {
         // After the begin: what is committed until then is in it.
         let mut snapshot = self.truth.snapshot(site, now).await?;
         let periods = by_period(&snapshot);
+        let horizon = snapshot.horizon;
         let kept: BTreeMap<PeriodKey, u64> = periods
             .keys()
+            // PostgreSQL answers for periods that are over and have only the number of their visitors.
+            .filter(|key| key.last_day() >= horizon.kept() || horizon.has_visitors(**key))
             .map(|key| (*key, keys::seconds_left(*key, now)))
             .filter(|(_, seconds)| *seconds > 0)
             .collect();
         let mut filler = Filler::new(self, site, token);
         let mut sketched = BTreeSet::new();
-        for (key, sketch) in std::mem::take(&mut snapshot.archived) {
-            if kept.contains_key(&key) {
-                filler.command("SET", vec![keys::sketch(site, key)], vec![sketch]).await?;
-                sketched.insert(key);
-            }
-        }
         let mut days = BTreeSet::new();
         while let Some((day, visitors)) = snapshot.next_visitors().await? {
             days.insert(day);
@@ -160,7 +157,7 @@ impl Parts {
         filler.presence(&snapshot.presence).await?;
         filler.finish(&format!("{}:{}", self.store, Mark::place(snapshot.last, snapshot.position))).await?;
         self.metrics.redis_rebuilds_total.inc();
-        tracing::info!(site.id = %site, position = snapshot.position, "a site was rebuilt in redis");
+        tracing::info!(site.id = %site, position = snapshot.position, "redis: site rebuilt from postgresql");
         Ok(())
     }
 

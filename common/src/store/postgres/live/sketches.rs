@@ -21,19 +21,11 @@ const MOST_COMMANDS: usize = 100;
 const LIFE: u64 = 60;
 
 impl Parts {
-    /// The estimate of a sketch of these visitors, on top of one that was archived if there is one.
-    pub(super) async fn estimate(
-        &self,
-        site: &Site,
-        archived: Option<&Vec<u8>>,
-        visitors: &HashSet<VisitorId>,
-    ) -> Result<u64, Away> {
+    /// The estimate of a sketch of these visitors.
+    pub(super) async fn estimate(&self, site: &Site, visitors: &HashSet<VisitorId>) -> Result<u64, Away> {
         // Beside the site's own keys, and none of them.
         let name = format!("analytics:{{{site}}}:verify:{}", Uuid::new_v4());
         let mut pipeline = Pipeline::new();
-        if let Some(archived) = archived {
-            pipeline.cmd("SET").arg(&name).arg(archived);
-        }
         pipeline.cmd("PFADD").arg(&name);
         pipeline.cmd("EXPIRE").arg(&name).arg(LIFE);
         let all: Vec<&[u8; 16]> = visitors.iter().map(VisitorId::as_bytes).collect();

@@ -44,8 +44,7 @@ struct FoundSite {
 #[derive(Default)]
 struct Expected {
     counts: BTreeMap<PeriodKey, PeriodCounts>,
-    /// Of periods whose events are all there, and of those whose sketch was archived when they
-    /// lost some: whoever is left.
+    /// Of periods whose visitors are all there.
     visitors: BTreeMap<PeriodKey, HashSet<VisitorId>>,
     /// Who was there in the last hour, and when last.
     presence: BTreeMap<VisitorId, i64>,
@@ -73,10 +72,9 @@ impl Parts {
 
     /// How many aggregates were compared, and which differ.
     async fn compare(&self, site: &Site, now: Timestamp) -> Result<(u64, Vec<Difference>)> {
-        let horizon = self.truth.horizon();
         let mut snapshot = self.truth.snapshot(site, now).await?;
-        let archived: BTreeMap<PeriodKey, Vec<u8>> = std::mem::take(&mut snapshot.archived).into_iter().collect();
-        let knows_visitors = |key: &PeriodKey| horizon.covers(*key) || archived.contains_key(key);
+        let horizon = snapshot.horizon;
+        let knows_visitors = |key: &PeriodKey| horizon.has_visitors(*key);
         let mut expected = Expected {
             counts: by_period(&snapshot),
             presence: snapshot.presence.iter().map(|(visitor, seen)| (*visitor, seen.millis())).collect(),
@@ -100,7 +98,7 @@ impl Parts {
         expected.add(&Changes::of(&since, now), knows_visitors);
         expected.add_presence(&since, now);
         let (mut compared, mut differences) = expected.compare(site, &periods, &found.periods);
-        let (more, different) = self.compare_visitors(site, &expected, &archived, &periods, &found.periods).await?;
+        let (more, different) = self.compare_visitors(site, &expected, &periods, &found.periods).await?;
         compared += more;
         differences.extend(different);
         if let Some((since, themes)) = found.top {
@@ -120,20 +118,17 @@ impl Parts {
         &self,
         site: &Site,
         expected: &Expected,
-        archived: &BTreeMap<PeriodKey, Vec<u8>>,
         periods: &[PeriodKey],
         found: &[Found],
     ) -> Result<(u64, Vec<Difference>)> {
-        let nobody = HashSet::new();
         let (mut compared, mut differences) = (0, Vec::new());
         for (key, (counters, found, _)) in periods.iter().zip(found) {
-            let visitors = expected.visitors.get(key);
             // A period without its keys is answered by PostgreSQL.
-            if counters.iter().any(Option::is_none) || (visitors.is_none() && !archived.contains_key(key)) {
+            let Some(visitors) = expected.visitors.get(key).filter(|_| counters.iter().all(Option::is_some)) else {
                 continue;
-            }
+            };
             compared += 1;
-            let right = self.estimate(site, archived.get(key), visitors.unwrap_or(&nobody)).await?;
+            let right = self.estimate(site, visitors).await?;
             if right != *found {
                 let aggregate = format!("redis, site {site}, {key}, distinct visitors");
                 differences.push(Difference { aggregate, expected: signed(right), found: signed(*found) });

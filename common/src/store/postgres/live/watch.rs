@@ -105,7 +105,7 @@ impl Parts {
         if evicted.is_some_and(|evicted| evictions.grew(evicted)) {
             if !self.evicting.swap(true, Ordering::Relaxed) {
                 evictions.calm = (evictions.calm * 2).clamp(CALM, MOST_CALM);
-                tracing::warn!("redis evicts keys: aggregates come from postgresql until it has room");
+                tracing::warn!("redis evicts keys: figures come from postgresql until it has memory again");
                 self.feed.changed();
             }
             evictions.calm_since = Some(now);

@@ -1,0 +1,96 @@
+//! Days go whatever becomes of Redis, and weeks and months count their visitors as before.
+
+use std::collections::BTreeMap;
+
+use common::event::Event;
+use common::period::{Period, PeriodKey};
+use common::store::Store;
+use common::store::conformance::samples::{at, event, put, quiet, site};
+use common::store::postgres::Options;
+use common::time::{Day, Timestamp};
+
+use crate::servers::{Databases, sql};
+
+/// Nothing listens there.
+const NO_REDIS: &str = "redis://127.0.0.1:1/";
+/// How many days have events.
+const DAYS: i32 = 120;
+
+fn now() -> Timestamp {
+    at("2026-03-10T02:00:00Z")
+}
+
+/// Each day one visitor who comes every day, and one of that day only.
+fn events() -> Vec<Event> {
+    let of_day = |ago: i32| {
+        let when = now().day().plus(-ago).start().plus(3_600_000);
+        [event("page_view", 1, when), event("page_view", 1_000 + ago.unsigned_abs() as u64, when)]
+    };
+    (0..DAYS).flat_map(of_day).collect()
+}
+
+async fn clean(store: &dyn Store, cutoff: Day) {
+    while !store.delete_before(cutoff, now()).await.unwrap().done {}
+}
+
+/// The distinct visitors of all weeks and months that have events.
+async fn visitors(store: &dyn Store) -> BTreeMap<PeriodKey, u64> {
+    let mut visitors = BTreeMap::new();
+    for ago in 0..DAYS {
+        for period in [Period::Week, Period::Month] {
+            let key = PeriodKey::of(period, now().day().plus(-ago));
+            visitors.insert(key, store.totals(&site(), key).await.unwrap().visitors);
+        }
+    }
+    visitors
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn days_go_without_redis_and_visitors_stay_counted() {
+    let Some(databases) = Databases::fresh().await else { return };
+    let store = databases.open_at(&databases.postgres, NO_REDIS, Options::PROCESS).await;
+    put(&store, &events()).await;
+    let mut expected = visitors(&store).await;
+    assert_eq!(expected[&PeriodKey::of(Period::Month, now().day().plus(-30))], 29, "28 days of February");
+    for kept in [90, 61, 45, 3] {
+        clean(&store, now().day().plus(-kept)).await;
+        assert_eq!(visitors(&store).await, expected, "{kept} days kept");
+    }
+    // The month has lost its first days: who came on them is still not new to it.
+    put(&store, &[event("page_view", 1, now()), event("page_view", 1_009, now()), event("page_view", 7, now())]).await;
+    *expected.get_mut(&PeriodKey::of(Period::Month, now().day())).unwrap() += 1;
+    *expected.get_mut(&PeriodKey::of(Period::Week, now().day())).unwrap() += 2;
+    assert_eq!(visitors(&store).await, expected);
+    // Of periods that are over, only numbers are left.
+    sql(
+        &databases.postgres,
+        "do $$ begin
+             assert (select min(day) from analytics_visitors) = date '2026-02-01';
+             assert (select max(day) from analytics_visitors) = date '2026-03-06';
+         end $$",
+    )
+    .await;
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_was_emptied_gets_visitors_of_dropped_days_back() {
+    let Some(databases) = Databases::fresh().await else { return };
+    let store = databases.open(Options::PROCESS).await;
+    put(&store, &events()).await;
+    let expected = visitors(&store).await;
+    clean(&store, now().day().plus(-20)).await;
+    store.close().await;
+    databases.disturb(0).await;
+    let store = databases.open(Options::PROCESS).await;
+    let healed = async {
+        // A question tells what time it is.
+        while store.realtime(&site(), now(), 300_000).await.is_err() || !store.degraded().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), healed).await.unwrap();
+    assert_eq!(visitors(&store).await, expected);
+    assert_eq!(store.verify(now(), quiet()).await.unwrap().differences, []);
+    store.close().await;
+}
