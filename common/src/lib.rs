@@ -15,8 +15,9 @@
 //! | [`http`] | the envelope, errors and parameters that all handlers share |
 //! | [`retention`] | the cleanup run |
 //!
-//! The core asks nobody for the time or for randomness: both are passed in. HTTP ends at
-//! [`http`]; the service and the engines know nothing of status codes.
+//! Time, event ids and secrets are passed in ([`source`]). Engines use randomness of their own only
+//! where it shows in no result, such as retry delays. HTTP ends at [`http`]; the service and the
+//! engines know no status codes.
 
 pub mod app;
 pub mod bots;

@@ -324,7 +324,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// documentation says; they are found with [`Store::committed_after`] in any case.
     fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>>;
 
-    /// The place of a stored event.
+    /// The place of a stored event, after which the feed can be resumed. The latest 100,000 events
+    /// of all sites together have one on every engine; older ones may be answered as unknown.
     async fn position(&self, site: &Site, id: Uuid) -> Result<Option<Position>>;
 
     /// A site's events after a place, in order of position, at most `limit`. What this process

@@ -84,9 +84,11 @@ async fn put(tables: &Tables, name: SecretName, fresh: Secret, now: Timestamp) -
             Ok(fresh)
         }
         Err(Failure::Refused(error)) => match *error {
-            PutItemError::ConditionalCheckFailedException(refusal) => {
-                refusal.item.as_ref().and_then(read).ok_or_else(|| unavailable("the secret that was first is not told"))
-            }
+            PutItemError::ConditionalCheckFailedException(refusal) => refusal
+                .item
+                .as_ref()
+                .and_then(read)
+                .ok_or_else(|| unavailable("the stored secret is missing from the refusal of the new one")),
             other => Err(Failure::Refused(Box::new(other)).store_error()),
         },
         Err(error) => Err(error.store_error()),

@@ -300,7 +300,12 @@ impl Writer {
         };
         let (plan, rows) = match begun {
             Begun::Planned(plan, rows) => (plan, rows),
-            Begun::Unknown => return Err(Attempt::Failed(Failure::Gone(unavailable("it was exchanged"), None))),
+            Begun::Unknown => {
+                return Err(Attempt::Failed(Failure::Gone(
+                    unavailable("the database was replaced (failover or restore)"),
+                    None,
+                )));
+            }
             Begun::Before => {
                 client.batch_execute("rollback").await.map_err(|error| Attempt::Failed(error.into()))?;
                 return Ok(earlier.cloned().unwrap_or_default());

@@ -21,8 +21,8 @@ use crate::time::{Day, Timestamp};
 
 /// How many questions are answered at the same time; others wait.
 const READERS: usize = 4;
-/// How far back the live feed can be resumed: this many events of all sites together, so
-/// that looking for a quiet site's events among a busy one's stays cheap.
+/// Events of all sites together, the latest, after which the feed can be resumed: the bound of a
+/// search for a quiet site's events among those of busy ones.
 const RESUMABLE: i64 = 100_000;
 
 /// A few connections that only read.
@@ -213,9 +213,8 @@ pub(super) fn heatmap(
     limit: usize,
 ) -> rusqlite::Result<Vec<ClickCell>> {
     let Some(id) = site_id(connection, site)? else { return Ok(Vec::new()) };
-    // The inner query counts each element of a place; of the rows that the outer one groups,
-    // a bare column comes from the one with the greatest `rank`, which sorts by count and
-    // then, among equals, by the name that comes first.
+    // Clicks by element, then the elements of each place in order: named ones first, the most
+    // clicked first, ties by name. The first one names the place.
     let mut find = connection.prepare_cached(
         "with elements as (
              select t.page as page, t.element as element, c.x as x, c.y as y, sum(c.n) as n
@@ -249,7 +248,7 @@ pub(super) fn sites(connection: &Connection) -> rusqlite::Result<Vec<Site>> {
     Ok(names.collect::<rusqlite::Result<Vec<_>>>()?.iter().filter_map(|name| Site::parse(name)).collect())
 }
 
-/// `None` also for an event from which the feed can no longer be resumed.
+/// `None` also for an event that is not among the latest [`RESUMABLE`].
 pub(super) fn position(connection: &Connection, site: &Site, id: Uuid) -> rusqlite::Result<Option<Position>> {
     connection
         .prepare_cached(
@@ -268,6 +267,7 @@ pub(super) fn committed_after(
     limit: usize,
 ) -> rusqlite::Result<Vec<Committed>> {
     let Some(id) = site_id(connection, site)? else { return Ok(Vec::new()) };
+    // `+` keeps the planner from the index by site and time, which would sort all events of the site.
     let sql =
         format!("select {COLUMNS} from {EVENTS} where e.position > ?1 and +e.site = ?2 order by e.position limit ?3");
     let mut find = connection.prepare_cached(&sql)?;
