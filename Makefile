@@ -49,8 +49,9 @@ test-one: ## one test of an engine, in seconds once `make test` has built (ENGIN
 	@if [ '$(ENGINE)' = sqlite ]; then $(ONE_TEST); \
 	else $(MAKE) --no-print-directory with-servers COMMAND='$(ONE_TEST)'; fi
 
+# A test is named beside it because tests choose other features of dependencies: all is compiled once.
 with-servers: tools ## a command beside throw-away servers (COMMAND='cargo test -p common --test postgres')
-	$(CARGO) build $(EVERYTHING) --bin with-servers
+	$(CARGO) build $(EVERYTHING) --bin with-servers --test identity
 	$(TARGET)/debug/with-servers sh -c '$(COMMAND)'
 
 tools: # what tests need beside Rust

@@ -1,16 +1,18 @@
-//! Servers of a test's own: PostgreSQL, Redis and an emulator of DynamoDB, each a process with
+//! Servers of a test's own: PostgreSQL, PgBouncer, Redis and an emulator of DynamoDB, each a process with
 //! a free port on loopback and a temporary folder, gone when dropped. They can be killed,
 //! paused and started again on the same port, which is what outages are made of.
 //!
 //! All of this is plain blocking code, so that it can run in `drop` and outside of any runtime.
 
 mod dynamodb;
+mod pgbouncer;
 pub mod port;
 mod postgres;
 mod process;
 mod redis;
 
 pub use self::dynamodb::DynamoDb;
+pub use self::pgbouncer::PgBouncer;
 pub use self::postgres::{Durability, Postgres};
 pub use self::redis::Redis;
 

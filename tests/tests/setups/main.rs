@@ -5,6 +5,7 @@
 //! |---|---|
 //! | the servers in `compose.yaml` | `compose` |
 //! | roles, grants, the user of Redis | `grants` |
+//! | poolers of connections | `pooler` |
 //! | encrypted connections, and a certification authority of one's own | `tls` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
@@ -12,4 +13,5 @@
 mod compose;
 mod document;
 mod grants;
+mod pooler;
 mod tls;

@@ -1,7 +1,7 @@
 //! Connections: the session's settings are made wherever one is opened.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,11 @@ const SESSION: &str = "set synchronous_commit = on; set statement_timeout = '5s'
 const WHICH: &str = "select concat_ws('/', pg_postmaster_start_time(), oid, to_regclass('analytics_sites')::oid)
     from pg_database where datname = current_database()";
 
+/// Which of the server's processes answers.
+const BACKEND: &str = "select pg_backend_pid()";
+/// How often two connections are asked in turn which process answers.
+const BACKEND_ROUNDS: usize = 3;
+
 /// Opens connections, and keeps some of them.
 #[derive(Clone)]
 pub(super) struct Connections {
@@ -43,6 +48,8 @@ pub(super) struct Connections {
     pool: Pool,
     metrics: Arc<Metrics>,
     met: Met,
+    /// Whether the last question got no answer from the server.
+    away: Arc<AtomicBool>,
 }
 
 /// The databases that were met at the other end, one after the other.
@@ -97,7 +104,7 @@ impl Connections {
             let idle = status.available;
             PoolStatus { in_use: status.size.saturating_sub(idle), idle, waiting: status.waiting }
         });
-        Ok(Self { address: Arc::new(address), pool, metrics, met })
+        Ok(Self { address: Arc::new(address), pool, metrics, met, away: Arc::default() })
     }
 
     /// How many databases were met so far. When it has grown, what was known to be committed may
@@ -118,6 +125,30 @@ impl Connections {
         Ok(tokio::time::timeout(OPENING, opening).await.map_err(|_| unavailable("it does not answer"))??)
     }
 
+    /// Refuses a pooler that does not keep a session for each connection, such as PgBouncer with
+    /// `pool_mode = transaction`: settings, prepared statements and locks would be those of other
+    /// sessions. Two connections are asked in turn which process answers: with sessions of their
+    /// own, each is always answered by one process, which is not the other's.
+    ///
+    /// # Errors
+    /// When it is such a pooler, or does not answer.
+    pub(super) async fn require_sessions(&self, one: &Client) -> Result<()> {
+        let mut processes = [None, None];
+        for _ in 0..BACKEND_ROUNDS {
+            let own = backend(one).await?;
+            let other = self.ask("open", |client| async move { backend(&client).await }).await?;
+            for (process, found) in processes.iter_mut().zip([own, other]) {
+                if process.replace(found).is_some_and(|before| before != found) {
+                    return Err(pooled());
+                }
+            }
+            if own == other {
+                return Err(pooled());
+            }
+        }
+        Ok(())
+    }
+
     /// Asks a question on a connection of the pool. A connection that turns out to be dead,
     /// such as one that was dropped while the process was frozen, is replaced once.
     pub(super) async fn ask<T, F>(&self, query_type: &'static str, question: impl Fn(Asked) -> F) -> Result<T>
@@ -133,7 +164,20 @@ impl Connections {
             answer = self.try_ask(&question, deadline).await;
         }
         self.metrics.queried(query_type, started.elapsed());
+        match &answer {
+            // Too many questions at a time say nothing about the server.
+            Err(Failure::Pool(PoolError::Timeout(_) | PoolError::Closed)) => {}
+            Err(Failure::Query(error)) => self.away.store(is_gone(error), Ordering::Relaxed),
+            Err(_) => self.away.store(true, Ordering::Relaxed),
+            Ok(_) => self.away.store(false, Ordering::Relaxed),
+        }
         answer.map_err(StoreError::from)
+    }
+
+    /// Whether the server answered the last question. A process that runs in the background asks
+    /// one every second.
+    pub(super) fn is_available(&self) -> bool {
+        !self.away.load(Ordering::Relaxed)
     }
 
     async fn try_ask<T, F>(&self, question: impl Fn(Asked) -> F, deadline: Instant) -> Result<T, Failure>
@@ -159,6 +203,22 @@ impl Connections {
     pub(super) fn close(&self) {
         self.pool.close();
     }
+}
+
+/// The process that answers. Not prepared, which such poolers refuse.
+async fn backend(client: &Client) -> Result<Option<i32>, Error> {
+    let answers = client.simple_query(BACKEND).await?;
+    Ok(answers.iter().find_map(|answer| match answer {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    }))
+}
+
+fn pooled() -> StoreError {
+    unavailable(
+        "the connection pooler must pool by session (PgBouncer: pool_mode = session): settings of the session, \
+         prepared statements and advisory locks are used; see docs/postgres.md",
+    )
 }
 
 /// A connection while a question is asked on it.
