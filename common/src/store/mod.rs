@@ -3,6 +3,8 @@
 //! Every promise here has a case in the conformance suite (`conformance`, feature `testing`),
 //! which runs on each engine.
 
+#[cfg(any(feature = "postgres", feature = "dynamodb"))]
+mod commits;
 #[cfg(feature = "testing")]
 pub mod conformance;
 #[cfg(feature = "dynamodb")]

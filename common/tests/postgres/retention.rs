@@ -1,6 +1,7 @@
 //! Days go whatever becomes of Redis, and weeks and months count their visitors as before.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use common::event::Event;
 use common::period::{Period, PeriodKey};
@@ -13,6 +14,8 @@ use crate::servers::{Databases, sql};
 
 /// Nothing listens there.
 const NO_REDIS: &str = "redis://127.0.0.1:1/";
+/// Making partitions for all days takes its time.
+const OPTIONS: Options = Options { append_within: Duration::from_secs(30), ..Options::PROCESS };
 /// How many days have events.
 const DAYS: i32 = 120;
 
@@ -48,7 +51,7 @@ async fn visitors(store: &dyn Store) -> BTreeMap<PeriodKey, u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn days_go_without_redis_and_visitors_stay_counted() {
     let Some(databases) = Databases::fresh().await else { return };
-    let store = databases.open_at(&databases.postgres, NO_REDIS, Options::PROCESS).await;
+    let store = databases.open_at(&databases.postgres, NO_REDIS, OPTIONS).await;
     put(&store, &events()).await;
     let mut expected = visitors(&store).await;
     assert_eq!(expected[&PeriodKey::of(Period::Month, now().day().plus(-30))], 29, "28 days of February");
@@ -76,20 +79,20 @@ async fn days_go_without_redis_and_visitors_stay_counted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_was_emptied_gets_visitors_of_dropped_days_back() {
     let Some(databases) = Databases::fresh().await else { return };
-    let store = databases.open(Options::PROCESS).await;
+    let store = databases.open(OPTIONS).await;
     put(&store, &events()).await;
     let expected = visitors(&store).await;
     clean(&store, now().day().plus(-20)).await;
     store.close().await;
     databases.disturb(0).await;
-    let store = databases.open(Options::PROCESS).await;
+    let store = databases.open(OPTIONS).await;
     let healed = async {
         // A question tells what time it is.
         while store.realtime(&site(), now(), 300_000).await.is_err() || !store.degraded().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(30), healed).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), healed).await.unwrap();
     assert_eq!(visitors(&store).await, expected);
     assert_eq!(store.verify(now(), quiet()).await.unwrap().differences, []);
     store.close().await;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tests::engine::psql;
 use tests::http::{get, post};
 use tests::ledger::Ledger;
 use tests::proxy::{Line, Proxy};
@@ -74,6 +75,52 @@ async fn stopped() {
     healed(&server).await;
     ledger.compare(&server).await;
     server.end().await.run(&["verify"]).await.expect_code(0);
+}
+
+/// What Redis can still answer does not hide that PostgreSQL is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_say_that_it_is_away() {
+    let mut stores = Stores::start();
+    let server = stores.home().serve().await;
+    server.store(&json!({"event_type": "page_view", "visitor_id": uuid()})).await;
+    healed(&server).await;
+    stores.postgres.stop();
+    until("answers are refused or degraded", async || match server.send(get(format!("{API}/stats"))).await {
+        answer if answer.status == 503 || answer.json()["meta"]["degraded"] == true => Ok(()),
+        answer => Err(answer.text()),
+    })
+    .await;
+    until("health is degraded", async || {
+        let health = server.send(get("/health")).await.json();
+        let missing = health["degraded"].as_array().is_some_and(|missing| missing.contains(&json!("postgres")));
+        if missing && health["status"] == "degraded" { Ok(()) } else { Err(health.to_string()) }
+    })
+    .await;
+    server.send(get("/health/ready")).await.refused("not ready", 503, "UNAVAILABLE");
+    stores.postgres.restart();
+    is_back(&server).await;
+    healed(&server).await;
+    let stats = server.ask("/stats").await;
+    assert!(stats["meta"]["degraded"].is_null(), "{stats}");
+}
+
+/// It takes no writes, though every question is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn read_only_is_not_ready() {
+    let stores = Stores::start();
+    let server = stores.home().serve().await;
+    let url = stores.postgres.url("postgres");
+    psql(&url, "alter system set default_transaction_read_only = on");
+    psql(&url, "select pg_reload_conf()");
+    until("it is not ready", async || match server.send(get("/health/ready")).await {
+        answer if answer.status == 503 => Ok(()),
+        answer => Err(answer.text()),
+    })
+    .await;
+    psql(&url, "alter system reset default_transaction_read_only");
+    psql(&url, "select pg_reload_conf()");
+    is_back(&server).await;
+    server.store(&json!({"event_type": "page_view", "visitor_id": uuid()})).await;
 }
 
 /// Connections stay and say nothing: only the product's own patience ends the wait.

@@ -29,6 +29,7 @@ use super::stored;
 use super::written::Written;
 use crate::event::Event;
 use crate::site::Site;
+use crate::store::commits::LastCommit;
 use crate::store::{Appended, Committed, Position, Result, StoreError};
 use crate::time::{DAY, Timestamp};
 
@@ -70,6 +71,7 @@ impl Writing {
         retention: i64,
         feed: broadcast::Sender<Arc<[Committed]>>,
         written: Arc<Written>,
+        last_commit: LastCommit,
     ) -> (Self, oneshot::Receiver<()>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (ended, end) = oneshot::channel();
@@ -78,6 +80,7 @@ impl Writing {
             retention,
             feed,
             written,
+            last_commit,
             knowledge: Knowledge::default(),
             positions: None,
             spread: Spread::default(),
@@ -147,6 +150,7 @@ struct Writer {
     retention: i64,
     feed: broadcast::Sender<Arc<[Committed]>>,
     written: Arc<Written>,
+    last_commit: LastCommit,
     knowledge: Knowledge,
     /// With when they were last noted; none before the first event.
     positions: Option<(Positions, Option<Instant>)>,
@@ -216,6 +220,11 @@ impl Writer {
         if error.is_none() && !entries.is_empty() {
             error = self.settle(&entries, &mut fates).await.err();
             self.tables.metrics.queried("append", started.elapsed());
+        }
+        match &error {
+            Some(error) => self.last_commit.failed(error.to_string()),
+            None if entries.is_empty() => {}
+            None => self.last_commit.succeeded(),
         }
         self.written.settled(None);
         answer_all(answers, &fates, error);

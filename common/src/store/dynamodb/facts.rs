@@ -208,6 +208,11 @@ pub(super) async fn last_cleaned(tables: &Tables) -> Result<Option<Timestamp>> {
     Ok(item.and_then(|item| read_number(&item, "cleaned")).map(Timestamp::from_millis))
 }
 
+/// A small write that is durable when it returns.
+pub(super) async fn write_check(tables: &Tables) -> Result<()> {
+    set_number(tables, &Key::new(META, "check"), "checked", 1).await.map(drop)
+}
+
 async fn set_number(tables: &Tables, key: &Key, name: &str, value: i64) -> Result<()> {
     let set = tables
         .ask(|| {

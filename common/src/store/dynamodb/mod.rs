@@ -66,8 +66,8 @@ pub use self::client::Consumed;
 use self::client::Tables;
 use self::errors::ENGINE;
 use self::facts::KnownKept;
-use self::keys::Key;
 use self::written::Written;
+use super::commits::LastCommit;
 use super::{
     Appended, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret, SecretName, Span,
     Step, Store, TimelineFrom, Totals,
@@ -94,6 +94,7 @@ pub struct DynamoDb {
     writing: Mutex<Option<Writing>>,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
     written: Arc<Written>,
+    last_commit: LastCommit,
 }
 
 impl DynamoDb {
@@ -122,6 +123,7 @@ impl DynamoDb {
             writing: Mutex::default(),
             ended: Mutex::default(),
             written: Arc::default(),
+            last_commit: LastCommit::default(),
         })
     }
 
@@ -137,7 +139,8 @@ impl DynamoDb {
         Ok(writing
             .get_or_insert_with(|| {
                 let (feed, written) = (self.feed.clone(), Arc::clone(&self.written));
-                let (writing, ended) = Writing::start(self.tables.clone(), self.retention, feed, written);
+                let last_commit = self.last_commit.clone();
+                let (writing, ended) = Writing::start(self.tables.clone(), self.retention, feed, written, last_commit);
                 *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
                 writing
             })
@@ -275,8 +278,8 @@ impl Store for DynamoDb {
     }
 
     async fn check(&self) -> Result<()> {
-        // A read, because those who may only read are asked too.
-        self.tables.get(&Key::new(keys::META, "kept"), true).await.map(drop)
+        self.last_commit.check(ENGINE)?;
+        facts::write_check(&self.tables).await
     }
 
     fn version(&self) -> Option<u64> {

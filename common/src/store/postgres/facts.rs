@@ -75,3 +75,11 @@ pub(super) async fn fact(client: &Client, name: &str) -> Result<Option<i64>, Err
     let row = client.query_opt("select value from analytics_meta where name = $1", &[&name]).await?;
     row.map(|row| row.try_get(0)).transpose()
 }
+
+/// A small write that is durable when it returns: a server in recovery, one that is read only and
+/// one without room refuse it.
+pub(super) async fn write_check(client: &Client) -> Result<(), Error> {
+    let write = "insert into analytics_meta (name, value) values ('checked', 1)
+        on conflict (name) do update set value = analytics_meta.value + 1";
+    client.execute(write, &[]).await.map(drop)
+}

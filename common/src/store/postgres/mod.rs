@@ -48,10 +48,11 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use self::address::Address;
-use self::connection::{Connections, closed, unavailable};
+use self::connection::{Connections, closed};
 use self::live::Live;
 use self::truth::Truth;
 use self::writer::Handle;
+use super::commits::LastCommit;
 use super::{
     Appended, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret, SecretName,
     SharedLimits, Span, Step, Store, TimelineFrom, Totals,
@@ -94,6 +95,7 @@ pub struct Postgres {
     connections: Connections,
     truth: Truth,
     live: Arc<Live>,
+    last_commit: LastCommit,
     writer: RwLock<Option<Handle>>,
     ended: Mutex<Option<JoinHandle<()>>>,
 }
@@ -103,14 +105,28 @@ impl Postgres {
     /// Redis at `redis`, if it is there.
     ///
     /// # Errors
-    /// When either address is none, or PostgreSQL does not answer, or refuses.
+    /// When either address is none, or PostgreSQL does not answer, or refuses, or is behind a pooler
+    /// that does not pool by session.
     pub async fn open(url: &str, redis: &str, options: Options, metrics: Arc<Metrics>) -> Result<Self> {
         let connections = Connections::new(Address::parse(url)?, options.pool, Arc::clone(&metrics))?;
-        migrate::migrate(&mut connections.own().await?).await?;
+        let mut connection = connections.own().await?;
+        connections.require_sessions(&connection).await?;
+        migrate::migrate(&mut connection).await?;
+        drop(connection);
         let truth = Truth::open(connections.clone()).await?;
         let live = Arc::new(Live::open(redis, truth.clone(), options.background, Arc::clone(&metrics)).await?);
-        let (writer, ended) = writer::start(connections.clone(), Arc::clone(&live), metrics, options.append_within);
-        Ok(Self { connections, truth, live, writer: RwLock::new(Some(writer)), ended: Mutex::new(Some(ended)) })
+        let last_commit = LastCommit::default();
+        let within = options.append_within;
+        let (writer, ended) =
+            writer::start(connections.clone(), Arc::clone(&live), metrics, within, last_commit.clone());
+        Ok(Self {
+            connections,
+            truth,
+            live,
+            last_commit,
+            writer: RwLock::new(Some(writer)),
+            ended: Mutex::new(Some(ended)),
+        })
     }
 
     fn writer(&self) -> Result<Handle> {
@@ -268,12 +284,16 @@ impl Store for Postgres {
 
     async fn check(&self) -> Result<()> {
         self.writer()?;
-        let takes = self.connections.ask("check", |client| async move { reads::check(&client).await }).await?;
-        if takes { Ok(()) } else { Err(unavailable("it is read only")) }
+        self.last_commit.check(ENGINE)?;
+        self.connections.ask("check", |client| async move { facts::write_check(&client).await }).await
     }
 
     fn degraded(&self) -> Vec<&'static str> {
-        self.live.degraded()
+        let mut missing = self.live.degraded();
+        if !self.connections.is_available() {
+            missing.insert(0, ENGINE);
+        }
+        missing
     }
 
     fn limits(&self) -> Option<Arc<dyn SharedLimits>> {
@@ -281,7 +301,8 @@ impl Store for Postgres {
     }
 
     fn version(&self) -> Option<u64> {
-        self.live.version()
+        // Without PostgreSQL nothing tells whether an answer that was kept is still right.
+        self.connections.is_available().then(|| self.live.version())?
     }
 
     async fn close(&self) {

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use tokio_postgres::Client;
 use tokio_postgres::error::Error;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -285,12 +284,4 @@ pub(super) async fn position(connections: &Connections, site: &Site, id: Uuid) -
             Ok(position.map(|position| Position(count(position))))
         })
         .await
-}
-
-/// Whether events could be taken now.
-pub(super) async fn check(client: &Client) -> Result<bool, Error> {
-    let row = client
-        .query_one("select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off'", &[])
-        .await?;
-    row.try_get(0)
 }

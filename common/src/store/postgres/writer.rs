@@ -23,6 +23,7 @@ use super::live::{Live, SiteBatch};
 use super::partitions;
 use crate::event::Event;
 use crate::metrics::Metrics;
+use crate::store::commits::LastCommit;
 use crate::store::{Appended, Result, StoreError};
 use crate::time::Timestamp;
 
@@ -75,12 +76,13 @@ pub(super) fn start(
     live: Arc<Live>,
     metrics: Arc<Metrics>,
     within: Duration,
+    last_commit: LastCommit,
 ) -> (Handle, JoinHandle<()>) {
     let (requests, queue) = mpsc::channel(QUEUE);
     let progress = Progress::default();
     let handle = Handle { requests, progress: progress.clone(), within };
     let (state, lore) = (State::Away, Lore::default());
-    let writer = Writer { connections, live, metrics, state, lore, progress, failing: false };
+    let writer = Writer { connections, live, metrics, state, lore, progress, last_commit, failing: false };
     (handle, tokio::spawn(writer.serve(queue)))
 }
 
@@ -105,6 +107,7 @@ struct Writer {
     state: State,
     lore: Lore,
     progress: Progress,
+    last_commit: LastCommit,
     failing: bool,
 }
 
@@ -167,7 +170,7 @@ impl Writer {
     async fn serve(mut self, mut queue: mpsc::Receiver<Request>) {
         let mut answering = tokio::task::JoinSet::new();
         while let Some(request) = queue.recv().await {
-            // Whose sender was told to come again is not stored behind its back.
+            // Skip requests that already received a 503.
             if request.fate.is_given_up() {
                 continue;
             }
@@ -193,6 +196,7 @@ impl Writer {
         self.metrics.group_commit_events.observe(group.events as f64);
         match written {
             Ok(Written { places, batches, slots }) => {
+                self.last_commit.succeeded();
                 if std::mem::replace(&mut self.failing, false) {
                     tracing::info!("events are committed again");
                 }
@@ -203,6 +207,7 @@ impl Writer {
             }
             Err(error) => {
                 let reason = reason(&error);
+                self.last_commit.failed(reason.clone());
                 // Once an outage: there may be thousands a second.
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::error!(error = reason, events = group.events, "events cannot be committed");
