@@ -3,5 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`facts`] | what is derived from a request at ingest and stored with its event |
+//! | [`question`] | questions and answers: metrics, dimensions, filters, ranges of time |
 
 pub mod facts;
+pub mod question;
