@@ -42,6 +42,7 @@ impl From<Code> for StatusCode {
             | Code::InvalidOffset
             | Code::InvalidCursor
             | Code::InvalidHours
+            | Code::InvalidQuery
             | Code::InvalidSite
             | Code::InvalidEvent
             | Code::InvalidJson

@@ -4,6 +4,10 @@
 //! |---|---|
 //! | [`facts`] | what is derived from a request at ingest and stored with its event |
 //! | [`question`] | questions and answers: metrics, dimensions, filters, ranges of time |
+//! | [`query`] | the query language: from JSON to questions, from answers to JSON and CSV |
+//! | [`zone`] | time zones, with their database |
 
 pub mod facts;
+pub mod query;
 pub mod question;
+pub mod zone;

@@ -1,0 +1,85 @@
+//! Goals: names that stand for filters.
+
+use serde_json::Value;
+
+use super::Context;
+use super::filters::{Filters, page_form};
+use super::input::{Result, refused, suggest};
+use crate::event_type::EventType;
+use crate::measure::question::filter::fold;
+use crate::measure::question::{Dimension, Field, Filter, Goal, Goals, Leaf, Pattern};
+
+/// What the name of a goal about pages starts with.
+const VISIT: &str = "Visit ";
+/// The most characters of a goal's name.
+const LONGEST_NAME: usize = 200;
+
+impl Goal {
+    /// The goal that is its own name: an event's name, or `Visit ` and a page pattern in which `*` stands
+    /// for any characters.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        if name.chars().count() > LONGEST_NAME {
+            return None;
+        }
+        let is = |field, value: &str| Leaf::is(Dimension::Field(field), vec![value.to_owned()], true);
+        if let Some(page) = name.strip_prefix(VISIT).map(str::trim).filter(|page| page.starts_with(['/', '*'])) {
+            let (name, page) = if page.contains('*') {
+                let pattern = Pattern::wildcard(page)?;
+                (name.to_owned(), Leaf::matches(Dimension::Field(Field::Page), vec![pattern]))
+            } else {
+                let page = page_form(page);
+                (format!("{VISIT}{page}"), is(Field::Page, &page))
+            };
+            let view = is(Field::EventName, EventType::PageView.name());
+            return Some(Self { name, filter: Filter::And(vec![Filter::Leaf(view), Filter::Leaf(page)]) });
+        }
+        let event = EventType::parse(name)?;
+        let filter = Filter::Leaf(is(Field::EventName, event.name()));
+        Some(Self { name: event.name().to_owned(), filter })
+    }
+
+    /// A goal with a name of its own and a filter, as in a query.
+    ///
+    /// # Errors
+    /// `INVALID_QUERY` if the name is empty or too long, or the filter is none, or has a goal in it.
+    pub fn configured(name: &str, filter: &Value) -> Result<Self> {
+        if name.trim().is_empty() || name.chars().count() > LONGEST_NAME {
+            return Err(refused(format!("a goal's name must have 1 to {LONGEST_NAME} characters")));
+        }
+        let context = Context::at(crate::time::Timestamp::from_millis(0));
+        let parsed = Filters::new(&context).one(filter, "filter", 1)?;
+        if parsed.about.has_goal() {
+            return Err(refused("the filter of a goal cannot refer to another goal"));
+        }
+        Ok(Self { name: name.to_owned(), filter: parsed.filter })
+    }
+}
+
+/// The goals of these names: configured ones, names of events, page patterns.
+pub(super) fn named(names: &[String], case_sensitive: bool, place: &str, context: &Context<'_>) -> Result<Vec<Goal>> {
+    let same = |a: &str, b: &str| if case_sensitive { a == b } else { fold(a) == fold(b) };
+    let mut goals = Vec::new();
+    for name in names {
+        let before = goals.len();
+        goals.extend(context.goals.iter().filter(|goal| same(&goal.name, name)).cloned());
+        if goals.len() == before {
+            goals.push(Goal::parse(name).ok_or_else(|| {
+                let configured = context.goals.iter().map(|goal| goal.name.as_str());
+                let hint = suggest(name, configured.chain(["Visit /path*", "an event's name"]));
+                refused(format!("{place} has a goal that does not exist{hint}"))
+            })?);
+        }
+    }
+    Ok(goals)
+}
+
+/// What rows by goal stand for.
+pub(super) fn rows(context: &Context<'_>) -> Goals {
+    if context.goals.is_empty() { Goals::CustomEvents } else { Goals::Configured(context.goals.to_vec()) }
+}
+
+/// Whether a goal is reached by reports, which are no events otherwise.
+pub(super) fn is_report(name: &str) -> bool {
+    [EventType::Scroll, EventType::Hover].iter().any(|report| report.name() == name)
+}
