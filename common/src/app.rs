@@ -1,7 +1,7 @@
 //! What a process holds: opened once, shared by all its handlers.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use crate::config::{Config, StoreUrl};
 use crate::http::answers::Answers;
@@ -38,6 +38,8 @@ pub struct Parts {
     pub answers: Answers,
     /// Time and randomness.
     pub source: Arc<dyn Source>,
+    /// Whether an untrusted proxy was reported.
+    pub(crate) untrusted_proxy: Once,
 }
 
 /// How a process lives, which engines may want to know.
@@ -101,6 +103,7 @@ impl App {
                     Life::Command => Options::COMMAND,
                     Life::Function => Options::FUNCTION,
                 };
+                metrics.show_redis()?;
                 // That there is one, the configuration has seen to.
                 let redis = config.redis.as_deref().unwrap_or_default();
                 let store = Postgres::open(url, redis, options, Arc::clone(&metrics)).await;
@@ -127,6 +130,7 @@ impl App {
             store,
             metrics,
             source,
+            untrusted_proxy: Once::new(),
         }))
     }
 

@@ -30,6 +30,8 @@ pub struct Sender {
     pub session: Option<VisitorId>,
     /// Whether it asks not to be tracked.
     pub opt_out: bool,
+    /// Whether it is a page of an origin that is not allowed.
+    pub foreign_origin: bool,
 }
 
 /// Never shows the address or the user agent.
@@ -110,17 +112,22 @@ async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>
 async fn admit(app: &App, sender: &Sender, sent: Result<SentEvent, Refusal>, now: Timestamp) -> Result<Event, Outcome> {
     let sent = sent.map_err(Outcome::Rejected)?;
     allowed_site(app, &sent.site).map_err(Outcome::Rejected)?;
-    if sender.opt_out && app.config.honor_opt_out {
-        return Err(Outcome::Filtered(Filter::OptOut));
+    if let Some(filter) = unwanted(app, sender) {
+        return Err(Outcome::Filtered(filter));
     }
     let created_at = sent.timestamp.unwrap_or(now);
-    let named = sent.visitor.map(Ok).or_else(|| sender.visitor.clone());
-    let visitor = match named {
-        Some(named) => named.map_err(Outcome::Rejected)?,
-        None => unnamed_visitor(app, sender, &sent.site, created_at, now).await?,
+    let view = sent.view_id.filter(|view| view.is_fresh(created_at));
+    // Both reports of a view have one time, so that they are of one visitor at midnight too.
+    let created_at = view.map_or(created_at, |view| view.requested_at().min(created_at));
+    let visitor = match sent.visitor {
+        Some(named) => named,
+        None => visitor(app, sender, &sent.site, created_at, now).await?,
     };
     Ok(Event {
-        id: sent.id.unwrap_or_else(|| app.source.event_id(now)),
+        id: match view {
+            Some(view) => view.event_id(visitor),
+            None => sent.id.unwrap_or_else(|| app.source.event_id(now)),
+        },
         site: sent.site,
         visitor,
         event_type: sent.event_type,
@@ -132,13 +139,32 @@ async fn admit(app: &App, sender: &Sender, sent: Result<SentEvent, Refusal>, now
     })
 }
 
-async fn unnamed_visitor(
+/// Why nothing that this sender sends is stored, if that is so.
+fn unwanted(app: &App, sender: &Sender) -> Option<Filter> {
+    let is_ignored = |address: IpAddr| app.config.ignored.iter().any(|network| network.contains(&address));
+    if sender.foreign_origin {
+        Some(Filter::Origin)
+    } else if sender.address.is_some_and(is_ignored) {
+        Some(Filter::Ignored)
+    } else {
+        (sender.opt_out && app.config.honor_opt_out).then_some(Filter::OptOut)
+    }
+}
+
+/// Who sends an event of this time that names no visitor.
+///
+/// # Errors
+/// The outcome of the event when no visitor can be told, or it is a bot.
+pub async fn visitor(
     app: &App,
     sender: &Sender,
     site: &Site,
     created_at: Timestamp,
     now: Timestamp,
 ) -> Result<VisitorId, Outcome> {
+    if let Some(named) = &sender.visitor {
+        return named.clone().map_err(Outcome::Rejected);
+    }
     if sender.user_agent.as_deref().is_some_and(is_bot) {
         return Err(Outcome::Filtered(Filter::Bot));
     }

@@ -4,6 +4,7 @@
 //! to learn of all of them.
 
 mod dynamodb;
+mod origin;
 mod platform;
 mod reader;
 
@@ -35,7 +36,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 }
 
 /// All variables.
-pub const VARIABLES: [Variable; 20] = [
+pub const VARIABLES: [Variable; 21] = [
     variable("ANALYTICS_ADDR", "127.0.0.1:8080", "address and port that the local runtime listens on"),
     variable(
         "ANALYTICS_STORE",
@@ -61,7 +62,12 @@ pub const VARIABLES: [Variable; 20] = [
     variable(
         "ANALYTICS_ALLOWED_ORIGINS",
         "",
-        "origins (comma-separated) that browsers may send from, with credentials; empty: any origin, without credentials",
+        "origins (https://example.com, comma-separated) that browsers may send from, with credentials; empty: any origin, without credentials",
+    ),
+    variable(
+        "ANALYTICS_IGNORE",
+        "",
+        "networks (CIDR, comma-separated) whose events are filtered, such as your own and 127.0.0.0/8",
     ),
     variable("ANALYTICS_SITES", "", "sites (comma-separated) that are measured; none: any, at most 1000"),
     variable("ANALYTICS_RETENTION_DAYS", "90", "days that events are kept, 1 to 365"),
@@ -183,8 +189,10 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The header in which they say it.
     pub client_address_header: AddressHeader,
-    /// Which origins may send with credentials; none: any, without.
+    /// Which origins browsers may send from, with credentials; none: any, without.
     pub allowed_origins: Vec<String>,
+    /// Networks whose events are filtered.
+    pub ignored: Vec<IpNet>,
     /// Which sites are measured; `None` for any.
     pub sites: Option<BTreeSet<Site>>,
     /// Days that events are kept.
@@ -269,10 +277,11 @@ impl Config {
                 "X-Forwarded-For, Forwarded, X-Real-IP or CF-Connecting-IP",
                 reader::address_header,
             ),
-            allowed_origins: reader.list(
-                "ANALYTICS_ALLOWED_ORIGINS",
-                "origins such as https://example.com, separated by commas",
-                reader::origin,
+            allowed_origins: reader.origins(),
+            ignored: reader.list(
+                "ANALYTICS_IGNORE",
+                "networks such as 10.0.0.0/8 or addresses, separated by commas",
+                reader::network,
             ),
             sites: Some(
                 reader
@@ -369,6 +378,14 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_that_no_browser_sends_is_named() {
+        let message = config(&[("ANALYTICS_ALLOWED_ORIGINS", "https://a.example, https://*.b.example")]).unwrap_err();
+        let message = message.to_string();
+        assert!(message.contains(r#"ANALYTICS_ALLOWED_ORIGINS has "https://*.b.example", which has a wildcard"#));
+        assert!(!message.contains("a.example"), "{message}");
+    }
+
+    #[test]
     fn no_secret_is_echoed() {
         let mistake = config(&[("ANALYTICS_ADMIN_TOKEN", "hunter2"), ("ANALYTICS_REDIS", "http://:pw@x")]);
         let message = mistake.unwrap_err().to_string();
@@ -382,12 +399,13 @@ mod tests {
             ("ANALYTICS_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
             ("ANALYTICS_CLIENT_ADDRESS_HEADER", "cf-connecting-ip"),
             ("ANALYTICS_SITES", "a,b.c"),
-            ("ANALYTICS_ALLOWED_ORIGINS", "https://example.com,http://localhost:3000"),
+            ("ANALYTICS_ALLOWED_ORIGINS", "https://Example.com:443/,http://localhost:3000"),
+            ("ANALYTICS_IGNORE", "127.0.0.0/8, 2001:db8::1"),
             ("ANALYTICS_REDIS", ""),
         ])
         .unwrap();
         assert_eq!(config.store, StoreUrl::Sqlite("/tmp/a b.db".into()));
-        assert_eq!(config.trusted_proxies.len(), 2);
+        assert_eq!((config.trusted_proxies.len(), config.ignored.len()), (2, 2));
         assert_eq!(config.client_address_header, AddressHeader::CfConnectingIp);
         assert_eq!(config.sites.unwrap().len(), 2);
         assert_eq!(config.allowed_origins, ["https://example.com", "http://localhost:3000"]);

@@ -14,6 +14,7 @@ use crate::outcome::{Code, Refusal};
 use crate::site::Site;
 use crate::time::{DAY, SECOND, Timestamp};
 use crate::url::Url;
+use crate::view_id::ViewId;
 use crate::visitor::VisitorId;
 
 /// How far an event's own time may lie behind the clock: 24 hours.
@@ -173,6 +174,8 @@ pub struct SentEvent {
     pub referrer: Option<Url>,
     /// Its own time, if it is not now.
     pub timestamp: Option<Timestamp>,
+    /// The view that the page-view layer named in its answer, of a page view that reports it.
+    pub view_id: Option<ViewId>,
 }
 
 impl SentEvent {
@@ -188,6 +191,7 @@ impl SentEvent {
             page_url: None,
             referrer: None,
             timestamp: None,
+            view_id: None,
         }
     }
 
@@ -219,6 +223,10 @@ impl SentEvent {
             }
         };
 
+        // What does not name a view names none: the event itself is good.
+        let view_id = text(wire.view_id, "").ok().flatten().and_then(|text| ViewId::parse(&text));
+        let view_id = view_id.filter(|_| event_type == EventType::PageView);
+
         Ok(Self {
             id: field(wire.event_id, "event_id must be a UUID", |id| Uuid::try_parse(id).ok())?,
             site,
@@ -228,6 +236,7 @@ impl SentEvent {
             page_url: url(wire.page_url, "page_url")?,
             referrer: url(wire.referrer, "referrer")?,
             timestamp: timestamp(wire.timestamp, now)?,
+            view_id,
         })
     }
 }
@@ -251,6 +260,8 @@ struct Wire<'a> {
     site: Option<&'a RawValue>,
     #[serde(borrow)]
     timestamp: Option<&'a RawValue>,
+    #[serde(borrow)]
+    view_id: Option<&'a RawValue>,
 }
 
 // Rules are rendered only for those who break them: most events break none.

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`time`], [`period`] | instants, days, ISO weeks, months: all UTC |
 //! | [`site`], [`visitor`], [`event_type`], [`url`], [`event`] | the vocabulary: parsed once, valid ever after |
+//! | [`view_id`] | a page view that the server and the page may both report |
 //! | [`tally`] | what an event adds to the aggregates, said once for every engine |
 //! | [`measure`] | what is derived from events at ingest, and how questions are answered |
 //! | [`store`] | the storage contract, its engines and its conformance suite |
@@ -43,6 +44,7 @@ pub mod telemetry;
 pub mod testing;
 pub mod time;
 pub mod url;
+pub mod view_id;
 pub mod visitor;
 
 pub use app::App;

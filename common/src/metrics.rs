@@ -11,16 +11,18 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 use crate::event::Event;
 use crate::event_type::EventType;
 use crate::outcome::{Code, Filter, Outcome};
 use crate::tally;
+use crate::time::Timestamp;
 
 /// How many distinct values a label may have before the rest are `other`.
 pub const MOST_LABELS: usize = 200;
@@ -75,20 +77,24 @@ pub struct Metrics {
     pub websocket_gaps_total: IntCounter,
     pub websocket_rejected_total: IntCounter,
     pub rate_limited_requests_total: IntCounterVec,
-    pub cleanup_last_success_timestamp_seconds: IntGauge,
+    /// Without a series until a run has succeeded.
+    cleanup_last_success_timestamp_seconds: IntGaugeVec,
     pub cleanup_deleted_events_total: IntCounter,
+    pub untrusted_proxy: IntGauge,
     paths: Capped,
     event_types: Capped,
 }
 
 impl Metrics {
-    /// Registers all families; those with closed label sets start at zero.
+    /// Registers all families but those of Redis; those with closed label sets start at zero.
     ///
     /// # Errors
     /// Only when two families have one name.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let make = Maker(&registry);
+        let unregistered = Registry::new();
+        let make_redis = Maker(&unregistered);
         let metrics = Self {
             visitors_total: make.counter("visitors_total", "Visitors first seen in their day")?,
             letters_generated_total: make.counters("letters_generated_total", "Letters stored", &["type"])?,
@@ -114,16 +120,16 @@ impl Metrics {
                 "From the request's head to the answer's",
                 &["endpoint", "method", "status"],
             )?,
-            redis_operation_duration_seconds: make.histograms(
+            redis_operation_duration_seconds: make_redis.histograms(
                 "redis_operation_duration_seconds",
                 "Time of one Redis operation",
                 &["operation"],
             )?,
-            redis_breaker_open: make
+            redis_breaker_open: make_redis
                 .int_gauge("redis_breaker_open", "1 while Redis is away and nothing waits for it, else 0")?,
-            redis_sites_behind: make
+            redis_sites_behind: make_redis
                 .int_gauge("redis_sites_behind", "Sites whose aggregates in Redis wait to be repaired")?,
-            redis_rebuilds_total: make
+            redis_rebuilds_total: make_redis
                 .counter("redis_rebuilds_total", "Sites whose aggregates in Redis were built anew")?,
             database_query_duration_seconds: make.histograms(
                 "database_query_duration_seconds",
@@ -146,12 +152,19 @@ impl Metrics {
                 "Requests turned away by the rate limit",
                 &["kind"],
             )?,
-            cleanup_last_success_timestamp_seconds: make.int_gauge(
-                "cleanup_last_success_timestamp_seconds",
-                "When a retention run last succeeded, Unix time; 0 when none has",
-            )?,
+            cleanup_last_success_timestamp_seconds: make.register(IntGaugeVec::new(
+                Maker::opts(
+                    "cleanup_last_success_timestamp_seconds",
+                    "When a retention run last succeeded, Unix time; absent when none has",
+                ),
+                &[],
+            )?)?,
             cleanup_deleted_events_total: make
                 .counter("cleanup_deleted_events_total", "Events deleted by retention")?,
+            untrusted_proxy: make.int_gauge(
+                "untrusted_proxy",
+                "1 since a proxy that ANALYTICS_TRUSTED_PROXIES does not list has forwarded requests, else 0",
+            )?,
             paths: Capped::default(),
             event_types: Capped::default(),
             registry: registry.clone(),
@@ -170,16 +183,13 @@ impl Metrics {
         for outcome in ["stored", "duplicate", "failed"] {
             self.ingest_outcomes_total.with_label_values(&[outcome, ""]);
         }
-        for reason in [Filter::Bot, Filter::OptOut] {
+        for reason in Filter::ALL {
             self.ingest_outcomes_total.with_label_values(&["filtered", reason.as_str()]);
         }
         for code in
             [Code::InvalidEvent, Code::InvalidJson, Code::InvalidSite, Code::MissingVisitor, Code::PayloadTooLarge]
         {
             self.ingest_outcomes_total.with_label_values(&["rejected", code.as_str()]);
-        }
-        for operation in ["apply", "read", "limit", "look", "rebuild", "verify"] {
-            self.redis_operation_duration_seconds.with_label_values(&[operation]);
         }
         for direction in ["in", "out"] {
             self.websocket_messages_total.with_label_values(&[direction]);
@@ -191,6 +201,35 @@ impl Metrics {
             self.events_total.with_label_values(&[self.event_types.label(event_type)]);
         }
         self.page_views_total.with_label_values(&[self.paths.label("/")]);
+    }
+
+    /// Shows the families of Redis too, for a store that has one.
+    ///
+    /// # Errors
+    /// When they are shown already.
+    pub fn show_redis(&self) -> prometheus::Result<()> {
+        for operation in ["apply", "read", "limit", "look", "rebuild", "verify"] {
+            self.redis_operation_duration_seconds.with_label_values(&[operation]);
+        }
+        self.show(self.redis_operation_duration_seconds.clone())?;
+        self.show(self.redis_breaker_open.clone())?;
+        self.show(self.redis_sites_behind.clone())?;
+        self.show(self.redis_rebuilds_total.clone())
+    }
+
+    /// Shows families that only some processes have.
+    ///
+    /// # Errors
+    /// When a family of this name is shown already.
+    pub fn show(&self, families: impl Collector + 'static) -> prometheus::Result<()> {
+        self.registry.register(Box::new(families))
+    }
+
+    /// Shows when a retention run last succeeded; nothing is shown of a store that has had none.
+    pub fn cleaned(&self, at: Option<Timestamp>) {
+        if let Some(at) = at {
+            self.cleanup_last_success_timestamp_seconds.with_label_values::<&str>(&[]).set(at.seconds());
+        }
     }
 
     /// Counts events as received; each must be [`Self::settle`]d later.
@@ -254,7 +293,7 @@ impl Metrics {
 struct Maker<'a>(&'a Registry);
 
 impl Maker<'_> {
-    fn register<C: prometheus::core::Collector + Clone + 'static>(&self, family: C) -> prometheus::Result<C> {
+    fn register<C: Collector + Clone + 'static>(&self, family: C) -> prometheus::Result<C> {
         self.0.register(Box::new(family.clone()))?;
         Ok(family)
     }
@@ -292,6 +331,18 @@ impl Maker<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_process_does_not_have_is_not_shown() {
+        let metrics = Metrics::new().unwrap();
+        let text = metrics.text().unwrap();
+        assert!(!text.contains("redis") && !text.contains("cleanup_last_success"), "{text}");
+        metrics.show_redis().unwrap();
+        metrics.cleaned(Some(Timestamp::from_millis(5_000)));
+        let text = metrics.text().unwrap();
+        assert!(text.contains("maicivy_redis_operation_duration_seconds_count{operation=\"apply\"} 0"), "{text}");
+        assert!(text.contains("\nmaicivy_cleanup_last_success_timestamp_seconds 5\n"), "{text}");
+    }
 
     #[test]
     fn labels_are_capped() {

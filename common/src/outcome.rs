@@ -86,15 +86,24 @@ pub enum Filter {
     Bot,
     /// The visitor asked not to be tracked: `DNT: 1` or `Sec-GPC: 1`.
     OptOut,
+    /// A page of an origin sent it that `ANALYTICS_ALLOWED_ORIGINS` does not list.
+    Origin,
+    /// Its address is in one of the networks of `ANALYTICS_IGNORE`.
+    Ignored,
 }
 
 impl Filter {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Bot, Self::OptOut, Self::Origin, Self::Ignored];
+
     /// The reason on the wire and in labels.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bot => "bot",
             Self::OptOut => "opt_out",
+            Self::Origin => "origin",
+            Self::Ignored => "ignored",
         }
     }
 }

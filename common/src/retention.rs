@@ -49,7 +49,7 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Report, StoreError> {
         }
     }
     app.store.cleaned(now).await?;
-    app.metrics.cleanup_last_success_timestamp_seconds.set(now.seconds());
+    app.metrics.cleaned(Some(now));
     let report = Report { cutoff, deleted, duration_ms: started.elapsed().as_millis() as u64, last_success: now };
     tracing::info!(cutoff = %report.cutoff, deleted, duration_ms = report.duration_ms, "cleanup done");
     Ok(report)

@@ -2,6 +2,8 @@
 //!
 //! Never logged: addresses, user agents, query strings, payloads, visitors.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
@@ -13,7 +15,11 @@ use crate::config::LogFormat;
 /// commas, such as `access=debug,info`; without one that can be read, everything from `info` up.
 pub fn start(format: LogFormat, filter: Option<&str>) {
     let filter = filter.and_then(asked_for).unwrap_or_else(everything);
-    let (logs, lines) = (tracing_subscriber::registry().with(filter), fmt::layer().with_writer(std::io::stderr));
+    let (logs, mut lines) = (tracing_subscriber::registry().with(filter), fmt::layer().with_writer(std::io::stderr));
+    // On a terminal there are colours, unless NO_COLOR is set.
+    if !std::io::stderr().is_terminal() {
+        lines.set_ansi(false);
+    }
     // A second start, as tests in one process make it, changes nothing.
     let _ = match format {
         LogFormat::Text => logs.with(lines).try_init(),

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
+use super::origin::origin;
 use super::{AddressHeader, DynamoDbUrl, StoreUrl, VARIABLES};
 
 /// Names, not values: a value may be a secret, so mistakes do not repeat it.
@@ -56,6 +57,21 @@ impl Reader {
             self.vars.remove("ANALYTICS_STORE");
         }
         self.parse("ANALYTICS_STORE", "sqlite:PATH, postgres://… or dynamodb:TABLE", store_url)
+    }
+
+    /// Where browsers may send from; names each that no browser sends.
+    pub(super) fn origins(&mut self) -> Vec<String> {
+        let name = "ANALYTICS_ALLOWED_ORIGINS";
+        let given = self.given(name).unwrap_or_default();
+        let items = given.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let mut origins = Vec::new();
+        for item in items {
+            match origin(item) {
+                Ok(origin) => origins.push(origin),
+                Err(why) => self.mistake(format!("{name} has {item:?}, which {why}; an origin is https://example.com")),
+            }
+        }
+        origins
     }
 
     /// A variable without which there is nothing.
@@ -118,12 +134,6 @@ pub(super) fn address_header(text: &str) -> Option<AddressHeader> {
         "cf-connecting-ip" => Some(AddressHeader::CfConnectingIp),
         _ => None,
     }
-}
-
-pub(super) fn origin(text: &str) -> Option<String> {
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
-    let valid = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@,".contains(&byte));
-    valid.then(|| text.to_ascii_lowercase())
 }
 
 pub(super) fn time_of_day(text: &str) -> Option<(u8, u8)> {

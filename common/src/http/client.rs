@@ -10,6 +10,7 @@ use http::{Extensions, HeaderMap, header};
 use crate::App;
 use crate::collect::Sender;
 use crate::config::Config;
+use crate::http::is_allowed_origin;
 use crate::outcome::{Code, Refusal};
 use crate::visitor::VisitorId;
 
@@ -47,11 +48,45 @@ pub fn client_address(extensions: &Extensions, headers: &HeaderMap, config: &Con
     Some(client)
 }
 
+/// The headers in which proxies say whom they forward for.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "cf-connecting-ip"];
+
+/// Says once, in the log and in a gauge, that a proxy stands before the server which
+/// `ANALYTICS_TRUSTED_PROXIES` does not list. Only proxies of one's own have private addresses;
+/// anybody else may send these headers too.
+fn warn_of_untrusted_proxy(peer: IpAddr, headers: &HeaderMap, app: &App) {
+    let peer = peer.to_canonical();
+    let is_trusted = || app.config.trusted_proxies.iter().any(|network| network.contains(&peer));
+    if is_private(peer) && FORWARDED.iter().any(|name| headers.contains_key(*name)) && !is_trusted() {
+        app.untrusted_proxy.call_once(|| {
+            app.metrics.untrusted_proxy.set(1);
+            tracing::warn!(
+                "requests are forwarded by a proxy that ANALYTICS_TRUSTED_PROXIES does not list: \
+                 all visitors behind it count as one and share one rate limit; list the proxy's network"
+            );
+        });
+    }
+}
+
+/// Loopback, link-local and private networks, those of carriers and containers (RFC 6598) included.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let is_shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || is_shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
 impl FromRequestParts<App> for Sender {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let headers = &parts.headers;
+        if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+            warn_of_untrusted_proxy(peer.ip(), headers, app);
+        }
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         Ok(Self {
             address: client_address(&parts.extensions, headers, &app.config),
@@ -64,6 +99,7 @@ impl FromRequestParts<App> for Sender {
                     .ok_or_else(|| Refusal::new(Code::InvalidEvent, "the header X-Visitor-Id must be a UUID"))
             }),
             session: session(headers),
+            foreign_origin: !is_allowed_origin(headers, &app.config.allowed_origins),
             opt_out: text("dnt") == Some("1") || text("sec-gpc") == Some("1"),
         })
     }
@@ -122,6 +158,18 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["1.1.1.1", "2.2.2.2"], trusted), "2.2.2.2");
         assert_eq!(client("10.0.0.1", &["1.1.1.1, junk, 10.0.0.2"], trusted), "10.0.0.2");
         assert_eq!(client("10.0.0.1", &["10.0.0.3"], trusted), "10.0.0.3");
+    }
+
+    #[test]
+    fn networks_of_ones_own() {
+        for private in
+            ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.1.1", "100.64.0.1", "::1", "fd00::1", "fe80::1"]
+        {
+            assert!(is_private(private.parse().unwrap()), "{private}");
+        }
+        for public in ["198.51.100.1", "100.128.0.1", "172.32.0.1", "2001:db8::1"] {
+            assert!(!is_private(public.parse().unwrap()), "{public}");
+        }
     }
 
     #[test]

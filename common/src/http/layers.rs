@@ -28,6 +28,10 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
+/// Marks a failure that has a page of its own for people: its body is not put into the envelope.
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorPage;
+
 /// What is left of a sender's rate limit, where there is one: charges this many more events,
 /// or says after how many seconds it is worth trying again.
 #[derive(Clone)]
@@ -142,7 +146,8 @@ impl Seen {
 
     fn answered(self, mut response: Response, app: &App) -> Response {
         let status = response.status();
-        if status.is_client_error() || status.is_server_error() {
+        let failed = status.is_client_error() || status.is_server_error();
+        if failed && response.extensions_mut().remove::<ErrorPage>().is_none() {
             response = fail(response, &self.id);
         }
         if let Ok(value) = HeaderValue::from_str(&self.id) {

@@ -5,13 +5,15 @@ mod client;
 mod error;
 mod forwarded;
 mod layers;
+mod origin;
 mod params;
 
 pub use answers::Answer;
 pub use client::{PeerAddress, client_address};
 pub use error::{ApiError, Failure};
 pub use forwarded::address;
-pub use layers::{Charge, EventBudget, RequestId, finish};
+pub use layers::{Charge, ErrorPage, EventBudget, RequestId, finish};
+pub use origin::is_allowed_origin;
 pub use params::Params;
 
 /// Where every endpoint lives.

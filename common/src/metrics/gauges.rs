@@ -60,7 +60,7 @@ impl Gauges {
         metrics.current_visitors.set(self.current_visitors as i64);
         let rate = if self.visitors == 0 { 0.0 } else { self.letters as f64 / self.visitors as f64 };
         metrics.conversion_rate.set(rate);
-        metrics.cleanup_last_success_timestamp_seconds.set(self.last_cleaned.map_or(0, Timestamp::seconds));
+        metrics.cleaned(self.last_cleaned);
         // Themes that are not viewed any more must go, or they would stay for ever.
         metrics.cv_theme_views.reset();
         for (theme, views) in most_viewed(self.themes) {

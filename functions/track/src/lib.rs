@@ -49,6 +49,10 @@ pub struct EventOnTheWire {
     /// The event's own time, at most 24 h ago and 5 minutes ahead; now when not said.
     #[schema(format = DateTime)]
     timestamp: Option<String>,
+    /// Of a page view that the server has counted by the page's request: the name that the
+    /// answer gave it in `Server-Timing`.
+    #[schema(format = Uuid)]
+    view_id: Option<String>,
 }
 
 /// What became of one event.
@@ -68,7 +72,7 @@ pub struct TrackedData {
     id: Option<String>,
     /// `stored`, `duplicate` or `filtered`.
     outcome: &'static str,
-    /// Why it was filtered: `bot` or `opt_out`.
+    /// Why it was filtered: `bot`, `opt_out`, `origin` or `ignored`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
 }
@@ -130,7 +134,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     responses(
         (status = 201, description = "Stored", body = Tracked),
         (status = 200, description = "An event with this event_id was stored before", body = Tracked),
-        (status = 202, description = "Filtered: a bot, or a visitor who asks not to be tracked", body = Tracked),
+        (status = 202, description = "Filtered: a bot, a visitor who asks not to be tracked, an origin that is not allowed, or a network that is ignored", body = Tracked),
         (status = 400, description = "INVALID_JSON, INVALID_EVENT, INVALID_SITE or MISSING_VISITOR"),
         (status = 413, description = "PAYLOAD_TOO_LARGE: more than 64 KiB"),
         (status = 429, description = "RATE_LIMITED; Retry-After says for how long"),

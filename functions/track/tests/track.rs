@@ -4,7 +4,10 @@
 
 use common::App;
 use common::testing::TestApp;
+use common::time::Timestamp;
+use common::view_id::ViewId;
 use serde_json::json;
+use uuid::Uuid;
 
 const NOW: &str = "2025-12-08T12:00:00Z";
 const VISITOR: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
@@ -81,6 +84,99 @@ async fn who_it_is_and_whether_they_want_to_be_counted() {
         let said = ["reason", "outcome"].iter().find_map(|name| answer.body["data"][name].as_str());
         let said = said.or(answer.body["code"].as_str()).unwrap_or_default();
         assert_eq!((answer.status.as_u16(), said), (status, outcome), "{headers:?} {body}");
+    }
+}
+
+#[tokio::test]
+async fn origins_that_are_not_listed_are_filtered() {
+    let named = json!({"event_type": "scroll", "visitor_id": VISITOR}).to_string();
+    let test = start(&[("ANALYTICS_ALLOWED_ORIGINS", "https://CV.example:443/")]).await;
+    for (headers, status, reason) in [
+        (vec![("origin", "https://cv.example")], 201, None),
+        (vec![], 201, None),
+        (vec![("origin", "https://own.example"), ("host", "own.example")], 201, None),
+        (vec![("origin", "https://own.example"), ("sec-fetch-site", "same-origin")], 201, None),
+        (vec![("origin", "https://evil.example")], 202, Some("origin")),
+        (vec![("origin", "http://cv.example")], 202, Some("origin")),
+        (vec![("origin", "null")], 202, Some("origin")),
+        (vec![("origin", "https://evil.example"), ("dnt", "1")], 202, Some("origin")),
+    ] {
+        let answer = test.post("/event", &headers, None, &named).await;
+        assert_eq!((answer.status.as_u16(), answer.body["data"]["reason"].as_str()), (status, reason), "{headers:?}");
+    }
+    let batch = test.post("/events", &[("origin", "https://evil.example")], None, &format!("[{named},{named}]")).await;
+    assert_eq!((batch.status.as_u16(), &batch.body["data"]["filtered"]), (200, &json!(2)));
+    assert!(outcomes(&test.app).contains(&("{outcome=\"filtered\",reason=\"origin\"}".to_owned(), 6)));
+    let any = start(&[]).await;
+    assert_eq!(any.post("/event", &[("origin", "https://evil.example")], None, &named).await.status, 201);
+}
+
+#[tokio::test]
+async fn ignored_networks_are_filtered() {
+    let test = start(&[
+        ("ANALYTICS_IGNORE", "127.0.0.0/8, 2001:db8::/32,203.0.113.7"),
+        ("ANALYTICS_TRUSTED_PROXIES", "10.0.0.0/8"),
+    ])
+    .await;
+    let (bare, named) = (r#"{"event_type":"scroll"}"#, format!(r#"{{"event_type":"scroll","visitor_id":"{VISITOR}"}}"#));
+    for (address, forwarded, body, status) in [
+        ("127.0.0.1", None, bare, 202),
+        ("127.0.0.1", None, &*named, 202),
+        ("::ffff:127.0.0.1", None, bare, 202),
+        ("2001:db8::1", None, bare, 202),
+        ("203.0.113.7", None, bare, 202),
+        ("203.0.113.8", None, bare, 201),
+        ("10.0.0.1", Some("203.0.113.7"), bare, 202),
+        ("10.0.0.1", Some("203.0.113.8"), bare, 201),
+    ] {
+        let headers: Vec<_> = [FIREFOX].into_iter().chain(forwarded.map(|it| ("x-forwarded-for", it))).collect();
+        let answer = test.post("/event", &headers, Some(address), body).await;
+        let reason = (status == 202).then_some("ignored");
+        assert_eq!((answer.status.as_u16(), answer.body["data"]["reason"].as_str()), (status, reason), "{address}");
+    }
+}
+
+/// What the page-view layer has named and counted, the tracker reports as well.
+#[tokio::test]
+async fn a_view_that_the_server_has_named_is_one_event_a_visitor() {
+    let test = start(&[]).await;
+    let view = |seconds: i64| {
+        let at = Timestamp::parse(NOW).unwrap().plus(-seconds * 1_000);
+        ViewId::new(at, Uuid::from_u128(u128::MAX / 3)).to_string()
+    };
+    let report = |view: &str, event_type: &str| json!({"event_type": event_type, "view_id": view}).to_string();
+    let other = Some("198.18.0.2");
+    for (address, body, outcome) in [
+        (ADDRESS, report(&view(0), "page_view"), "stored"),
+        (ADDRESS, report(&view(0), "page_view"), "duplicate"),
+        (ADDRESS, report(&view(0), "pageview"), "duplicate"),
+        // Something else that happened in the view.
+        (ADDRESS, report(&view(0), "scroll"), "stored"),
+        // A cache gave one answer to two visitors, or to one again after some time.
+        (other, report(&view(0), "page_view"), "stored"),
+        (ADDRESS, report(&view(299), "page_view"), "stored"),
+        (ADDRESS, report(&view(299), "page_view"), "duplicate"),
+        (ADDRESS, report(&view(301), "page_view"), "stored"),
+        (ADDRESS, report(&view(301), "page_view"), "stored"),
+        // What is no name of a view does not cost the event.
+        (ADDRESS, report("x", "page_view"), "stored"),
+        (ADDRESS, json!({"event_type": "page_view", "view_id": 7}).to_string(), "stored"),
+        (ADDRESS, json!({"event_type": "page_view", "view_id": null}).to_string(), "stored"),
+    ] {
+        let answer = test.post("/event", &[FIREFOX], address, &body).await;
+        assert_eq!(answer.body["data"]["outcome"], outcome, "{address:?} {body}");
+    }
+}
+
+/// The layer counts shortly before midnight, the tracker reports shortly after.
+#[tokio::test]
+async fn a_named_view_is_one_event_at_midnight() {
+    let test = start(&[]).await;
+    let before = Timestamp::parse("2025-12-08T23:59:59.900Z").unwrap();
+    let body = json!({"event_type": "page_view", "view_id": ViewId::new(before, Uuid::nil()).to_string()}).to_string();
+    for (time, outcome) in [(before, "stored"), (before.plus(200), "duplicate")] {
+        test.source.set(time);
+        assert_eq!(test.post("/event", &[FIREFOX], ADDRESS, &body).await.body["data"]["outcome"], outcome);
     }
 }
 

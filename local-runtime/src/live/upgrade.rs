@@ -6,10 +6,8 @@ use axum::Router;
 use axum::extract::{FromRequestParts, Request, State, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use common::App;
-use common::http::Params;
+use common::http::{Params, is_allowed_origin};
 use common::outcome::{Code, Refusal};
-use http::{HeaderMap, header};
 
 use super::LARGEST_MESSAGE;
 use super::hub::Hub;
@@ -60,7 +58,7 @@ pub(crate) async fn connect(
     let site = site.map_err(IntoResponse::into_response)?;
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
     let upgrade = upgrade.map_err(IntoResponse::into_response)?;
-    if !allowed_origin(&parts.headers, &app) {
+    if !is_allowed_origin(&parts.headers, &app.config.allowed_origins) {
         hub.app.metrics.websocket_rejected_total.inc();
         let refusal = Refusal::new(
             Code::Unauthorized,
@@ -84,16 +82,4 @@ pub(crate) async fn connect(
             Session::new(hub, socket, subscription, place).run().await;
             drop(session);
         }))
-}
-
-/// Whether a browser's page may connect: from anywhere when no origins are configured, or from
-/// one of those, or from a page that this very server has sent. Who names no origin is no
-/// browser and may.
-fn allowed_origin(headers: &HeaderMap, app: &App) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let Ok(origin) = origin.to_str() else { return false };
-    let allowed = &app.config.allowed_origins;
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let own = || origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host);
-    allowed.is_empty() || allowed.iter().any(|allowed| allowed == origin) || own()
 }

@@ -111,6 +111,7 @@ async fn variables_are_known_and_valid() {
             ("HonorOptOut", "false"),
             ("ActiveWindowSeconds", "60"),
             ("TrustedProxies", "10.0.0.0/8"),
+            ("Ignore", "203.0.113.0/24"),
             ("AdminToken", "a-long-enough-admin-token"),
             ("Metrics", "false"),
         ],
