@@ -4,9 +4,15 @@
 //! - is a GET of a page: the path is not under `/api`, `/ws`, `/health`, `/metrics` or
 //!   `/dashboard`, is none of those passed over by [`PageViews::passing_over`], and does not
 //!   end like an asset (`.css`, `.png`, …);
-//! - is made by somebody who goes there: browsers that say that they fetch ahead, or fetch for
-//!   a script, are no visitors of the page (`Sec-Purpose`, `Sec-Fetch-Dest`);
+//! - is a visit, by the browser itself, or by htmx or Turbo, which fetch whole pages: not what is
+//!   fetched ahead or for a preview (`Sec-Purpose` and its kin), in part (`Range`), or by a script
+//!   for a part of a page (`Sec-Fetch-Dest`, `HX-Request`, `Turbo-Frame`);
 //! - succeeded with HTML, or with 304 because the browser has the HTML.
+//!
+//! The tracker in the page reports the same views, unless something blocks it. Each is counted
+//! once: the layer names the view in the answer, in the header `Server-Timing`, which the tracker
+//! can read and repeats ([`common::view_id`]); and for a visit by htmx or Turbo the layer waits
+//! some seconds for the tracker's report, and counts the visit only when none comes.
 //!
 //! Who the visitor is, and whether a bot or an opt-out is filtered, is decided by
 //! [`common::collect`], as for any event. That happens after the answer is on its way, so
@@ -23,6 +29,7 @@
 //! ```
 
 mod eligible;
+mod reported;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,22 +37,32 @@ use std::task::{Context, Poll};
 
 use axum::extract::FromRequestParts;
 use common::App;
-use common::collect::{Sender, allowed_site, collect};
+use common::collect::{Sender, allowed_site, collect, visitor};
 use common::event::SentEvent;
 use common::event_type::EventType;
 use common::outcome::Outcome;
 use common::site::Site;
+use common::time::Timestamp;
 use common::url::Url;
+use common::view_id::ViewId;
 use futures_util::future::{BoxFuture, Either};
 use http::request::Parts as Head;
-use http::{Request, Response, header};
-use tokio::sync::Semaphore;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 use tower::{Layer, Service};
 
 /// How many page views may be on their way to the store; beyond that they are counted as
 /// failed and given up, so that a store that hangs cannot fill the memory.
 const MOST_UNDER_WAY: usize = 1_024;
+
+pub(crate) use self::eligible::is_of_the_product;
+use self::eligible::Navigation;
+use self::reported::{Feed, is_reported};
+
+/// The header in which answers name the view, and the name of the entry.
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const ENTRY: &str = "maicivy";
 
 /// The layer; clones share everything.
 #[derive(Debug, Clone)]
@@ -58,6 +75,8 @@ struct Parts {
     passed_over: Vec<String>,
     under_way: TaskTracker,
     room: Arc<Semaphore>,
+    /// Whether nothing is to be waited for any more.
+    draining: watch::Sender<bool>,
 }
 
 impl PageViews {
@@ -74,6 +93,7 @@ impl PageViews {
             passed_over: Vec::new(),
             under_way: TaskTracker::new(),
             room: Arc::new(Semaphore::new(MOST_UNDER_WAY)),
+            draining: watch::Sender::new(false),
         }))
     }
 
@@ -90,15 +110,19 @@ impl PageViews {
         Self(Arc::new(Parts { passed_over, ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// Waits until everything tracked so far is stored, or given up.
+    /// Waits until everything tracked so far is stored, or given up. Reports of the tracker that
+    /// have not come yet are not waited for.
     pub async fn drain(&self) {
         self.0.under_way.close();
+        self.0.draining.send_replace(true);
         self.0.under_way.wait().await;
+        self.0.draining.send_replace(false);
         self.0.under_way.reopen();
     }
 
-    fn wants<B>(&self, request: &Request<B>) -> bool {
-        eligible::request(request) && !self.0.passed_over.iter().any(|path| path == request.uri().path())
+    fn wants<B>(&self, request: &Request<B>) -> Option<Navigation> {
+        let is_passed_over = self.0.passed_over.iter().any(|path| path == request.uri().path());
+        eligible::request(request).filter(|_| !is_passed_over)
     }
 
     /// What the request tells, taken before the site answers it.
@@ -113,18 +137,39 @@ impl PageViews {
         (sender, view)
     }
 
-    /// Sends the view on its way and returns at once.
-    fn track(&self, sender: Sender, view: SentEvent) {
+    /// Names the view in the headers of its answer, for the tracker.
+    fn name(&self, view: &mut SentEvent, now: Timestamp, headers: &mut HeaderMap) {
+        let id = ViewId::new(now, self.0.app.source.event_id(now));
+        if let Ok(entry) = HeaderValue::try_from(format!("{ENTRY};desc=\"{id}\"")) {
+            headers.append(SERVER_TIMING, entry);
+            view.view_id = Some(id);
+        }
+    }
+
+    /// Sends the view on its way and returns at once. With a feed, it is left out if the tracker
+    /// reports it.
+    fn track(&self, sender: Sender, view: SentEvent, now: Timestamp, feed: Option<Feed>) {
         let app = self.0.app.clone();
         let Ok(place) = Arc::clone(&self.0.room).try_acquire_owned() else {
             app.metrics.receive(1);
             app.metrics.settle(&Outcome::Failed);
             return;
         };
-        // Told here: tasks need not begin in the order in which they are spawned.
-        let now = app.now();
+        let mut draining = self.0.draining.subscribe();
         self.0.under_way.spawn(async move {
-            collect(&app, sender, vec![Ok(view)], now).await;
+            let reported = async {
+                let (Some(mut feed), Ok(visitor)) = (feed, visitor(&app, &sender, &view.site, now, now).await) else {
+                    return false;
+                };
+                is_reported(&app, &mut feed, &view, visitor, now).await
+            };
+            let is_reported = tokio::select! {
+                is_reported = reported => is_reported,
+                _ = draining.wait_for(|draining| *draining) => false,
+            };
+            if !is_reported {
+                collect(&app, sender, vec![Ok(view)], now).await;
+            }
             drop(place);
         });
     }
@@ -160,19 +205,25 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if !self.views.wants(&request) {
+        let Some(navigation) = self.views.wants(&request) else {
             return Either::Left(self.site.call(request));
-        }
+        };
         // The service that was polled ready is the one to call; the clone may not be.
         let clone = self.site.clone();
         let mut site = std::mem::replace(&mut self.site, clone);
         let views = self.views.clone();
         Either::Right(Box::pin(async move {
             let (mut head, body) = request.into_parts();
-            let (sender, view) = views.sight(&mut head).await;
-            let response = site.call(Request::from_parts(head, body)).await?;
+            let (sender, mut view) = views.sight(&mut head).await;
+            let feed = (navigation == Navigation::Script).then(|| views.0.app.store.subscribe());
+            let mut response = site.call(Request::from_parts(head, body)).await?;
             if eligible::response(&response) {
-                views.track(sender, view);
+                // Read here: tasks need not begin in the order in which they are spawned.
+                let now = views.0.app.now();
+                if feed.is_none() {
+                    views.name(&mut view, now, response.headers_mut());
+                }
+                views.track(sender, view, now, feed);
             }
             Ok(response)
         }))

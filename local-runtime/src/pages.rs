@@ -11,11 +11,15 @@
 mod encoding;
 mod file;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::HeaderMap;
+use common::config::Config;
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
 
 use self::file::{Embedded, File, Kept};
 
@@ -34,19 +38,16 @@ static ASSETS: LazyLock<Vec<File>> = LazyLock::new(|| {
     assets.map(|embedded| File::new(*embedded, Kept::Always)).collect()
 });
 /// Committed as it is built from `tracker/`, which has a test that it is, so that it is always there.
-static TRACKER: LazyLock<File> = LazyLock::new(|| {
-    let script = Embedded {
-        path: "/script.js",
-        plain: include_bytes!("../tracker/dist/script.js"),
-        brotli: Some(include_bytes!("../tracker/dist/script.js.br")),
-        gzip: Some(include_bytes!("../tracker/dist/script.js.gz")),
-    };
-    File::new(script, Kept::AnHour)
-});
+const TRACKER: Embedded = Embedded {
+    path: "/script.js",
+    plain: include_bytes!("../tracker/dist/script.js"),
+    brotli: Some(include_bytes!("../tracker/dist/script.js.br")),
+    gzip: Some(include_bytes!("../tracker/dist/script.js.gz")),
+};
 
-/// The page at `/`, and its files.
-pub fn router() -> Router {
-    assets().merge(page_router_at("/"))
+/// The page at `/`, its files and the tracker.
+pub fn router(config: &Config) -> Router {
+    assets(config).merge(page_router_at("/"))
 }
 
 /// The page at a path of its own, without its files.
@@ -55,11 +56,27 @@ pub fn page_router_at(path: &str) -> Router {
 }
 
 /// The files of the page, wherever the page is, and the tracker.
-pub fn assets() -> Router {
-    let tracker = Router::new().route("/script.js", get(async |headers: HeaderMap| TRACKER.answer(&headers)));
-    ASSETS.iter().fold(tracker, |router, asset| {
-        router.route(asset.embedded.path, get(async move |headers: HeaderMap| asset.answer(&headers)))
-    })
+pub fn assets(config: &Config) -> Router {
+    let tracker = Arc::new(tracker(config));
+    // One route for all files: their names change with every build, and routes are labels.
+    Router::new()
+        .route("/assets/maicivy/{file}", get(asset))
+        .route(tracker.path, get(async move |headers: HeaderMap| tracker.answer(&headers)))
+}
+
+async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let asset = ASSETS.iter().find(|asset| asset.path.strip_prefix("/assets/maicivy/") == Some(&*name));
+    asset.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |asset| asset.answer(&headers))
+}
+
+/// The script, preceded by the options of this server that differ from its own.
+fn tracker(config: &Config) -> File {
+    if config.honor_opt_out {
+        return File::new(TRACKER, Kept::AnHour);
+    }
+    let options = json!({ "ignoreOptOut": true });
+    let before = format!("window.maicivy=window.maicivy||{options};");
+    File::made(TRACKER.path, [before.as_bytes(), TRACKER.plain].concat().into(), Kept::AnHour)
 }
 
 #[cfg(test)]

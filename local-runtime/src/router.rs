@@ -21,9 +21,9 @@ use crate::{exposition, health, live, openapi, pages, static_files};
 /// Bodies below this size are sent as they are: they fit into one packet either way.
 const WORTH_COMPRESSING: u64 = 1_024;
 
-/// The whole product's router. With `static_dir`, files from there answer what nothing else
+/// The whole product's router. With `root`, a folder as [`static_files::root`] has it, files from there answer what nothing else
 /// does, and `/`; the dashboard is then at `/dashboard` only.
-pub(crate) fn router(services: &Arc<Services>, static_dir: Option<PathBuf>) -> Router {
+pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router {
     let app = &services.app;
     let mut router = Router::new()
         .merge(track::router(app.clone()))
@@ -38,12 +38,12 @@ pub(crate) fn router(services: &Arc<Services>, static_dir: Option<PathBuf>) -> R
         .merge(openapi::router())
         .merge(health::router(Arc::clone(services)))
         .merge(exposition::router(app.clone()))
-        .merge(pages::assets())
+        .merge(pages::assets(&app.config))
         .merge(pages::page_router_at("/dashboard"));
     let mut page_views = services.page_views.clone();
-    match static_dir {
-        Some(dir) => {
-            router = router.fallback_service(static_files::service(dir));
+    match root {
+        Some(root) => {
+            router = router.fallback_service(static_files::service(root));
         }
         None => {
             router = router.merge(pages::page_router_at("/"));

@@ -1,6 +1,7 @@
 //! A file that is part of the program, and the answers that carry it.
 
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use sha2::{Digest, Sha256};
 
@@ -52,25 +53,37 @@ impl Kept {
     }
 }
 
-/// An embedded file with what is said about it.
+/// A file in its forms, with what is said about it.
 #[derive(Debug)]
 pub(super) struct File {
-    pub(super) embedded: Embedded,
+    /// Where it is served.
+    pub(super) path: &'static str,
+    plain: Bytes,
+    brotli: Option<Bytes>,
+    gzip: Option<Bytes>,
     content_type: &'static str,
     kept: Kept,
     etag: HeaderValue,
 }
 
 impl File {
+    /// A file as the build has it.
     pub(super) fn new(embedded: Embedded, kept: Kept) -> Self {
-        let digest: [u8; 32] = Sha256::digest(embedded.plain).into();
+        let compressed = |form: Option<&'static [u8]>| form.map(Bytes::from_static);
+        let (brotli, gzip) = (compressed(embedded.brotli), compressed(embedded.gzip));
+        Self { brotli, gzip, ..Self::made(embedded.path, Bytes::from_static(embedded.plain), kept) }
+    }
+
+    /// A file that is made at start; it is compressed on its way out.
+    pub(super) fn made(path: &'static str, plain: Bytes, kept: Kept) -> Self {
+        let digest: [u8; 32] = Sha256::digest(&plain).into();
         let mut begin = [0; 8];
         begin.copy_from_slice(&digest[..8]);
         // Weak, because it stands for all forms of the file.
         let etag = format!("W/\"{:016x}\"", u64::from_be_bytes(begin));
         // Quotes and hexadecimal digits are always a header's value.
         let etag = HeaderValue::from_str(&etag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
-        Self { embedded, content_type: content_type(embedded.path), kept, etag }
+        Self { path, plain, brotli: None, gzip: None, content_type: content_type(path), kept, etag }
     }
 
     /// The file in the smallest form that is taken, or 304 to those who have it.
@@ -97,12 +110,11 @@ impl File {
     }
 
     /// The bytes to send to somebody who takes this encoding, and how these are encoded.
-    fn form(&self, taken: Encoding) -> (&'static [u8], Encoding) {
-        let Embedded { plain, brotli, gzip, .. } = self.embedded;
-        match (taken, brotli, gzip) {
-            (Encoding::Brotli, Some(brotli), _) => (brotli, Encoding::Brotli),
-            (Encoding::Gzip, _, Some(gzip)) => (gzip, Encoding::Gzip),
-            _ => (plain, Encoding::Identity),
+    fn form(&self, taken: Encoding) -> (Bytes, Encoding) {
+        match (taken, &self.brotli, &self.gzip) {
+            (Encoding::Brotli, Some(brotli), _) => (brotli.clone(), Encoding::Brotli),
+            (Encoding::Gzip, _, Some(gzip)) => (gzip.clone(), Encoding::Gzip),
+            _ => (self.plain.clone(), Encoding::Identity),
         }
     }
 

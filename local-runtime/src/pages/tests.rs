@@ -15,7 +15,8 @@ async fn ask(path: &str, headers: &[(&str, &str)]) -> Response {
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    router().merge(page_router_at("/dashboard")).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    let config = Config::from_vars([]).unwrap();
+    router(&config).merge(page_router_at("/dashboard")).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
 }
 
 async fn body(response: Response) -> Vec<u8> {
@@ -23,12 +24,14 @@ async fn body(response: Response) -> Vec<u8> {
 }
 
 fn page() -> &'static str {
-    std::str::from_utf8(PAGE.embedded.plain).unwrap()
+    EMBEDDED.iter().find(|file| file.path == PAGE_PATH).map_or(include_str!("missing.html"), |file| {
+        std::str::from_utf8(file.plain).unwrap()
+    })
 }
 
 #[tokio::test]
 async fn every_file_is_there_and_says_the_same_of_itself() {
-    let assets = ASSETS.iter().map(|asset| asset.embedded.path);
+    let assets = ASSETS.iter().map(|asset| asset.path);
     for path in assets.chain(["/", "/dashboard", "/script.js"]) {
         let answer = ask(path, &[]).await;
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
@@ -56,7 +59,7 @@ async fn names_that_change_are_kept_and_those_that_stay_are_asked_for() {
         assert_eq!(ask(path, &[]).await.headers()["cache-control"], wanted, "{path}");
     }
     for asset in ASSETS.iter() {
-        let path = asset.embedded.path;
+        let path = asset.path;
         assert_eq!(ask(path, &[]).await.headers()["cache-control"], "public, max-age=31536000, immutable", "{path}");
         let (name, _) = path.rsplit_once('.').unwrap();
         let hash = name.get(name.len() - 8..).unwrap();
@@ -66,9 +69,8 @@ async fn names_that_change_are_kept_and_those_that_stay_are_asked_for() {
 
 #[tokio::test]
 async fn each_is_sent_in_the_form_that_is_taken() {
-    for asset in ASSETS.iter().chain([&*PAGE]) {
-        let path = if asset.embedded.path == PAGE_PATH { "/" } else { asset.embedded.path };
-        let Embedded { plain, brotli, gzip, .. } = asset.embedded;
+    for Embedded { path, plain, brotli, gzip } in EMBEDDED.iter().copied().chain([TRACKER]) {
+        let path = if path == PAGE_PATH { "/" } else { path };
         for (asked, form, name) in [("br, gzip", brotli, "br"), ("gzip", gzip, "gzip"), ("identity", None, "")] {
             let answer = ask(path, &[("accept-encoding", asked)]).await;
             let encoding = answer.headers().get("content-encoding").cloned();
@@ -79,6 +81,22 @@ async fn each_is_sent_in_the_form_that_is_taken() {
             assert_eq!(body(answer).await, form.unwrap_or(plain), "{path} {asked}");
         }
     }
+}
+
+/// `ANALYTICS_HONOR_OPT_OUT` reaches the tracker.
+#[tokio::test]
+async fn the_script_is_served_with_the_options_of_the_server() {
+    let served = async |honor: &str| {
+        let config = Config::from_vars([("ANALYTICS_HONOR_OPT_OUT".to_owned(), honor.to_owned())]).unwrap();
+        let request = Request::get("/script.js").header("accept-encoding", "br").body(Body::empty()).unwrap();
+        router(&config).oneshot(request).await.unwrap()
+    };
+    let (honoring, ignoring) = (served("true").await, served("false").await);
+    assert_ne!(honoring.headers()["etag"], ignoring.headers()["etag"]);
+    assert_eq!(honoring.headers()["content-encoding"], "br");
+    let text = String::from_utf8(body(ignoring).await).unwrap();
+    assert!(text.starts_with(r#"window.maicivy=window.maicivy||{"ignoreOptOut":true};"#), "{text}");
+    assert!(text.as_bytes().ends_with(TRACKER.plain));
 }
 
 #[tokio::test]

@@ -30,11 +30,13 @@ impl Site {
     async fn with(vars: &[(&str, &str)], own: bool) -> Self {
         let (app, files) = app_with(vars, Arc::new(System)).await;
         let services = Arc::new(Services::start(app.clone(), Timing::default()));
-        let write = |name: &str, text: &str| std::fs::write(files.path().join(name), text).unwrap();
+        let root = files.path().join("site");
+        std::fs::create_dir(&root).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(root.join(name), text).unwrap();
         write("index.html", "<h1>my own</h1>");
         write("cv.html", &"<p>cv</p>".repeat(1_000));
         write("x.css", "p{}");
-        let router = router(&services, own.then(|| files.path().to_owned()));
+        let router = router(&services, own.then_some(root));
         Self { app, services, router, files }
     }
 
@@ -223,6 +225,18 @@ async fn a_batch_larger_than_the_bucket_takes_all_of_it() {
     assert_eq!(site.ask(Method::POST, "/api/v1/analytics/events", &[], &batch).await.status(), 200);
     let event = site.ask(Method::POST, "/api/v1/analytics/event", &[], r#"{"event_type":"scroll"}"#).await;
     assert_eq!(event.status(), 429);
+}
+
+/// Their names carry a hash: each build would add endpoints.
+#[tokio::test]
+async fn assets_are_one_endpoint() {
+    let site = Site::with(&[], false).await;
+    for name in ["index-5d41402a.js", "index-7d793037.css"] {
+        site.get(&format!("/assets/maicivy/{name}")).await;
+    }
+    let metrics = text(site.get("/metrics").await).await;
+    assert!(metrics.contains(r#"endpoint="/assets/maicivy/{file}""#), "{metrics}");
+    assert!(!metrics.contains("5d41402a"), "{metrics}");
 }
 
 #[tokio::test]

@@ -27,10 +27,12 @@ const refused = (): unknown =>
  * what two of them send both is counted once, by its id. Where nothing can be stored, events wait
  * in memory.
  *
+ * With `ignoreOptOut`, visitors who ask not to be tracked are tracked all the same.
+ *
  * Answers a function that takes an event, if it is given one, and sends what waits; `leaving` when
  * the page may not live to see the answer.
  */
-export const outbox = (url: string) => {
+export const outbox = (url: string, ignoreOptOut?: unknown) => {
   let items: Record<string, string> = {};
   /** Whether a batch is on its way. */
   let busy = false;
@@ -47,7 +49,7 @@ export const outbox = (url: string) => {
   const remove = (key: string) => delete items[key];
 
   const deliver = safe((event?: object | null, leaving?: boolean) => {
-    if (refused()) return keys().forEach(remove);
+    if (!ignoreOptOut && refused()) return keys().forEach(remove);
     if (event) {
       const event_id = eventId();
       const text = JSON.stringify({ event_id, timestamp: new Date(), ...event });

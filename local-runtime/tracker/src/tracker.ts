@@ -10,6 +10,8 @@ export interface Options {
   site?: string | undefined;
   /** Whether only calls make events, and nothing is observed by itself. */
   manual?: unknown;
+  /** Whether visitors who ask not to be tracked are tracked all the same: `ANALYTICS_HONOR_OPT_OUT=false`. */
+  ignoreOptOut?: unknown;
 }
 
 /** The letters of the CV. */
@@ -39,9 +41,18 @@ type On<Event_ extends Event> = Event_ & { target: HTMLElement };
 const percent = (pixels: number, side: "Width" | "Height") =>
   Math.min(100, Math.round((pixels / document.documentElement[`scroll${side}`]) * 100));
 
+/** The id that the server gave the view of this page when it counted the page's request. */
+const counted = (): string | undefined => {
+  const [load] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
+  // A page from a cache has the headers of an earlier view.
+  return load?.transferSize ? load.serverTiming?.find(({ name }) => name == "maicivy")?.description : undefined;
+};
+
 /** Makes a tracker, which starts at once. Never throws, and does nothing outside browsers. */
-export const createTracker = ({ endpoint, site, manual }: Options): Tracker => {
+export const createTracker = ({ endpoint, site, manual, ignoreOptOut }: Options): Tracker => {
   let deliver: ReturnType<typeof outbox>;
+  /** The view of this page that the server has counted by its request, until it was reported. */
+  let view_id: string | undefined;
   /** The page that is being viewed. */
   let page: string;
   /** How much of it was seen, in percent from the top. */
@@ -60,7 +71,13 @@ export const createTracker = ({ endpoint, site, manual }: Options): Tracker => {
       leaving?: boolean,
       page_url: string = here(),
       referrer?: string | null,
-    ) => deliver({ event_type, event_data, page_url: page_url.slice(0, 2e3), referrer, site }, leaving),
+    ) => {
+      const event = { event_type, event_data, page_url: page_url.slice(0, 2e3), referrer, site };
+      if (event_type == "page_view") {
+        deliver({ ...event, view_id }, leaving);
+        view_id = undefined;
+      } else deliver(event, leaving);
+    },
   );
 
   const view = (referrer?: string | null) => {
@@ -134,7 +151,8 @@ export const createTracker = ({ endpoint, site, manual }: Options): Tracker => {
   };
 
   safe(() => {
-    deliver = outbox(endpoint + "/events");
+    deliver = outbox(endpoint + "/events", ignoreOptOut);
+    view_id = counted();
     if (manual) return;
     // A page that is prepared in advance is not yet seen.
     if ((document as Document & { prerendering?: boolean }).prerendering) {

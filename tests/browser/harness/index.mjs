@@ -38,12 +38,13 @@ export function setUp() {
   return {
     /**
      * @param {(scene: Scene) => Promise<void>} run
-     * @param {{env?: Record<string, string>, visitor?: Parameters<typeof Visitor.visit>[1]}} [options]
-     *   `env`: the server's variables; `visitor`: options of the visitor's browser context
+     * @param {{env?: Record<string, string>, folder?: string, visitor?: Parameters<typeof Visitor.visit>[1]}} [options]
+     *   `env`: the server's variables; `folder`: a site that it serves itself; `visitor`: options of
+     *   the visitor's browser context
      */
-    test(run, { env, visitor: options } = {}) {
+    test(run, { env, folder, visitor: options } = {}) {
       return async () => {
-        const server = await AnalyticsServer.start(env);
+        const server = await AnalyticsServer.start(env, folder);
         const site = await FixtureSite.start(server.origin);
         const visitor = await Visitor.visit(browser, options);
         let ended = false;

@@ -26,6 +26,7 @@ export const API = "/api/v1/analytics";
 export class AnalyticsServer {
   #home;
   #environment;
+  #folder;
   #port = 0;
   /** @type {import("node:child_process").ChildProcess | undefined} */
   #child;
@@ -34,22 +35,25 @@ export class AnalyticsServer {
   /**
    * @param {string} home
    * @param {Record<string, string>} environment
+   * @param {string} [folder]
    */
-  constructor(home, environment) {
+  constructor(home, environment, folder) {
     this.#home = home;
     this.#environment = environment;
+    this.#folder = folder;
   }
 
   /**
    * Starts one with an empty store, and without limits that tests could hit by chance.
    * @param {Record<string, string>} [environment] `ANALYTICS_*` variables besides
+   * @param {string} [folder] a site that it serves itself
    */
-  static async start(environment = {}) {
+  static async start(environment = {}, folder) {
     if (!existsSync(BINARY)) {
       throw new Error(`${BINARY} is missing: cargo build -p local-runtime, or name one in ANALYTICS_BINARY`);
     }
     const home = await mkdtemp(join(tmpdir(), "analytics-browser-"));
-    const server = new AnalyticsServer(home, environment);
+    const server = new AnalyticsServer(home, environment, folder);
     try {
       await server.start();
     } catch (error) {
@@ -61,7 +65,7 @@ export class AnalyticsServer {
 
   /** Starts it, again on the port that it had before, and waits until it is ready. */
   async start() {
-    const child = spawn(BINARY, ["serve"], {
+    const child = spawn(BINARY, ["serve", ...(this.#folder ? ["--static-dir", this.#folder] : [])], {
       cwd: this.#home,
       env: {
         PATH: process.env.PATH,
