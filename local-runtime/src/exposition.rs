@@ -12,6 +12,8 @@ use common::metrics::gauges::Gauges;
 use common::outcome::{Code, Refusal};
 use common::store::StoreError;
 use http::header;
+#[cfg(target_os = "linux")]
+use prometheus::process_collector::ProcessCollector;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -60,6 +62,11 @@ impl Asked {
 
 /// `/metrics`.
 pub(crate) fn router(app: App) -> Router {
+    // Memory, processor time and open files, where the system tells.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = app.metrics.show(ProcessCollector::for_self()) {
+        tracing::error!(%error, "metrics of the process cannot be shown");
+    }
     Router::new().route("/metrics", get(metrics)).with_state((app, Arc::new(Mutex::new(Asked::default()))))
 }
 

@@ -11,6 +11,7 @@
 //! | `timer` | the retention run of the day, the end of salts |
 //! | `health`, `exposition`, `openapi` | what operators and programs ask |
 //! | [`pages`] | the dashboard and the tracker script |
+//! | `static_files` | the files of a site of the user's own |
 //! | [`cli`], [`import`], [`export`], [`demo`] | the program's sub-commands |
 //! | [`event_line`] | an event as a line of JSON, as exports have it |
 
@@ -38,3 +39,4 @@ mod timer;
 
 pub use self::page_views::PageViews;
 pub use self::server::{Options, RunError, run};
+pub use self::static_files::StaticDirError;

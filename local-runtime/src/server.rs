@@ -16,6 +16,7 @@ use crate::connection::{self, Phase};
 use crate::live::Timing;
 use crate::router::router;
 use crate::services::Services;
+use crate::static_files::{self, StaticDirError};
 
 /// How long to wait when the system has no more connections to give.
 const OUT_OF_CONNECTIONS: Duration = Duration::from_millis(100);
@@ -30,9 +31,9 @@ pub struct Options {
 /// Why serving failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// There is nothing to serve at the path of the user's own site.
-    #[error("{} is no folder", .0.display())]
-    NoFolder(PathBuf),
+    /// The folder of the user's own site cannot be served.
+    #[error(transparent)]
+    StaticDir(#[from] StaticDirError),
 }
 
 /// Serves until `shutdown` ends. Then no more connections are accepted, requests in flight
@@ -58,13 +59,17 @@ pub(crate) async fn run_in_time(
     timing: Timing,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
-    if let Some(dir) = options.static_dir.as_ref().filter(|dir| !dir.is_dir()) {
-        app.store.close().await;
-        return Err(RunError::NoFolder(dir.clone()));
-    }
+    let root = options.static_dir.map(|dir| static_files::root(&dir, &app.config.store)).transpose();
+    let root = match root {
+        Ok(root) => root,
+        Err(error) => {
+            app.store.close().await;
+            return Err(error.into());
+        }
+    };
     let patience = Duration::from_secs(app.config.shutdown_seconds);
     let services = Arc::new(Services::start(app.clone(), timing));
-    let router = router(&services, options.static_dir);
+    let router = router(&services, root);
     let connections = TaskTracker::new();
     let (phase, _) = watch::channel(Phase::Serving);
     tokio::select! {

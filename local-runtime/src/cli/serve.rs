@@ -11,15 +11,15 @@ use common::http::BASE_PATH;
 use tokio::net::TcpListener;
 
 use super::{Failure, open, say};
-use crate::Options;
+use crate::{Options, static_files};
 
 /// Serves until SIGTERM or SIGINT; a second one ends the process at once.
 ///
 /// # Errors
-/// When the address cannot be had, the store cannot be opened, or the folder is not there.
+/// When the address cannot be had, the store cannot be opened, or the folder cannot be served.
 pub(super) async fn run(config: Config, static_dir: Option<PathBuf>) -> Result<(), Failure> {
-    if let Some(dir) = static_dir.as_deref().filter(|dir| !dir.is_dir()) {
-        return Err(Failure::Usage(format!("--static-dir: {} is no folder", dir.display())));
+    if let Some(dir) = &static_dir {
+        static_files::root(dir, &config.store).map_err(|error| Failure::Usage(format!("--static-dir: {error}")))?;
     }
     let addr = config.addr;
     let listener = TcpListener::bind(addr).await.map_err(|error| cannot_listen(addr, &error))?;
@@ -29,7 +29,8 @@ pub(super) async fn run(config: Config, static_dir: Option<PathBuf>) -> Result<(
     let app = open(Life::Process, config).await?;
     say(format_args!("listening on http://{address}"));
     if for_people {
-        say(where_to_look(reachable(address)));
+        let dashboard = if static_dir.is_some() { "/dashboard" } else { "/" };
+        say(where_to_look(reachable(address), dashboard));
     }
     crate::run(app, listener, Options { static_dir }, stop)
         .await
@@ -56,10 +57,10 @@ pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// With a visitor's id, because curl by itself is a bot.
-fn where_to_look(address: SocketAddr) -> String {
+fn where_to_look(address: SocketAddr, dashboard: &str) -> String {
     let event = r#"{"event_type":"page_view","page_url":"/cv?theme=backend","visitor_id":"3f2504e0-4f89-41d3-9a0c-0305e82c3301"}"#;
     format!(
-        "  dashboard  http://{address}/\n  \
+        "  dashboard  http://{address}{dashboard}\n  \
            endpoints  http://{address}/openapi.json\n  \
            metrics    http://{address}/metrics\n  \
            try        curl http://{address}{BASE_PATH}/event -d '{event}'"

@@ -4,7 +4,7 @@ use serde_json::json;
 use tests::home::Home;
 use tests::http::{Request, post};
 use tests::server::Server;
-use tests::{BROWSER, number};
+use tests::{BROWSER, number, uuid};
 
 fn view(forwarded: &str) -> Request {
     let event = json!({"event_type": "page_view", "page_url": "/"});
@@ -93,4 +93,29 @@ async fn the_header_can_be_chosen() {
             view("203.0.113.9").header(header, if header == "Forwarded" { "for=198.18.77.67" } else { "198.18.77.67" });
         assert_eq!(visitors_of(&server, [other]).await, 2, "{header}");
     }
+}
+
+/// A reverse proxy that was forgotten turns all visitors into one: the operator is told once, by the
+/// variable's name and never by an address.
+#[tokio::test]
+async fn a_proxy_that_is_not_listed_is_reported_once() {
+    let name = "ANALYTICS_TRUSTED_PROXIES";
+    let gauge = async |server: &Server| server.scrape().await.sum("maicivy_untrusted_proxy", &[]) as u64;
+    for header in ["x-forwarded-for", "X-Real-IP", "CF-Connecting-IP", "Forwarded"] {
+        let server = Server::new().await;
+        let event = post("/event", &json!({"event_type": "scroll", "visitor_id": uuid()}));
+        server.send(event.clone()).await;
+        assert_eq!(gauge(&server).await, 0);
+        for n in 0..3 {
+            server.send(event.clone().header(header, &format!("203.0.113.{n}"))).await;
+        }
+        assert_eq!(gauge(&server).await, 1, "{header}");
+        let written = server.written();
+        assert_eq!(written.matches(name).count(), 1, "{header}: {written}");
+        assert!(!written.contains("203.0.113"), "{header}: {written}");
+    }
+    let server = Home::new().env(name, "127.0.0.1").serve().await;
+    server.send(post("/event", &json!({"event_type": "scroll"})).header("x-forwarded-for", "203.0.113.9")).await;
+    assert_eq!(gauge(&server).await, 0);
+    assert!(!server.written().contains(name), "{}", server.written());
 }

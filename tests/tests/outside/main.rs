@@ -10,7 +10,7 @@
 //! | the feed is live and complete | `live`, `resume`, `crowd`, `slow` |
 //! | hostile input has bounds | `limits`, `labels`, `hostile` |
 //! | operators can see and steer | `metrics`, `cli`, `import`, `export`, `retention` |
-//! | browsers are served | `pages`, `cors` |
+//! | browsers are served | `pages`, `static_site`, `cors` |
 //! | functions run in the cloud as they do here | `functions`, `lambda_fronts`, `lambda_cleanup`, `lambda_metrics`, `template`, `prices` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
@@ -49,5 +49,6 @@ mod retention;
 mod shutdown;
 mod sites;
 mod slow;
+mod static_site;
 mod template;
 mod timeline;

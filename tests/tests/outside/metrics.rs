@@ -8,7 +8,7 @@ use tests::server::Server;
 use tests::wait::until;
 use tests::{API, BOT, uuid};
 
-const FAMILIES: [(&str, &str); 13] = [
+const FAMILIES: [(&str, &str); 12] = [
     ("maicivy_visitors_total", "counter"),
     ("maicivy_letters_generated_total", "counter"),
     ("maicivy_events_total", "counter"),
@@ -20,7 +20,6 @@ const FAMILIES: [(&str, &str); 13] = [
     ("maicivy_conversion_rate", "gauge"),
     ("maicivy_cv_theme_views", "gauge"),
     ("maicivy_analytics_request_duration_seconds", "histogram"),
-    ("maicivy_redis_operation_duration_seconds", "histogram"),
     ("maicivy_database_query_duration_seconds", "histogram"),
 ];
 
@@ -75,6 +74,30 @@ async fn every_family() {
         if gauges == [3.0, 2.0, 67.0] { Ok(()) } else { Err(format!("{gauges:?}")) }
     })
     .await;
+}
+
+/// What an engine, a system or a new install does not have is absent, and not 0.
+#[tokio::test]
+async fn families_that_not_every_process_has() {
+    let server = Server::new().await;
+    let scrape = server.scrape().await;
+    let with_redis = server.home.variable("ANALYTICS_REDIS").is_some();
+    assert_eq!(scrape.has("maicivy_redis_operation_duration_seconds", "histogram"), with_redis, "{}", scrape.text);
+    assert_eq!(scrape.text.contains("maicivy_redis_"), with_redis, "{}", scrape.text);
+    assert!(!scrape.text.contains("maicivy_cleanup_last_success_timestamp_seconds"), "{}", scrape.text);
+    if cfg!(target_os = "linux") {
+        for (family, kind) in [
+            ("process_resident_memory_bytes", "gauge"),
+            ("process_cpu_seconds_total", "counter"),
+            ("process_open_fds", "gauge"),
+            ("process_max_fds", "gauge"),
+            ("process_start_time_seconds", "gauge"),
+        ] {
+            assert!(scrape.has(family, kind), "no {kind} {family}:\n{}", scrape.text);
+        }
+        assert!(scrape.sum("process_resident_memory_bytes", &[]) > 1e6);
+        assert!(scrape.sum("process_start_time_seconds", &[]) > 1.7e9);
+    }
 }
 
 /// `received = stored + duplicate + filtered + rejected + failed`, whatever was sent.
