@@ -11,7 +11,7 @@ use http::Uri;
 /// What is wrong with one that no browser sends.
 pub(super) fn origin(text: &str) -> Result<String, &'static str> {
     let lower = text.to_ascii_lowercase();
-    let default_port = match lower.split_once("://").map(|(scheme, _)| scheme) {
+    let default_port: u16 = match lower.split_once("://").map(|(scheme, _)| scheme) {
         Some("https") => 443,
         Some("http") => 80,
         _ => return Err("must begin with https:// or http://"),
