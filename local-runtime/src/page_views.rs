@@ -56,8 +56,8 @@ use tower::{Layer, Service};
 /// failed and given up, so that a store that hangs cannot fill the memory.
 const MOST_UNDER_WAY: usize = 1_024;
 
-pub(crate) use self::eligible::is_of_the_product;
 use self::eligible::Navigation;
+pub(crate) use self::eligible::is_of_the_product;
 use self::reported::{Feed, is_reported};
 
 /// The header in which answers name the view, and the name of the entry.

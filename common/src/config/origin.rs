@@ -22,7 +22,8 @@ pub(super) fn origin(text: &str) -> Result<String, &'static str> {
     if lower.contains(['#', '@', '\\']) {
         return Err("must be scheme, host and port only");
     }
-    let uri: Uri = lower.parse().map_err(|_| "must be scheme, host and port only, other letters as punycode (xn--…)")?;
+    let uri: Uri =
+        lower.parse().map_err(|_| "must be scheme, host and port only, other letters as punycode (xn--…)")?;
     if uri.path() != "/" || uri.query().is_some() {
         return Err("must be scheme, host and port only, without a path");
     }

@@ -118,7 +118,8 @@ async fn ignored_networks_are_filtered() {
         ("ANALYTICS_TRUSTED_PROXIES", "10.0.0.0/8"),
     ])
     .await;
-    let (bare, named) = (r#"{"event_type":"scroll"}"#, format!(r#"{{"event_type":"scroll","visitor_id":"{VISITOR}"}}"#));
+    let (bare, named) =
+        (r#"{"event_type":"scroll"}"#, format!(r#"{{"event_type":"scroll","visitor_id":"{VISITOR}"}}"#));
     for (address, forwarded, body, status) in [
         ("127.0.0.1", None, bare, 202),
         ("127.0.0.1", None, &*named, 202),

@@ -24,9 +24,10 @@ async fn body(response: Response) -> Vec<u8> {
 }
 
 fn page() -> &'static str {
-    EMBEDDED.iter().find(|file| file.path == PAGE_PATH).map_or(include_str!("missing.html"), |file| {
-        std::str::from_utf8(file.plain).unwrap()
-    })
+    EMBEDDED
+        .iter()
+        .find(|file| file.path == PAGE_PATH)
+        .map_or(include_str!("missing.html"), |file| std::str::from_utf8(file.plain).unwrap())
 }
 
 #[tokio::test]

@@ -24,7 +24,9 @@ pub(super) fn find(root: &Path, path: &str) -> Found {
         let page = format!("{}.html", path.trim_end_matches('/'));
         return match () {
             () if is_served(&index) => Found::File(index),
-            () if !last.is_empty() && !path.contains("//") && is_served(&page) => Found::Elsewhere(format!("../{last}")),
+            () if !last.is_empty() && !path.contains("//") && is_served(&page) => {
+                Found::Elsewhere(format!("../{last}"))
+            }
             () => Found::Nothing,
         };
     }

@@ -205,9 +205,8 @@ async fn layer_and_tracker_agree_on_one_view() {
 async fn a_visit_by_a_script_that_the_tracker_reports_is_one_view() {
     tests::clock::away_from_midnight().await;
     let server = serve(&site()).await;
-    let boosted = |path: &str| {
-        get(path).header("user-agent", BROWSER).header("hx-request", "true").header("hx-boosted", "true")
-    };
+    let boosted =
+        |path: &str| get(path).header("user-agent", BROWSER).header("hx-request", "true").header("hx-boosted", "true");
     let report = |path: &str| {
         let event = serde_json::json!({"event_type": "page_view", "page_url": path});
         tests::http::post("/event", &event).header("user-agent", BROWSER)
