@@ -133,16 +133,17 @@ impl Connections {
     /// # Errors
     /// When it is such a pooler, or does not answer.
     pub(super) async fn require_sessions(&self, one: &Client) -> Result<()> {
+        // Not one of the pool: those must have met the database as it is after migrations.
+        let other = self.own().await?;
         let mut processes = [None, None];
         for _ in 0..BACKEND_ROUNDS {
-            let own = backend(one).await?;
-            let other = self.ask("open", |client| async move { backend(&client).await }).await?;
-            for (process, found) in processes.iter_mut().zip([own, other]) {
+            let found = [backend(one).await?, backend(&other).await?];
+            for (process, found) in processes.iter_mut().zip(found) {
                 if process.replace(found).is_some_and(|before| before != found) {
                     return Err(pooled());
                 }
             }
-            if own == other {
+            if found[0] == found[1] {
                 return Err(pooled());
             }
         }
