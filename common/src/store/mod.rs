@@ -386,8 +386,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// A number that changes no later than any answer can: as long as it stays the same, so do
-    /// the answers to questions about a fixed time. `None` when the engine cannot know.
+    /// Changes whenever stored data changes. Equal versions mean that kept answers to questions about
+    /// a fixed time are still valid. `None` when the engine cannot know.
     fn version(&self) -> Option<u64>;
 
     /// Answers everything under way and lets go of the engine. Later calls are `Unavailable`.
