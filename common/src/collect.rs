@@ -1,6 +1,7 @@
 //! The write path: each event is parsed, filtered, given a visitor and an id, appended,
 //! and accounted for.
 
+use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::event::{Event, SentEvent};
 use crate::measure::facts::Facts;
 use crate::outcome::{Code, Filter, Outcome, Refusal};
 use crate::site::Site;
-use crate::store::{Appended, StoreError};
+use crate::store::Appended;
 use crate::time::Timestamp;
 use crate::visitor::VisitorId;
 
@@ -207,13 +208,17 @@ fn too_many_sites() -> Refusal {
     )
 }
 
-/// An error and its causes in one line, for the log.
+/// An error and its causes in one line, for the log and for the operator. A cause that the
+/// error before it repeats at its end stands there once.
 #[must_use]
-pub fn error_text(error: &StoreError) -> String {
+pub fn error_text(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        let told = error.to_string();
+        if !text.ends_with(&told) {
+            text = format!("{text}: {told}");
+        }
         cause = error.source();
     }
     text

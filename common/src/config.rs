@@ -7,6 +7,7 @@ mod dynamodb;
 mod origin;
 mod platform;
 mod reader;
+mod sqlite;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -112,7 +113,7 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(_) => f.write_str("postgres://…"),
+            Self::Postgres(url) => f.write_str(&reader::without_password(url)),
             Self::DynamoDb(table) => write!(f, "dynamodb:{table}"),
         }
     }
@@ -387,9 +388,37 @@ mod tests {
 
     #[test]
     fn no_secret_is_echoed() {
-        let mistake = config(&[("ANALYTICS_ADMIN_TOKEN", "hunter2"), ("ANALYTICS_REDIS", "http://:pw@x")]);
-        let message = mistake.unwrap_err().to_string();
-        assert!(!message.contains("hunter2") && !message.contains("pw@"), "{message}");
+        for (name, value) in [
+            ("ANALYTICS_ADMIN_TOKEN", "hunter2"),
+            ("ANALYTICS_REDIS", "http://:hunter2@x"),
+            ("ANALYTICS_STORE", "mysql://joe:hunter2@h/d"),
+            ("ANALYTICS_STORE", "postgre://joe:p@hunter2@h/d"),
+            ("ANALYTICS_STORE", "joe:hunter2@h/d"),
+            ("ANALYTICS_STORE", "host=h user=joe password=hunter2"),
+            ("ANALYTICS_STORE", "postgress://h/d?user=joe&password=hunter2"),
+        ] {
+            let message = config(&[(name, value)]).unwrap_err().to_string();
+            assert!(message.contains(name) && !message.contains("hunter2"), "{message}");
+        }
+        let store = StoreUrl::Postgres("postgres://joe:hunter2@h:1/d?password=hunter2".to_owned());
+        assert_eq!(store.to_string(), "postgres://…@h:1/d?…");
+    }
+
+    #[test]
+    fn a_mistake_repeats_the_value() {
+        for (name, value) in [
+            ("ANALYTICS_ADDR", "here"),
+            ("ANALYTICS_STORE", "sqlite://a.db"),
+            ("ANALYTICS_STORE", "sqlite3:a.db"),
+            ("ANALYTICS_RETENTION_DAYS", "90d"),
+            ("ANALYTICS_SITES", "a,B C"),
+        ] {
+            let message = config(&[(name, value)]).unwrap_err().to_string();
+            assert!(message.contains(&format!("{value:?}")), "{message}");
+            assert!(message.starts_with("the configuration has 1 mistake(s)"), "{message}");
+        }
+        let message = config(&[("ANALYTICS_REDIS", "http://:pw@host/1")]).unwrap_err().to_string();
+        assert!(message.contains("http://…@host/1"), "{message}");
     }
 
     #[test]

@@ -24,6 +24,7 @@ use tracing::Instrument;
 
 use crate::App;
 use crate::app::Life;
+use crate::collect::error_text;
 use crate::config::Config;
 use crate::http::finish;
 use crate::metrics::emf::Emf;
@@ -47,7 +48,8 @@ impl Environment {
         telemetry::start_in_lambda();
         let opened =
             async { Ok::<_, Error>(App::open_for(Life::Function, Config::from_env()?, Arc::new(System)).await?) }.await;
-        let app = opened.inspect_err(|error| tracing::error!(%error, "the function cannot start"))?;
+        let app =
+            opened.inspect_err(|error| tracing::error!(error = error_text(&**error), "the function cannot start"))?;
         Ok(Self { app, emf: Arc::default() })
     }
 

@@ -9,9 +9,14 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 use super::origin::origin;
-use super::{AddressHeader, DynamoDbUrl, StoreUrl, VARIABLES};
+use super::{AddressHeader, DynamoDbUrl, StoreUrl, VARIABLES, sqlite};
 
-/// Names, not values: a value may be a secret, so mistakes do not repeat it.
+/// Variables whose values are secrets: mistakes in them do not repeat the value.
+const SECRET: [&str; 1] = ["ANALYTICS_ADMIN_TOKEN"];
+/// How many characters of a wrong value are repeated.
+const MOST_REPEATED: usize = 200;
+
+/// Variables and the mistakes in them.
 #[derive(Debug)]
 pub(super) struct Reader {
     vars: BTreeMap<String, String>,
@@ -56,6 +61,11 @@ impl Reader {
             self.mistake(format!("in ANALYTICS_STORE {mistake}"));
             self.vars.remove("ANALYTICS_STORE");
         }
+        if let Some(hint) = table.as_deref().and_then(sqlite::hint) {
+            let shown = shown(table.as_deref().unwrap_or_default());
+            self.mistake(format!("ANALYTICS_STORE is {shown}: {hint}"));
+            self.vars.remove("ANALYTICS_STORE");
+        }
         self.parse("ANALYTICS_STORE", "sqlite:PATH, postgres://… or dynamodb:TABLE", store_url)
     }
 
@@ -76,9 +86,11 @@ impl Reader {
 
     /// A variable without which there is nothing.
     pub(super) fn optional<T>(&mut self, name: &str, rule: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let value = parse(&self.given(name)?);
+        let given = self.given(name)?;
+        let value = parse(&given);
         if value.is_none() {
-            self.mistake(format!("{name} must be {rule}"));
+            let is = if SECRET.contains(&name) { String::new() } else { format!(", and is {}", shown(&given)) };
+            self.mistake(format!("{name} must be {rule}{is}"));
         }
         value
     }
@@ -111,12 +123,39 @@ impl Reader {
     }
 }
 
+/// A wrong value as a mistake repeats it: without a password, quoted, and cut.
+fn shown(value: &str) -> String {
+    let value = without_password(value);
+    let cut: String = value.chars().take(MOST_REPEATED).collect();
+    let more = if cut.len() < value.len() { "…" } else { "" };
+    format!("{cut:?}{more}")
+}
+
+/// An address without user, password and parameters; everything else as it is.
+pub(super) fn without_password(value: &str) -> String {
+    if value.starts_with("sqlite:") || value.starts_with("dynamodb:") {
+        return value.to_owned();
+    }
+    if value.to_lowercase().contains("password") && !value.contains("://") {
+        return "…".to_owned();
+    }
+    let (scheme, rest) = value.split_once("://").map_or(("", value), |(scheme, rest)| (scheme, rest));
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    // The last one: a password that was not escaped may hold another.
+    let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("…@", rest));
+    let (rest, parameters) = match rest.split_once('?') {
+        Some((rest, _)) if !scheme.is_empty() => (rest, "?…"),
+        _ => (rest, ""),
+    };
+    format!("{scheme}{separator}{user}{rest}{parameters}")
+}
+
 pub(super) fn store_url(text: &str) -> Option<StoreUrl> {
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         return Some(StoreUrl::Postgres(text.to_owned()));
     }
     match text.split_once(':')? {
-        ("sqlite", path) if !path.is_empty() => Some(StoreUrl::Sqlite(path.into())),
+        ("sqlite", path) if !path.is_empty() && sqlite::hint(text).is_none() => Some(StoreUrl::Sqlite(path.into())),
         ("dynamodb", table) => DynamoDbUrl::parse(table).ok().map(StoreUrl::DynamoDb),
         _ => None,
     }
