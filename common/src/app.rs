@@ -47,8 +47,10 @@ pub struct Parts {
 pub enum Life {
     /// Until it is stopped.
     Process,
-    /// Until it has done the one thing that it was started for.
+    /// Until it has done the one thing that it was started for, on a store that is there.
     Command,
+    /// Until it has filled a store, which is created if need be.
+    Import,
     /// Frozen whenever nobody waits for an answer, as functions are: nothing may go on then.
     Function,
 }
@@ -57,7 +59,7 @@ pub enum Life {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The store cannot be opened.
-    #[error("cannot open the store {url}: {source}")]
+    #[error("cannot open the store {url}")]
     Store {
         /// `ANALYTICS_STORE`, without a password.
         url: String,
@@ -86,13 +88,16 @@ impl App {
     ///
     /// # Errors
     /// When the store cannot be opened.
-    #[cfg_attr(not(feature = "postgres"), allow(unused_variables, reason = "the other engines do not ask"))]
     pub async fn open_for(life: Life, config: Config, source: Arc<dyn Source>) -> Result<Self, OpenError> {
         let metrics = Arc::new(Metrics::new()?);
         let store: Arc<dyn Store> = match &config.store {
             #[cfg(feature = "sqlite")]
             StoreUrl::Sqlite(path) => {
-                let store = crate::store::sqlite::Sqlite::open(path, Arc::clone(&metrics)).await;
+                use crate::store::sqlite::Sqlite;
+                let store = match life {
+                    Life::Command => Sqlite::open_existing(path, Arc::clone(&metrics)).await,
+                    _ => Sqlite::open(path, Arc::clone(&metrics)).await,
+                };
                 Arc::new(store.map_err(|error| Self::cannot_open(&config.store, error))?)
             }
             #[cfg(feature = "postgres")]
@@ -101,6 +106,7 @@ impl App {
                 let options = match life {
                     Life::Process => Options::PROCESS,
                     Life::Command => Options::COMMAND,
+                    Life::Import => Options::IMPORT,
                     Life::Function => Options::FUNCTION,
                 };
                 metrics.show_redis()?;
@@ -111,8 +117,13 @@ impl App {
             }
             #[cfg(feature = "dynamodb")]
             StoreUrl::DynamoDb(url) => {
-                let opened = crate::store::dynamodb::DynamoDb::open(url, config.retention_days, Arc::clone(&metrics));
-                Arc::new(opened.await.map_err(|error| Self::cannot_open(&config.store, error))?)
+                use crate::store::dynamodb::DynamoDb;
+                let (days, metrics) = (config.retention_days, Arc::clone(&metrics));
+                let opened = match life {
+                    Life::Command => DynamoDb::open_existing(url, days, metrics).await,
+                    _ => DynamoDb::open(url, days, metrics).await,
+                };
+                Arc::new(opened.map_err(|error| Self::cannot_open(&config.store, error))?)
             }
             #[allow(unreachable_patterns, reason = "a binary may have all engines")]
             other => return Err(OpenError::NotBuilt(other.to_string())),

@@ -1,6 +1,9 @@
-//! The conformance suite on the embedded engine.
+//! The conformance suite on the embedded engine, and what is true of its files.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "sqlite/files.rs"]
+mod files;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 //! 0 for what went well; 1 for a failed run or a difference found; 64 for a mistake in the
 //! arguments or in the configuration.
 
+mod backup;
 mod client;
 mod export;
 mod healthcheck;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 use common::App;
 use common::app::{Life, OpenError};
+use common::collect::error_text;
 use common::config::{Config, ConfigError};
 use common::source::System;
 use common::store::StoreError;
@@ -70,6 +72,15 @@ enum Command {
     /// What was stored before it began stands in it once, whatever arrives meanwhile. Salts and the
     /// key of pseudonyms are not exported, nor are figures of which the events are gone.
     Export(Export),
+    /// Copy the embedded store into a file, while it is in use, and verify the copy
+    ///
+    /// The copy has all events and figures, and no secrets: after it is restored, visitors without an
+    /// id of their own are counted anew on that day. Other engines have backups of their own.
+    Backup(Backup),
+    /// Put a file that `backup` wrote in the place of the embedded store
+    ///
+    /// The server must be stopped.
+    Restore(Restore),
     /// Send the events of made-up visitors to a running server, to have something to look at
     Demo(Demo),
     /// Delete what is older than the retention, and print a report as JSON
@@ -118,6 +129,23 @@ struct Export {
     after: Option<crate::export::Cursor>,
 }
 
+#[derive(Debug, Args)]
+struct Backup {
+    /// The file to write, readable for its owner only; it must not exist
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Restore {
+    /// The file that `backup` wrote
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Replace a store that is there, and all events in it
+    #[arg(long)]
+    force: bool,
+}
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -125,7 +153,7 @@ enum Failure {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Open(#[from] OpenError),
-    #[error("{}", common::collect::error_text(.0))]
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Import(#[from] ImportError),
@@ -163,7 +191,7 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "error: {failure}");
+            let _ = writeln!(io::stderr(), "error: {}", error_text(&failure));
             failure.code().into()
         }
     }
@@ -186,7 +214,7 @@ async fn command(cli: Cli, config: Config) -> Result<ExitCode, Failure> {
         Command::Demo(demo) => say(demo.run(config.addr).await?),
         Command::Healthcheck => healthcheck::run(config.addr)?,
         Command::Import(arguments) => {
-            let app = open(Life::Command, config).await?;
+            let app = open(Life::Import, config).await?;
             let code = import::run(&app, arguments).await;
             app.store.close().await;
             return code;
@@ -197,6 +225,8 @@ async fn command(cli: Cli, config: Config) -> Result<ExitCode, Failure> {
             app.store.close().await;
             return code;
         }
+        Command::Backup(Backup { file }) => return backup::backup(&config, file).await,
+        Command::Restore(Restore { file, force }) => return backup::restore(&config, file, force).await,
         Command::Cleanup => {
             let app = open(Life::Command, config).await?;
             let report = common::retention::run(&app, app.now()).await;

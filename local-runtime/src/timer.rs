@@ -6,7 +6,7 @@ use common::App;
 use common::collect::error_text;
 use common::retention;
 use common::store::StoreError;
-use common::time::{DAY, HOUR, SECOND, Timestamp};
+use common::time::{DAY, Day, HOUR, SECOND, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 /// How often expired salts are destroyed, in milliseconds: 5 minutes.
@@ -62,6 +62,8 @@ impl Schedule {
 /// Runs what is due until told to stop.
 pub(crate) async fn keep_time(app: App, stop: CancellationToken) {
     let start = app.now();
+    // Before this process stores events: those that it dates itself cannot confirm its clock.
+    let newest = newest_event(&app, start).await;
     let mut salts_due = start;
     let mut schedule = Schedule::new(start, app.config.cleanup_at);
     if missed_run(&app, start).await {
@@ -72,14 +74,15 @@ pub(crate) async fn keep_time(app: App, stop: CancellationToken) {
         salts_due = salts_due.min(now.plus(SALTS_EVERY));
         if now >= salts_due {
             destroy_salts(&app, now).await;
+            correct_marks(&app, now).await;
             salts_due = now.plus(SALTS_EVERY);
         }
         if schedule.is_due(now) {
-            let done = clean_up(&app, now).await;
+            let done = clean_up(&app, newest, now).await;
             schedule.done(now);
             match done {
                 Ok(true) => {}
-                // Whoever is at it may die: then it is ours.
+                // Another process is at it, and may die: then this one does it.
                 Ok(false) => schedule.hurry(now.plus(TRY_AGAIN)),
                 Err(error) => {
                     tracing::error!(error = error_text(&error), "cleanup failed; it is tried again in 10 minutes");
@@ -96,15 +99,32 @@ pub(crate) async fn keep_time(app: App, stop: CancellationToken) {
 }
 
 /// The day's retention run, unless another process on the same store does it. Answers whether
-/// it is done.
-async fn clean_up(app: &App, now: Timestamp) -> Result<bool, StoreError> {
+/// the day needs no further attempt: it is done, or waits because the clock cannot be trusted.
+async fn clean_up(app: &App, newest: Option<Day>, now: Timestamp) -> Result<bool, StoreError> {
     if app.store.claim_cleanup(now).await? {
-        retention::run(app, now).await?;
+        retention::run_scheduled(app, newest, now).await?;
         return Ok(true);
     }
     let last = app.store.last_cleaned().await?;
     app.metrics.cleaned(last);
-    Ok(last.is_some_and(|last| last.day() >= now.day()))
+    Ok(last.is_some_and(|last| last.day() == now.day()))
+}
+
+/// The day of the newest event that earlier processes stored; the day 0 when there are none.
+async fn newest_event(app: &App, now: Timestamp) -> Option<Day> {
+    match app.store.event_days(now.plus(DAY)).await {
+        Ok(days) => Some(days.map_or(Day::from_number(0), |days| *days.end())),
+        Err(error) => {
+            tracing::error!(error = error_text(&error), "the day of the newest event could not be read");
+            Some(Day::from_number(0))
+        }
+    }
+}
+
+async fn correct_marks(app: &App, now: Timestamp) {
+    if let Err(error) = retention::distrust_future(&*app.store, now).await {
+        tracing::error!(error = error_text(&error), "what is recorded as kept could not be read");
+    }
 }
 
 /// Whether there are events, and no retention run has succeeded for a day.
@@ -112,7 +132,7 @@ async fn missed_run(app: &App, now: Timestamp) -> bool {
     let missed = async {
         let last = app.store.last_cleaned().await?;
         app.metrics.cleaned(last);
-        let recent = last.is_some_and(|last| now.millis() - last.millis() < DAY);
+        let recent = last.is_some_and(|last| (-HOUR..DAY).contains(&(now.millis() - last.millis())));
         Ok::<_, StoreError>(!recent && !app.store.sites().await?.is_empty())
     };
     missed.await.unwrap_or_else(|error| {
@@ -205,9 +225,44 @@ mod tests {
         timer.await.unwrap();
     }
 
+    /// A year ahead at the start, with events that arrive before the run does.
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_wrong_deletes_nothing() {
+        let right = at("2025-12-08T02:00:00Z");
+        let clock = Fixed::at(right);
+        let (app, _files) = testing::app_with(&[], clock.clone()).await;
+        testing::append(&app, "default", 3).await;
+        app.store.cleaned(right).await.unwrap();
+        clock.set(right.plus(365 * DAY));
+        let stop = CancellationToken::new();
+        let timer = tokio::spawn(keep_time(app.clone(), stop.clone()));
+        testing::append(&app, "default", 1).await;
+        clock.set(right.plus(365 * DAY + SHORTLY));
+        let mut waited = None;
+        for _ in 0..100_000 {
+            waited = app.store.waited().await.unwrap();
+            if waited.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(waited.map(|waited| waited.runs), Some(1));
+        assert_eq!(app.store.last_cleaned().await.unwrap(), Some(right));
+        assert_eq!(app.store.event_days(app.now()).await.unwrap().map(|days| *days.start()), Some(right.day()));
+        stop.cancel();
+        timer.await.unwrap();
+    }
+
     #[tokio::test]
     async fn a_missed_run_is_made_up_for_when_there_are_events() {
-        for (events, last, missed) in [(0, None, false), (1, None, true), (1, Some(25), true), (1, Some(23), false)] {
+        for (events, last, missed) in [
+            (0, None, false),
+            (1, None, true),
+            (1, Some(25), true),
+            (1, Some(23), false),
+            // Recorded by a clock that was ahead.
+            (1, Some(-24 * 365), true),
+        ] {
             let now = at("2025-12-08T12:00:00Z");
             let (app, _files) = testing::app_with(&[], Fixed::at(now)).await;
             testing::append(&app, "default", events).await;

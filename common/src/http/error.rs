@@ -119,6 +119,10 @@ impl ApiError {
                 tracing::error!(error = error_text(error), "the store is unavailable");
                 (Failure::of_status(StatusCode::SERVICE_UNAVAILABLE), Some(1))
             }
+            Self::Store(error @ StoreError::Overloaded { .. }) => {
+                tracing::warn!(error = error_text(error), "a request was refused");
+                (Failure::of_status(StatusCode::SERVICE_UNAVAILABLE), Some(1))
+            }
             Self::Store(error) => {
                 tracing::error!(error = error_text(error), "the store failed");
                 (Failure::of_status(StatusCode::INTERNAL_SERVER_ERROR), None)
@@ -144,5 +148,18 @@ impl IntoResponse for ApiError {
         let mut response = (StatusCode::from(failure.code), headers).into_response();
         response.extensions_mut().insert(failure);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overload_is_told_as_such() {
+        let answer = ApiError::from(StoreError::Overloaded { engine: "any" }).into_response();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers()[header::RETRY_AFTER], "1");
+        assert_eq!(answer.extensions().get::<Failure>().map(|failure| failure.code), Some(Code::Unavailable));
     }
 }

@@ -3,7 +3,7 @@
 //! Every promise here has a case in the conformance suite (`conformance`, feature `testing`),
 //! which runs on each engine.
 
-#[cfg(any(feature = "postgres", feature = "dynamodb"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "dynamodb"))]
 mod commits;
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -15,7 +15,7 @@ pub mod postgres;
 pub mod sqlite;
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -39,6 +39,19 @@ pub enum StoreError {
         engine: &'static str,
         /// What it said, for the operator's eyes only.
         reason: String,
+    },
+    /// More requests wait than the engine takes; this one was not begun. Sending it again a
+    /// little later may help.
+    #[error("{engine} is overloaded: too many requests wait")]
+    Overloaded {
+        /// Which engine.
+        engine: &'static str,
+    },
+    /// There is no store at this address, and the caller did not ask for one to be created.
+    #[error("there is no store yet: {what}; serve and import create it (is ANALYTICS_STORE right?)")]
+    Missing {
+        /// What is not there, without a password.
+        what: String,
     },
     /// Anything else.
     #[error("{engine} failed")]
@@ -239,6 +252,31 @@ impl Recount {
     pub const MOST_LISTED: usize = 100;
 }
 
+/// Scheduled retention runs that waited, because the clock could not be trusted
+/// ([`retention::decide`](crate::retention::decide)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waited {
+    /// The UTC day of the latest of them.
+    pub day: Day,
+    /// How many there were, at most one counted a day; at most 255.
+    pub runs: u8,
+}
+
+impl Waited {
+    /// As one number, as engines store it.
+    #[must_use]
+    pub fn to_number(self) -> i64 {
+        i64::from(self.day.number()) << 8 | i64::from(self.runs)
+    }
+
+    /// From that number.
+    #[must_use]
+    pub fn from_number(number: i64) -> Self {
+        let day = i32::try_from(number >> 8).unwrap_or(i32::MAX);
+        Self { day: Day::from_number(day), runs: (number & 0xff) as u8 }
+    }
+}
+
 /// Says how far a long run has come: events done, and events in all.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
@@ -348,8 +386,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     async fn delete_before(&self, cutoff: Day, now: Timestamp) -> Result<Step>;
 
     /// Claims the retention run of the UTC day of `now`, so that of all processes on a store
-    /// one does it. Refused once a run has succeeded on that day, and for
-    /// [`CLAIM`] after somebody else's claim, who may have died.
+    /// one does it. Refused once a run has succeeded on that day, and for [`CLAIM`] after
+    /// another process's claim, which may have died. A success on a later day and a claim more
+    /// than [`CLAIM`] ahead were recorded by a wrong clock and do not count.
     async fn claim_cleanup(&self, now: Timestamp) -> Result<bool>;
 
     /// Notes that a retention run succeeded.
@@ -362,6 +401,21 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// periods that begin before it cannot be recounted.
     async fn kept_since(&self) -> Result<Option<Day>>;
 
+    /// Moves what is recorded as kept back to the day `to`, where it lies after it: a retention
+    /// run with a wrong clock recorded it ahead. From then on events and figures of `to` and
+    /// later are answered and recounted again.
+    async fn lower_kept(&self, to: Day) -> Result<()>;
+
+    /// The UTC days of the oldest and of the newest event not after `until`, of all sites; `None`
+    /// without events. An engine that sorts events by their ids may be off by a few minutes.
+    async fn event_days(&self, until: Timestamp) -> Result<Option<RangeInclusive<Day>>>;
+
+    /// The scheduled retention runs that waited since one was last recorded to go ahead.
+    async fn waited(&self) -> Result<Option<Waited>>;
+
+    /// Records that scheduled retention runs waited, or, with `None`, that one went ahead.
+    async fn note_waited(&self, waited: Option<Waited>) -> Result<()>;
+
     /// Recounts every aggregate whose period the events still cover and lists differences.
     async fn verify(&self, now: Timestamp, progress: Progress) -> Result<Recount>;
 
@@ -369,7 +423,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// was different before. Appends wait meanwhile.
     async fn rebuild(&self, now: Timestamp, progress: Progress) -> Result<Recount>;
 
-    /// Whether it can take events now.
+    /// Whether it can take events now: no commit has failed since the last successful one, and a
+    /// small write is durable now. A read alone is no proof: a disk may be full, a file read-only,
+    /// removed or damaged, and questions be answered all the same. Costs one write.
+    ///
+    /// A failed commit may count for a few seconds only, so that a process that gets no events
+    /// while it is not ready becomes ready again when the small write succeeds.
     ///
     /// # Errors
     /// Says why not.

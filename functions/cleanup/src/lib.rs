@@ -8,7 +8,7 @@ use axum::routing::post;
 use common::App;
 use common::http::{Answer, ApiError, BASE_PATH};
 use common::outcome::{Code, Refusal};
-use common::retention::{self, Report};
+use common::retention::{self, Report, Scheduled};
 use common::store::StoreError;
 use common::time::Timestamp;
 use utoipa::OpenApi;
@@ -34,15 +34,19 @@ impl From<CleanupError> for lambda_runtime::Diagnostic {
     }
 }
 
-/// Runs cleanup as of `now`; idempotent.
+/// The scheduled cleanup as of `now`; idempotent. It waits while the clock cannot be trusted
+/// ([`retention::decide`]).
 ///
 /// # Errors
 /// When the store cannot; what was deleted until then stays deleted.
-pub async fn run(app: &App, now: Timestamp) -> Result<Report, CleanupError> {
-    retention::run(app, now).await.map_err(|error| {
+pub async fn run(app: &App, now: Timestamp) -> Result<Scheduled, CleanupError> {
+    // The events' times are those of other functions' clocks.
+    retention::run_scheduled(app, None, now).await.map_err(|error| {
         tracing::error!(error = common::collect::error_text(&error), "cleanup failed");
         match error {
-            error @ StoreError::Unavailable { .. } => CleanupError::StoreUnavailable(error),
+            error @ (StoreError::Unavailable { .. } | StoreError::Overloaded { .. }) => {
+                CleanupError::StoreUnavailable(error)
+            }
             error => CleanupError::StoreFailed(error),
         }
     })

@@ -5,7 +5,7 @@ use common::App;
 use common::collect::error_text;
 use common::lambda::Environment;
 use common::metrics::gauges::Gauges;
-use common::retention::Report;
+use common::retention::Scheduled;
 use lambda_runtime::tower::ServiceExt;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -32,7 +32,7 @@ async fn main() -> Result<(), Error> {
 }
 
 /// The run, and then the gauges, which nobody scrapes here.
-async fn scheduled(app: &App) -> Result<Report, CleanupError> {
+async fn scheduled(app: &App) -> Result<Scheduled, CleanupError> {
     let report = cleanup::run(app, app.now()).await?;
     match Gauges::ask(app, app.now()).await {
         Ok(gauges) => gauges.show(&app.metrics),

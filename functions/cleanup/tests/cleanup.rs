@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use common::retention::Scheduled;
 use common::testing::{TestApp, store_event};
 use common::time::Timestamp;
 use serde_json::json;
@@ -15,10 +16,29 @@ async fn old_days_go_once() {
         store_event(&test.app, 1, "scroll", "/", &json!({}), at).await;
     }
     let now = Timestamp::parse("2025-12-08T02:00:00Z").unwrap();
-    let report = cleanup::run(&test.app, now).await.unwrap();
+    let Scheduled::Done(report) = cleanup::run(&test.app, now).await.unwrap() else { panic!("it waits") };
     assert_eq!((report.cutoff.to_string(), report.deleted, report.last_success), ("2025-09-09".to_owned(), 1, now));
-    assert_eq!(cleanup::run(&test.app, now).await.unwrap().deleted, 0);
+    let Scheduled::Done(again) = cleanup::run(&test.app, now).await.unwrap() else { panic!("it waits") };
+    assert_eq!(again.deleted, 0);
     assert_eq!(test.app.store.last_cleaned().await.unwrap(), Some(now));
+}
+
+/// A clock that is a year ahead deletes nothing by itself; by hand it does.
+#[tokio::test]
+async fn a_scheduled_run_waits_when_the_clock_is_wrong() {
+    let test = TestApp::start(&[("ANALYTICS_ADMIN_TOKEN", TOKEN)], cleanup::router, "2026-12-08T02:00:00Z").await;
+    for at in ["2025-12-07T23:59:59Z", "2025-12-08T01:00:00Z"] {
+        store_event(&test.app, 1, "scroll", "/", &json!({}), at).await;
+    }
+    let (right, ahead) =
+        ["2025-12-08T02:00:00Z", "2026-12-08T02:00:00Z"].map(|at| Timestamp::parse(at).unwrap()).into();
+    assert!(matches!(cleanup::run(&test.app, right).await.unwrap(), Scheduled::Done(_)));
+    assert_eq!(cleanup::run(&test.app, ahead).await.unwrap(), Scheduled::Waits { waiting_runs: 1 });
+    assert_eq!(test.app.store.event_days(ahead).await.unwrap(), Some(right.day().plus(-1)..=right.day()));
+    assert_eq!(test.app.store.last_cleaned().await.unwrap(), Some(right), "a run that waits is no success");
+    let bearer = format!("Bearer {TOKEN}");
+    let answer = test.post("/cleanup", &[("authorization", &bearer)], None, "").await;
+    assert_eq!(answer.body["data"]["deleted"], 2);
 }
 
 #[tokio::test]

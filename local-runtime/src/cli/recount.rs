@@ -23,16 +23,7 @@ pub(super) enum Recounting {
 /// # Errors
 /// When the store cannot.
 pub(super) async fn run(app: App, recounting: Recounting) -> Result<ExitCode, Failure> {
-    let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("recounting {wide_bar} {human_pos}/{human_len} events, {eta} to go");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let progress: Progress = Arc::new({
-        let bar = bar.clone();
-        move |done, all| {
-            bar.set_length(all);
-            bar.set_position(done);
-        }
-    });
+    let (bar, progress) = bar("recounting");
     let recount = match recounting {
         Recounting::Verify => app.store.verify(app.now(), progress).await,
         Recounting::Rebuild => app.store.rebuild(app.now(), progress).await,
@@ -43,6 +34,20 @@ pub(super) async fn run(app: App, recounting: Recounting) -> Result<ExitCode, Fa
     say(told(&recount, recounting));
     let failed = recounting == Recounting::Verify && recount.different > 0;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// A progress bar of events, and what moves it.
+pub(super) fn bar(what: &'static str) -> (ProgressBar, Progress) {
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} events, {eta} to go");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_message(what);
+    let moved = bar.clone();
+    let progress: Progress = Arc::new(move |done, all| {
+        moved.set_length(all);
+        moved.set_position(done);
+    });
+    (bar, progress)
 }
 
 fn told(recount: &Recount, recounting: Recounting) -> String {

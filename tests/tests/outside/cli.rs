@@ -1,6 +1,7 @@
 //! The program's sub-commands and what it makes of its environment.
 
 use serde_json::json;
+use tests::engine::Engine;
 use tests::home::Home;
 use tests::http::get;
 use tests::server::Server;
@@ -10,7 +11,9 @@ use tests::{API, uuid};
 async fn help_helps() {
     let home = Home::new();
     let help = home.run(&["--help"]).await.expect_code(0).stdout;
-    for command in ["serve", "import", "demo", "cleanup", "verify", "rebuild", "healthcheck"] {
+    for command in
+        ["serve", "import", "export", "backup", "restore", "demo", "cleanup", "verify", "rebuild", "healthcheck"]
+    {
         assert!(help.contains(command), "{command} is not in:\n{help}");
         let help = home.run(&[command, "--help"]).await.expect_code(0).stdout;
         assert!(help.len() > 60, "{command}: {help}");
@@ -93,10 +96,71 @@ async fn healthcheck() {
     home.run(&["healthcheck"]).await.expect_code(1);
 }
 
+/// Only `serve`, `import` and `restore` create a store; all else says that there is none.
+#[tokio::test]
+async fn commands_on_no_store() {
+    let home = Home::new();
+    for command in ["verify", "rebuild", "cleanup", "export"] {
+        let stderr = home.run(&[command]).await.expect_code(1).stderr;
+        assert!(stderr.contains("there is no store") && stderr.contains("ANALYTICS_STORE"), "{command}: {stderr}");
+        assert_eq!(std::fs::read_dir(home.data()).unwrap().count(), 0, "{command} creates nothing");
+    }
+    home.serve().await.end().await.run(&["verify"]).await.expect_code(0);
+}
+
+/// Forms of a path that other programs know would name a file elsewhere.
+#[tokio::test]
+async fn unusual_paths_of_a_store() {
+    for form in [
+        "sqlite://a.db",
+        "sqlite:///a.db",
+        "sqlite:~/a.db",
+        "sqlite:a.db?mode=rwc",
+        "sqlite::memory:",
+        "sqlite:file:a.db",
+        "file:a.db",
+        "data/a.db",
+        "sqlite:data/",
+    ] {
+        let home = Home::on(Engine::Sqlite).env("ANALYTICS_STORE", form);
+        for command in ["serve", "verify"] {
+            let stderr = home.run(&[command]).await.expect_code(64).stderr;
+            assert!(stderr.contains("ANALYTICS_STORE") && stderr.contains(form), "{form}: {stderr}");
+            assert!(stderr.contains("sqlite:") || stderr.contains("write "), "{form} has a hint: {stderr}");
+        }
+        assert_eq!(std::fs::read_dir(home.data()).unwrap().count(), 0, "{form}");
+        assert!(!home.path().join("a.db").exists() && !home.path().join("~").exists(), "{form}");
+        assert!(!std::path::Path::new("/a.db").exists(), "{form}");
+    }
+}
+
+/// The whole chain of causes, and the value, without a password.
+#[tokio::test]
+async fn a_start_that_fails_says_why() {
+    let home = Home::on(Engine::Sqlite);
+    let path = home.write("data/text.db", "this is no database ".repeat(1_000));
+    let stderr =
+        home.clone().env("ANALYTICS_STORE", format!("sqlite:{path}")).run(&["serve"]).await.expect_code(1).stderr;
+    assert!(stderr.contains(&path) && stderr.contains("file is not a database"), "{stderr}");
+
+    let path = home.write("data/file", "");
+    let below = format!("sqlite:{path}/analytics.db");
+    let stderr = home.clone().env("ANALYTICS_STORE", below).run(&["serve"]).await.expect_code(1).stderr;
+    assert!(stderr.contains("cannot make the folder"), "{stderr}");
+
+    let postgres = home
+        .clone()
+        .env("ANALYTICS_STORE", "postgres://joe:hunter2@127.0.0.1:1/d?password=hunter2")
+        .env("ANALYTICS_REDIS", "redis://:hunter2@127.0.0.1:1");
+    let stderr = postgres.run(&["serve"]).await.expect_code(1).stderr;
+    assert!(stderr.contains("127.0.0.1:1/d") && stderr.contains("refused"), "{stderr}");
+    assert!(!stderr.contains("hunter2"), "{stderr}");
+}
+
 /// On a store with nothing in it, everything agrees.
 #[tokio::test]
 async fn verify_and_rebuild_of_nothing() {
-    let home = Home::new();
+    let home = Server::new().await.end().await;
     home.run(&["verify"]).await.expect_code(0);
     home.run(&["rebuild"]).await.expect_code(0);
     home.run(&["cleanup"]).await.expect_code(0);

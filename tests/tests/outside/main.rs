@@ -9,13 +9,14 @@
 //! | nobody can be identified | `privacy`, `addresses` |
 //! | the feed is live and complete | `live`, `resume`, `crowd`, `slow` |
 //! | hostile input has bounds | `limits`, `labels`, `hostile` |
-//! | operators can see and steer | `metrics`, `cli`, `import`, `export`, `retention` |
+//! | operators can see and steer | `metrics`, `cli`, `import`, `export`, `backup`, `retention` |
 //! | browsers are served | `pages`, `static_site`, `cors` |
 //! | functions run in the cloud as they do here | `functions`, `lambda_fronts`, `lambda_cleanup`, `lambda_metrics`, `template`, `prices` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod addresses;
+mod backup;
 mod batches;
 mod bounds;
 mod cli;

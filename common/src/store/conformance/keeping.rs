@@ -6,7 +6,8 @@ use super::Fixture;
 use super::samples::{at, day, event, key, on_page, put, quiet, site, with_data};
 use crate::event::Event;
 use crate::period::Period;
-use crate::store::{Appended, CLAIM, Secret, SecretName, Store, TimelineFrom};
+use crate::site::Site;
+use crate::store::{Appended, CLAIM, Secret, SecretName, Store, TimelineFrom, Waited};
 use crate::time::{DAY, Day, Timestamp};
 
 pub async fn the_first_secret_wins(mut fixture: impl Fixture) {
@@ -169,6 +170,69 @@ pub async fn cleanups_are_remembered(mut fixture: impl Fixture) {
     fixture.store().cleaned(now).await.unwrap();
     fixture.reopen().await;
     assert_eq!(fixture.store().last_cleaned().await.unwrap(), Some(now));
+}
+
+pub async fn runs_of_a_wrong_clock_do_not_count(mut fixture: impl Fixture) {
+    let now = at("2025-12-08T02:00:00Z");
+    let ahead = now.plus(365 * DAY);
+    assert!(fixture.store().claim_cleanup(ahead).await.unwrap());
+    fixture.reopen().await;
+    let store = fixture.store();
+    assert!(store.claim_cleanup(now).await.unwrap(), "a claim of next year is no claim");
+    assert!(!store.claim_cleanup(now.plus(-1_000)).await.unwrap(), "clocks that differ a little share claims");
+    store.cleaned(ahead).await.unwrap();
+    assert!(store.claim_cleanup(now.plus(CLAIM)).await.unwrap(), "nor is a success of next year one of today");
+    assert!(store.claim_cleanup(now.plus(DAY)).await.unwrap());
+}
+
+pub async fn waiting_runs_are_remembered(mut fixture: impl Fixture) {
+    assert_eq!(fixture.store().waited().await.unwrap(), None);
+    let waited = Waited { day: day("2025-12-08"), runs: 2 };
+    fixture.store().note_waited(Some(waited)).await.unwrap();
+    fixture.reopen().await;
+    assert_eq!(fixture.store().waited().await.unwrap(), Some(waited));
+    fixture.store().note_waited(None).await.unwrap();
+    assert_eq!(fixture.store().waited().await.unwrap(), None);
+}
+
+pub async fn the_days_of_events_are_known(fixture: impl Fixture) {
+    let store = fixture.store();
+    let now = at("2025-12-08T10:00:00Z");
+    let later = now.plus(9 * DAY);
+    assert_eq!(store.event_days(later).await.unwrap(), None);
+    put(store, &[event("scroll", 1, now)]).await;
+    assert_eq!(store.event_days(later).await.unwrap(), Some(day("2025-12-08")..=day("2025-12-08")));
+    let other = Site::parse("other.example").unwrap();
+    put(store, &[Event { site: other, ..event("scroll", 1, now.plus(-40 * DAY)) }]).await;
+    put(store, &[event("scroll", 2, now.plus(2 * DAY)), event("scroll", 2, now.plus(-3 * DAY))]).await;
+    assert_eq!(store.event_days(later).await.unwrap(), Some(day("2025-10-29")..=day("2025-12-10")));
+    assert_eq!(store.event_days(now).await.unwrap(), Some(day("2025-10-29")..=day("2025-12-08")));
+    clean(store, day("2025-12-06"), now).await;
+    assert_eq!(store.event_days(later).await.unwrap(), Some(day("2025-12-08")..=day("2025-12-10")));
+}
+
+/// A run a year ahead deletes everything, and must not hide what comes afterwards.
+pub async fn events_after_a_run_of_a_wrong_clock_are_seen(mut fixture: impl Fixture) {
+    let now = at("2025-12-08T10:00:00Z");
+    put(fixture.store(), &many_days(now.day().plus(-2), 10)).await;
+    let ahead = now.plus(365 * DAY);
+    clean(fixture.store(), ahead.day().plus(-90), ahead).await;
+    fixture.reopen().await;
+    let store = fixture.store();
+    let later = event("page_view", 5, now);
+    put(store, std::slice::from_ref(&later)).await;
+    crate::retention::distrust_future(store, now).await.unwrap();
+    assert_eq!(store.kept_since().await.unwrap(), Some(now.day()));
+    assert_eq!(store.timeline(&site(), TimelineFrom::all(0), 9).await.unwrap(), [later.clone()]);
+    assert!(store.position(&site(), later.id).await.unwrap().is_some());
+    assert_eq!(store.totals(&site(), key(Period::Day, "2025-12-08")).await.unwrap().events, 1);
+    assert_eq!(store.append(vec![later], now).await.unwrap(), [Appended::Duplicate]);
+    // What is recorded rightly stays.
+    crate::retention::distrust_future(store, now).await.unwrap();
+    let kept = now.day().plus(-3);
+    clean(store, kept, now).await;
+    crate::retention::distrust_future(store, now).await.unwrap();
+    assert!(store.kept_since().await.unwrap() >= Some(kept));
 }
 
 pub async fn counts_are_verified(fixture: impl Fixture) {

@@ -77,7 +77,8 @@ macro_rules! store_conformance {
                 a_feed_is_resumed_without_gap_or_repeat, reads_while_events_are_committed_have_no_holes;
             keeping: the_first_secret_wins, secrets_expire, old_days_go, cleanup_is_idempotent,
                 positions_are_not_given_again, long_counters_outlive_events, visitors_outlive_their_events, cleanups_are_remembered,
-                a_cleanup_is_claimed_once_a_day,
+                a_cleanup_is_claimed_once_a_day, runs_of_a_wrong_clock_do_not_count, waiting_runs_are_remembered,
+                the_days_of_events_are_known, events_after_a_run_of_a_wrong_clock_are_seen,
                 counts_are_verified, counts_are_rebuilt, kept_periods_are_verified_after_cleanup;
         );
     };

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity};
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
@@ -35,8 +36,10 @@ use crate::time::{DAY, Timestamp};
 
 /// Events that are taken together at most.
 const MOST_TOGETHER: usize = 1_000;
-/// Requests that may wait.
+/// Requests that may wait; more are refused as overload.
 const QUEUE: usize = 16_384;
+/// How long a request waits for a place in the queue.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often the time of the last position is noted.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 /// How long events wait while their day is being recounted by another process.
@@ -96,7 +99,10 @@ impl Writing {
     pub(super) async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
         let (answer, answered) = oneshot::channel();
         let request = Request::Append { events, now, answer };
-        self.0.send(request).await.map_err(|_| super::errors::closed())?;
+        self.0.send_timeout(request, QUEUE_TIMEOUT).await.map_err(|error| match error {
+            SendTimeoutError::Timeout(_) => StoreError::Overloaded { engine: ENGINE },
+            SendTimeoutError::Closed(_) => super::errors::closed(),
+        })?;
         answered.await.map_err(|_| unavailable("the writing task ended"))?
     }
 

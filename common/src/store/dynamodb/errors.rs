@@ -21,9 +21,11 @@ const PASSING: [&str; 9] = [
     "InternalServerError",
     "ServiceUnavailable",
 ];
+/// The code that says that the table does not exist.
+pub(super) const NO_TABLE: &str = "ResourceNotFoundException";
 /// Codes that say that the engine is not set up, as far as this process can see.
 const ABSENT: [&str; 5] = [
-    "ResourceNotFoundException",
+    NO_TABLE,
     "AccessDeniedException",
     "UnrecognizedClientException",
     "ExpiredTokenException",

@@ -2,6 +2,8 @@
 //! service deletes by itself and for nothing, in its own good time (`ttl`); this deletes what
 //! is left.
 
+use std::ops::RangeInclusive;
+
 use super::ask::{Range, Way};
 use super::client::Tables;
 use super::counted::{LOCK, name};
@@ -23,6 +25,8 @@ const MOST_DELETED: usize = 250;
 const CLICK_DAYS: i32 = 8;
 /// Late events come within a day: the shards of days before yesterday can be put together.
 const SETTLED: i32 = 2;
+/// Items looked at together for the first event: an alias may stand before it.
+const EVENTS_LOOKED_AT: i32 = 25;
 /// How far back days are looked through for shards to be put together.
 const LOOK_BACK: i32 = 40;
 
@@ -77,6 +81,38 @@ async fn delete_events(tables: &Tables, site: &Site, shard: u8, cutoff: Day, mos
         tables.delete_all(&doomed).await?;
     }
     Ok(deleted)
+}
+
+/// The days of the oldest and of the newest event, by the order of their keys.
+pub(super) async fn event_days(tables: &Tables, until: Timestamp) -> Result<Option<RangeInclusive<Day>>> {
+    let mut days: Option<RangeInclusive<Day>> = None;
+    for site in figures::sites(tables, true).await? {
+        for (shard, backwards) in (0..EVENT_SHARDS).flat_map(|shard| [(shard, false), (shard, true)]) {
+            let Some(day) = first_event_day(tables, &site, shard, until, backwards).await? else { continue };
+            days = Some(days.map_or(day..=day, |days| day.min(*days.start())..=day.max(*days.end())));
+        }
+    }
+    Ok(days)
+}
+
+/// The day of a shard's first event, or of its last.
+async fn first_event_day(
+    tables: &Tables,
+    site: &Site,
+    shard: u8,
+    until: Timestamp,
+    backwards: bool,
+) -> Result<Option<Day>> {
+    // Aliases of random ids lie after all events.
+    let range = Range::new(keys::events(site, shard), " ", keys::events_to(until.plus(SKEW).millis()));
+    let mut pages = tables.pages(range, Way { consistent: true, backwards, page: Some(EVENTS_LOOKED_AT) });
+    while let Some(items) = pages.next().await? {
+        let found = items.iter().filter_map(|item| Some(stored::read(site, item)?.event.created_at));
+        if let Some(at) = found.into_iter().find(|at| *at <= until) {
+            return Ok(Some(at.day()));
+        }
+    }
+    Ok(None)
 }
 
 /// Where everything is that has outlived its use, but for events.

@@ -10,17 +10,17 @@ use super::errors::{Failure, unavailable};
 use super::item::{Item, number, read_number};
 use super::keys::{Key, META};
 use crate::period::{Period, PeriodKey};
-use crate::store::{CLAIM, Result};
+use crate::store::{CLAIM, Result, Waited};
 use crate::time::{Day, Timestamp};
 
 /// Day counters live as long as events, and at least this long.
 const DAY_COUNTERS: i32 = 90;
 /// Week and month counters live at least this long.
 const LONG_COUNTERS: i32 = 365;
-/// How long what is kept is believed; it only ever moves on, by a day, once a day.
+/// How long what is kept is believed; it moves on by a day, once a day.
 const BELIEVED: Duration = Duration::from_secs(60);
 
-/// What cleanup has left. Days only ever move forward.
+/// What cleanup has left. Days move forward, unless a wrong clock had moved them ahead.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Kept {
     /// The first day whose events are kept; before the first cleanup there is none.
@@ -33,6 +33,11 @@ pub(super) struct Kept {
 
 impl Kept {
     const NAMES: [&str; 3] = ["k", "d", "l"];
+
+    /// The same, with nothing after this day.
+    fn lowered(self, to: Day) -> Self {
+        Self::of(self.fields().map(|day| day.map(|day| day.min(to))))
+    }
 
     /// What a cleanup leaves.
     pub(super) fn after(cutoff: Day, now: Timestamp) -> Self {
@@ -90,15 +95,34 @@ impl KnownKept {
         {
             return Ok(kept);
         }
-        let kept = Kept::read(tables.get(&kept_key(), false).await?.as_ref());
-        Ok(self.learn(kept))
+        let asked = Instant::now();
+        // Consistent, because it may have moved back: what is known is no lower bound.
+        let kept = Kept::read(tables.get(&kept_key(), true).await?.as_ref());
+        Ok(self.learn(asked, kept))
     }
 
-    fn learn(&self, kept: Kept) -> Kept {
+    /// Remembers what was read at `asked`, unless something newer is known.
+    fn learn(&self, asked: Instant, kept: Kept) -> Kept {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = known.map_or(kept, |(_, known)| known.later(kept));
-        *known = Some((Instant::now(), kept));
-        kept
+        match *known {
+            Some((at, known)) if at > asked => known,
+            _ => {
+                *known = Some((asked, kept));
+                kept
+            }
+        }
+    }
+
+    /// Moves what is kept back to this day, where it lies after it.
+    pub(super) async fn lower(&self, tables: &Tables, to: Day) -> Result<()> {
+        loop {
+            let stored = Kept::read(tables.get(&kept_key(), true).await?.as_ref());
+            let next = stored.lowered(to);
+            if next == stored || replace(tables, stored, next).await? {
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), next));
+                return Ok(());
+            }
+        }
     }
 
     /// Notes what a cleanup will leave, before it deletes anything.
@@ -107,7 +131,7 @@ impl KnownKept {
             let stored = Kept::read(tables.get(&kept_key(), true).await?.as_ref());
             let next = stored.later(to);
             if next == stored || replace(tables, stored, next).await? {
-                return Ok(self.learn(next));
+                return Ok(self.learn(Instant::now(), next));
             }
         }
     }
@@ -153,7 +177,8 @@ fn cleanup_key() -> Key {
     Key::new(META, "cleanup")
 }
 
-/// Notes the claim of the day's retention run, unless it is done or somebody else's.
+/// Notes the claim of the day's retention run, unless it is done or another process's. What was
+/// recorded by a clock that was ahead does not count.
 pub(super) async fn claim_cleanup(tables: &Tables, now: Timestamp) -> Result<bool> {
     // Tells our own claim, of which we did not hear the answer, from another's of the same instant.
     let ours = getrandom::u32().map_err(|_| unavailable("the system has no random numbers"))?;
@@ -166,8 +191,8 @@ pub(super) async fn claim_cleanup(tables: &Tables, now: Timestamp) -> Result<boo
                 .set_key(Some(cleanup_key().attributes()))
                 .update_expression("set #claimed = :now, #claimer = :ours")
                 .condition_expression(
-                    "(attribute_not_exists(#claimed) or #claimed <= :old) \
-                     and (attribute_not_exists(#cleaned) or #cleaned < :today)",
+                    "(attribute_not_exists(#claimed) or #claimed <= :old or #claimed >= :ahead) \
+                     and (attribute_not_exists(#cleaned) or #cleaned < :today or #cleaned >= :tomorrow)",
                 )
                 .expression_attribute_names("#claimed", "claimed")
                 .expression_attribute_names("#claimer", "claimer")
@@ -175,7 +200,9 @@ pub(super) async fn claim_cleanup(tables: &Tables, now: Timestamp) -> Result<boo
                 .expression_attribute_values(":now", number(now.millis()))
                 .expression_attribute_values(":ours", number(ours))
                 .expression_attribute_values(":old", number(now.plus(-CLAIM).millis()))
+                .expression_attribute_values(":ahead", number(now.plus(CLAIM).millis()))
                 .expression_attribute_values(":today", number(now.day().start().millis()))
+                .expression_attribute_values(":tomorrow", number(now.day().plus(1).start().millis()))
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
@@ -206,6 +233,17 @@ pub(super) async fn cleaned(tables: &Tables, at: Timestamp) -> Result<()> {
 pub(super) async fn last_cleaned(tables: &Tables) -> Result<Option<Timestamp>> {
     let item = tables.get(&cleanup_key(), true).await?;
     Ok(item.and_then(|item| read_number(&item, "cleaned")).map(Timestamp::from_millis))
+}
+
+/// The scheduled retention runs that waited.
+pub(super) async fn waited(tables: &Tables) -> Result<Option<Waited>> {
+    let number = tables.get(&cleanup_key(), true).await?.and_then(|item| read_number(&item, "waited"));
+    Ok(number.filter(|number| *number > 0).map(Waited::from_number))
+}
+
+/// Notes the scheduled retention runs that waited.
+pub(super) async fn note_waited(tables: &Tables, waited: Option<Waited>) -> Result<()> {
+    set_number(tables, &cleanup_key(), "waited", waited.map_or(0, Waited::to_number)).await
 }
 
 /// A small write that is durable when it returns.

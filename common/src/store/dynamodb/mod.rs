@@ -52,7 +52,7 @@ pub mod table;
 mod timeline;
 mod written;
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -66,11 +66,12 @@ pub use self::client::Consumed;
 use self::client::Tables;
 use self::errors::ENGINE;
 use self::facts::KnownKept;
+use self::keys::Key;
 use self::written::Written;
 use super::commits::LastCommit;
 use super::{
     Appended, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret, SecretName, Span,
-    Step, Store, TimelineFrom, Totals,
+    Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::config::DynamoDbUrl;
 use crate::event::Event;
@@ -114,8 +115,32 @@ impl DynamoDb {
                 table::create_table(&tables.client, url.secrets()).await?;
             }
         }
+        Ok(Self::over(tables, retention_days))
+    }
+
+    /// Opens a table that is there, and makes none.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`StoreError::Missing`] when the table does not exist.
+    pub async fn open_existing(url: &DynamoDbUrl, retention_days: u32, metrics: Arc<Metrics>) -> Result<Self> {
+        let this = Self::over(Tables::open(url, metrics).await?, retention_days);
+        match this.kept_item().await {
+            Err(StoreError::Unavailable { reason, .. }) if reason == errors::NO_TABLE => {
+                Err(StoreError::Missing { what: format!("the table {} does not exist", url.table()) })
+            }
+            Err(error) => Err(error),
+            Ok(()) => Ok(this),
+        }
+    }
+
+    /// Reads one small item, consistently.
+    async fn kept_item(&self) -> Result<()> {
+        self.tables.get(&Key::new(keys::META, "kept"), true).await.map(drop)
+    }
+
+    fn over(tables: Tables, retention_days: u32) -> Self {
         let (feed, _) = broadcast::channel(FEED);
-        Ok(Self {
+        Self {
             tables,
             kept: KnownKept::default(),
             retention: retention_days.into(),
@@ -124,7 +149,7 @@ impl DynamoDb {
             ended: Mutex::default(),
             written: Arc::default(),
             last_commit: LastCommit::default(),
-        })
+        }
     }
 
     /// What requests have used since it was opened, as the service tells.
@@ -254,6 +279,22 @@ impl Store for DynamoDb {
 
     async fn kept_since(&self) -> Result<Option<Day>> {
         Ok(self.kept.get(&self.tables).await?.events)
+    }
+
+    async fn lower_kept(&self, to: Day) -> Result<()> {
+        self.kept.lower(&self.tables, to).await
+    }
+
+    async fn event_days(&self, until: Timestamp) -> Result<Option<RangeInclusive<Day>>> {
+        expiry::event_days(&self.tables, until).await
+    }
+
+    async fn waited(&self) -> Result<Option<Waited>> {
+        facts::waited(&self.tables).await
+    }
+
+    async fn note_waited(&self, waited: Option<Waited>) -> Result<()> {
+        facts::note_waited(&self.tables, waited).await
     }
 
     async fn verify(&self, now: Timestamp, progress: Progress) -> Result<Recount> {

@@ -296,7 +296,8 @@ pub(super) async fn cleaned(connections: &Connections, at: Timestamp) -> Result<
     Ok(())
 }
 
-/// Notes the claim of the day's retention run, unless it is done or somebody else's.
+/// Notes the claim of the day's retention run, unless it is done or another process's. What was
+/// recorded by a clock that was ahead does not count.
 pub(super) async fn claim_cleanup(connections: &Connections, now: Timestamp) -> Result<bool> {
     connections
         .ask("meta", |client| async move {
@@ -304,10 +305,12 @@ pub(super) async fn claim_cleanup(connections: &Connections, now: Timestamp) -> 
                 .execute(
                     "insert into analytics_meta (name, value)
                      select 'cleanup_claimed', $1::int8
-                     where not exists (select from analytics_meta where name = 'last_cleaned' and value >= $2)
+                     where not exists (
+                         select from analytics_meta where name = 'last_cleaned' and value >= $2 and value < $3
+                     )
                      on conflict (name) do update set value = excluded.value
-                     where analytics_meta.value <= excluded.value - $3::int8",
-                    &[&now.millis(), &now.day().start().millis(), &CLAIM],
+                     where abs(analytics_meta.value - excluded.value) >= $4::int8",
+                    &[&now.millis(), &now.day().start().millis(), &now.day().plus(1).start().millis(), &CLAIM],
                 )
                 .await
         })

@@ -1,12 +1,15 @@
 //! Facts about the store as a whole, in `analytics_meta`.
 
+use std::ops::RangeInclusive;
+
 use tokio_postgres::error::Error;
 use tokio_postgres::{Client, Row};
 
 use crate::period::{Period, PeriodKey};
-use crate::time::Day;
+use crate::time::{Day, Timestamp};
 
-/// From which day on what is there; all begin with 1970 and only ever grow.
+/// From which day on what is there; all begin with 1970, and grow unless a wrong clock
+/// had moved them ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Horizon {
     /// The first day whose events are all still there, once days were dropped.
@@ -82,4 +85,41 @@ pub(super) async fn write_check(client: &Client) -> Result<(), Error> {
     let write = "insert into analytics_meta (name, value) values ('checked', 1)
         on conflict (name) do update set value = analytics_meta.value + 1";
     client.execute(write, &[]).await.map(drop)
+}
+
+/// Records one fact.
+pub(super) async fn note(client: &Client, name: &str, value: i64) -> Result<(), Error> {
+    let put = "insert into analytics_meta (name, value) values ($1, $2)
+        on conflict (name) do update set value = excluded.value";
+    client.execute(put, &[&name, &value]).await.map(drop)
+}
+
+/// Moves the horizon back to this day, where it lies after it.
+pub(super) async fn lower(client: &Client, to: Day) -> Result<Horizon, Error> {
+    let lower = "update analytics_meta set value = least(value, $1)
+        where name in ('kept_since', 'day_counters_since', 'long_counters_since', 'visitors_since')";
+    client.execute(lower, &[&i64::from(to.number())]).await?;
+    horizon(client).await
+}
+
+/// The days of the oldest and of the newest event until an instant.
+pub(super) async fn event_days(client: &Client, until: Timestamp) -> Result<Option<RangeInclusive<Day>>, Error> {
+    // Partitions are ordered by time: each site's first and last event is found by the index of
+    // the first partition that has one.
+    let row = client
+        .query_one(
+            "select min(oldest.created_at), max(newest.created_at) from analytics_sites s
+             cross join lateral (
+                 select created_at from analytics_events where site = s.id and created_at <= $1
+                 order by created_at limit 1
+             ) oldest
+             cross join lateral (
+                 select created_at from analytics_events where site = s.id and created_at <= $1
+                 order by created_at desc limit 1
+             ) newest",
+            &[&until],
+        )
+        .await?;
+    let (oldest, newest): (Option<Timestamp>, Option<Timestamp>) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(oldest.zip(newest).map(|(oldest, newest)| oldest.day()..=newest.day()))
 }

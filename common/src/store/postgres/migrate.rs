@@ -27,3 +27,8 @@ pub(super) async fn migrate(client: &mut Client) -> Result<()> {
     client.execute("select pg_advisory_unlock(hashtextextended($1, 0))", &[&LOCK]).await?;
     Ok(())
 }
+
+/// Whether the tables are there, of whatever version.
+pub(super) async fn has_tables(client: &Client) -> Result<bool> {
+    Ok(client.query_one("select to_regclass('analytics_events') is not null", &[]).await?.try_get(0)?)
+}

@@ -38,7 +38,7 @@ mod truth;
 mod values;
 mod writer;
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ use self::writer::Handle;
 use super::commits::LastCommit;
 use super::{
     Appended, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret, SecretName,
-    SharedLimits, Span, Step, Store, TimelineFrom, Totals,
+    SharedLimits, Span, Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -77,16 +77,21 @@ pub struct Options {
     /// How long an append may take until its events are durable. After that it fails, and whether
     /// they are stored is not known: appending the same events again tells.
     pub append_within: Duration,
+    /// Whether the tables are created where there are none.
+    pub create: bool,
 }
 
 impl Options {
     /// A process that runs until it is stopped.
-    pub const PROCESS: Self = Self { background: true, pool: 8, append_within: Duration::from_secs(1) };
+    pub const PROCESS: Self = Self { background: true, pool: 8, append_within: Duration::from_secs(1), create: true };
     /// A process that is frozen whenever nobody waits for an answer: what was begun ends, by limits
     /// of its own, before there is one.
-    pub const FUNCTION: Self = Self { background: false, pool: 1, append_within: Duration::from_secs(10) };
-    /// A process that does one thing, such as an import, and has nobody waiting for an answer.
-    pub const COMMAND: Self = Self { append_within: Duration::from_secs(30), ..Self::PROCESS };
+    pub const FUNCTION: Self =
+        Self { background: false, pool: 1, append_within: Duration::from_secs(10), create: true };
+    /// A process that imports: no client waits for its answers.
+    pub const IMPORT: Self = Self { append_within: Duration::from_secs(30), ..Self::PROCESS };
+    /// A process that does one thing with a store that is there.
+    pub const COMMAND: Self = Self { create: false, ..Self::IMPORT };
 }
 
 /// A store in a PostgreSQL database, with a Redis beside it.
@@ -111,6 +116,9 @@ impl Postgres {
         let connections = Connections::new(Address::parse(url)?, options.pool, Arc::clone(&metrics))?;
         let mut connection = connections.own().await?;
         connections.require_sessions(&connection).await?;
+        if !options.create && !migrate::has_tables(&connection).await? {
+            return Err(StoreError::Missing { what: "the database has no tables of it".to_owned() });
+        }
         migrate::migrate(&mut connection).await?;
         drop(connection);
         let truth = Truth::open(connections.clone()).await?;
@@ -261,6 +269,31 @@ impl Store for Postgres {
         let horizon = self.connections.ask("meta", |client| async move { facts::horizon(&client).await }).await?;
         self.truth.note_horizon(horizon);
         Ok(horizon.kept_since)
+    }
+
+    async fn lower_kept(&self, to: Day) -> Result<()> {
+        self.writer()?;
+        let horizon = self.connections.ask("meta", |client| async move { facts::lower(&client, to).await }).await?;
+        self.truth.note_horizon(horizon);
+        self.live.changed();
+        Ok(())
+    }
+
+    async fn event_days(&self, until: Timestamp) -> Result<Option<RangeInclusive<Day>>> {
+        self.writer()?;
+        self.connections.ask("meta", |client| async move { facts::event_days(&client, until).await }).await
+    }
+
+    async fn waited(&self) -> Result<Option<Waited>> {
+        self.writer()?;
+        let number = self.connections.ask("meta", |client| async move { facts::fact(&client, "waited").await }).await?;
+        Ok(number.filter(|number| *number > 0).map(Waited::from_number))
+    }
+
+    async fn note_waited(&self, waited: Option<Waited>) -> Result<()> {
+        self.writer()?;
+        let number = waited.map_or(0, Waited::to_number);
+        self.connections.ask("meta", |client| async move { facts::note(&client, "waited", number).await }).await
     }
 
     async fn verify(&self, now: Timestamp, progress: Progress) -> Result<Recount> {

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indexmap::IndexSet;
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 use tokio_postgres::error::Error;
 
+use super::ENGINE;
 use super::append::{self, Batch, Begun, Lore, Place, Plan, Statements};
 use super::connection::{Connections, PATIENCE, closed, is_gone, unavailable};
 use super::deadline::{self, Fate, Progress};
@@ -27,7 +29,7 @@ use crate::store::commits::LastCommit;
 use crate::store::{Appended, Result, StoreError};
 use crate::time::Timestamp;
 
-/// How many requests may wait for the writer; more are told that the store is unavailable.
+/// How many requests may wait for the writer; more are refused as overload.
 const QUEUE: usize = 16_384;
 /// How many events one transaction takes at most.
 const MOST_EVENTS: usize = 4_096;
@@ -63,7 +65,10 @@ impl Handle {
         let (since, fate) = (Instant::now(), Fate::default());
         let request = Request { events, now, since, fate: fate.clone(), reply };
         let sent = self.requests.send_timeout(request, PATIENCE).await;
-        sent.map_err(|_| unavailable("too many requests wait"))?;
+        sent.map_err(|error| match error {
+            SendTimeoutError::Timeout(_) => StoreError::Overloaded { engine: ENGINE },
+            SendTimeoutError::Closed(_) => closed(),
+        })?;
         let answered = deadline::wait(answer, &fate, &self.progress, since, self.within).await;
         answered.ok_or_else(|| unavailable("it does not answer"))?.map_err(|_| closed())?
     }
@@ -422,5 +427,6 @@ fn reason(error: &StoreError) -> String {
     match error {
         StoreError::Unavailable { reason, .. } => reason.clone(),
         StoreError::Other { source, .. } => source.to_string(),
+        error => error.to_string(),
     }
 }

@@ -13,6 +13,7 @@ use std::time::Instant;
 use rusqlite::Connection;
 
 use super::connection::open_writer;
+use super::upkeep::Upkeep;
 use crate::metrics::Metrics;
 
 /// How many pages the log may have before it is written back: 16 MiB.
@@ -49,13 +50,15 @@ impl Checkpointer {
 
     /// Does what is due; called by the writer, on its connection, after a commit has been
     /// answered.
-    pub(super) fn after_commit(&self, connection: &Connection) {
+    pub(super) fn after_commit(&self, connection: &Connection, upkeep: &Upkeep) {
         let log = connection.prepare_cached("pragma wal_checkpoint(noop)");
         let pages: i64 = log.and_then(|mut log| log.query_row([], |row| row.get(1))).unwrap_or(0);
-        if pages < PAGES {
+        let state = self.state.load(Ordering::Acquire);
+        if pages < PAGES || state == RUNNING && pages < MOST_PAGES {
             return;
         }
-        match self.state.load(Ordering::Acquire) {
+        upkeep.before_checkpoint(connection);
+        match state {
             IDLE => {
                 self.state.store(RUNNING, Ordering::Release);
                 if self.start.try_send(()).is_err() {
@@ -66,8 +69,7 @@ impl Checkpointer {
                 pass(connection, "checkpoint_rest", &self.metrics);
                 self.state.store(IDLE, Ordering::Release);
             }
-            _ if pages >= MOST_PAGES => pass(connection, "checkpoint_rest", &self.metrics),
-            _ => {}
+            _ => pass(connection, "checkpoint_rest", &self.metrics),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Connections: every pragma is set wherever one is opened.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::store::StoreError;
+use crate::store::{Result, StoreError};
 
 pub(super) const ENGINE: &str = "sqlite";
 
@@ -39,6 +41,79 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// A file that is filled from another one and worth nothing until it is complete: without a
+/// journal, and an fsync at the end.
+pub(super) fn open_copy(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.query_row("pragma journal_mode = off", [], |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "off")?;
+    Ok(connection)
+}
+
+/// The file beside a database whose name ends like this, such as `-wal`.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(end);
+    name.into()
+}
+
+/// A database file as a URI, with parameters.
+pub(super) fn uri(path: &Path, parameters: &str) -> String {
+    // Two slashes at the begin would name a host.
+    let path: PathBuf = path.components().collect();
+    let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    format!("file:{path}?{parameters}")
+}
+
+/// Makes the folder of a database file.
+pub(super) fn make_folder(path: &Path) -> Result<()> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    std::fs::create_dir_all(folder).map_err(|error| StoreError::Unavailable {
+        engine: ENGINE,
+        reason: format!("cannot make the folder {}: {error}", folder.display()),
+    })
+}
+
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// No file, or an empty one.
+    Nothing,
+    /// A store of this product.
+    Store,
+}
+
+/// Looks what a path leads to, and changes nothing.
+///
+/// # Errors
+/// When it is a folder, no database, or the database of another program.
+pub(super) fn find(path: &Path) -> Result<Found> {
+    if path.is_dir() {
+        return Err(failed(format!("{} is a folder, not a database file", path.display())));
+    }
+    if !path.exists() {
+        return Ok(Found::Nothing);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    let mut names = connection.prepare("select name from sqlite_schema where type = 'table'")?;
+    let names = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<BTreeSet<String>>>()?;
+    if ["refinery_schema_history", "events", "meta"].iter().all(|name| names.contains(*name)) {
+        return Ok(Found::Store);
+    }
+    // Another process that creates it has perhaps made the first table.
+    if names.iter().all(|name| name == "refinery_schema_history") {
+        return Ok(Found::Nothing);
+    }
+    Err(failed(format!("{} is the database of another program", path.display())))
+}
+
+pub(super) fn failed(what: String) -> StoreError {
+    StoreError::Other { engine: ENGINE, source: what.into() }
+}
+
 /// Brings the schema up to date. Two processes may start at once: the loser finds the work
 /// done when it looks again.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
@@ -58,6 +133,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 /// What callers can do about it.
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        if is_damage(&error) {
+            return Self::Other { engine: ENGINE, source: damaged(&error).into() };
+        }
         match error.sqlite_error_code() {
             Some(
                 ErrorCode::DatabaseBusy
@@ -70,6 +148,20 @@ impl From<rusqlite::Error> for StoreError {
             _ => Self::Other { engine: ENGINE, source: error.into() },
         }
     }
+}
+
+/// Whether the file is not what was written.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// What happened then, and what to do.
+pub(super) fn damaged(error: &rusqlite::Error) -> String {
+    format!(
+        "the database file is damaged, or no database ({error}): it was overwritten, or restored beside the log of \
+         another file, or the disk lost data. Stop the server and restore a backup with `local-runtime restore FILE \
+         --force`; without one, the command .recover of the program sqlite3 saves what can be read"
+    )
 }
 
 pub(super) fn closed() -> StoreError {

@@ -152,16 +152,30 @@ pub(super) fn note(writer: &mut Writer, name: &'static str, value: i64) -> Resul
     })?)
 }
 
-/// Notes the claim of the day's retention run, unless it is done or somebody else's.
+/// Moves what is recorded as kept back, where it lies after this day.
+pub(super) fn lower_kept(writer: &mut Writer, to: Day) -> Result<()> {
+    Ok(writer.transaction(|writer| {
+        let mut lower =
+            writer.connection.prepare_cached("update meta set value = min(value, ?1) where name = 'kept_since'")?;
+        lower.execute([to.number()]).map(drop)
+    })?)
+}
+
+/// Notes the claim of the day's retention run, unless it is done or another process's. What was
+/// recorded by a clock that was ahead does not count.
 pub(super) fn claim_cleanup(writer: &mut Writer, now: Timestamp) -> Result<bool> {
+    let today = now.day();
     Ok(writer.transaction(|writer| {
         let claim = writer.connection.prepare_cached(
             "insert into meta (name, value)
              select 'cleanup_claimed', ?1
-             where not exists (select 1 from meta where name = 'last_cleaned' and value >= ?2)
-             on conflict do update set value = excluded.value where value <= excluded.value - ?3",
+             where not exists (
+                 select 1 from meta where name = 'last_cleaned' and value >= ?2 and value < ?3
+             )
+             on conflict do update set value = excluded.value where abs(value - excluded.value) >= ?4",
         );
-        Ok(claim?.execute([now.millis(), now.day().start().millis(), CLAIM])? > 0)
+        let (start, end) = (today.start().millis(), today.plus(1).start().millis());
+        Ok(claim?.execute([now.millis(), start, end, CLAIM])? > 0)
     })?)
 }
 
@@ -209,6 +223,6 @@ pub(super) fn destroy_secrets(writer: &mut Writer, now: Timestamp) -> Result<u64
     });
     writer.connection.pragma_update(None, "secure_delete", false)?;
     // Older copies of the page stand in the log until it is cut off.
-    writer.checkpoint("truncate")?;
+    writer.cut_log()?;
     Ok(deleted? as u64)
 }

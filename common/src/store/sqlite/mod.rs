@@ -4,20 +4,29 @@
 //!   next one together, and each is answered after its own commit (`writer`).
 //! - WAL with `synchronous=FULL`: an answer means an fsync.
 //! - Events and aggregates change in one transaction (`aggregates`).
+//! - `backup` copies the file while it is in use, and `restore` replaces it (`backup`); after a
+//!   quiet period the file alone holds everything, and marks in it tell whether the log beside it
+//!   is its own (`marks`).
 //! - Several processes may share the file: what another one stored is seen by reads at once,
 //!   and in kept answers within a second. The live feed shows only what this process stored.
 
 mod aggregates;
 mod append;
+mod backup;
 mod checkpoint;
 mod connection;
 mod expiry;
+mod lock;
+mod marks;
 mod reads;
 mod recount;
 mod rows;
+mod upkeep;
 mod writer;
 
-use std::ops::Range;
+pub use self::backup::{backup, restore};
+
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -28,12 +37,13 @@ use tokio::sync::{broadcast, oneshot};
 use uuid::Uuid;
 
 use self::checkpoint::Checkpointer;
-use self::connection::{ENGINE, closed};
+use self::connection::{ENGINE, Found, closed};
+use self::lock::Lock;
 use self::reads::Readers;
 use self::writer::Handle;
 use super::{
     Appended, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret, SecretName, Span,
-    Step, Store, StoreError, TimelineFrom, Totals,
+    Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -58,16 +68,31 @@ pub struct Sqlite {
     readers: Readers,
     feed: broadcast::Sender<Arc<[Committed]>>,
     version: Arc<AtomicU64>,
+    _lock: Lock,
 }
 
 impl Sqlite {
     /// Opens the file, or makes it and the folders above it, and brings its schema up to date.
     ///
     /// # Errors
-    /// When the file cannot be opened, or is no database, or one of a newer version.
+    /// When the file cannot be opened or written, or is no database, one of another program or
+    /// of a newer version, or does not belong to the log beside it.
     pub async fn open(path: &Path, metrics: Arc<Metrics>) -> Result<Self> {
+        Self::open_as(path, true, metrics).await
+    }
+
+    /// Opens a file that is a store already, and creates none.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`StoreError::Missing`] when there is no store; when the file was
+    /// copied without its log.
+    pub async fn open_existing(path: &Path, metrics: Arc<Metrics>) -> Result<Self> {
+        Self::open_as(path, false, metrics).await
+    }
+
+    async fn open_as(path: &Path, create: bool, metrics: Arc<Metrics>) -> Result<Self> {
         let path = path.to_owned();
-        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(path, metrics)).await;
+        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(path, create, metrics)).await;
         let this = opened.map_err(|error| StoreError::Other { engine: ENGINE, source: error.into() })??;
         if let Ok(writer) = this.writer() {
             tokio::spawn(look_around(writer));
@@ -75,20 +100,37 @@ impl Sqlite {
         Ok(this)
     }
 
-    fn open_blocking(path: PathBuf, metrics: Arc<Metrics>) -> Result<Self> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| StoreError::Unavailable {
-                engine: ENGINE,
-                reason: format!("cannot make the folder {}: {error}", folder.display()),
-            })?;
+    fn open_blocking(path: PathBuf, create: bool, metrics: Arc<Metrics>) -> Result<Self> {
+        if create {
+            connection::make_folder(&path)?;
+        } else if !path.exists() {
+            return Err(StoreError::Missing { what: path.display().to_string() });
         }
-        let mut connection = connection::open_writer(&path)?;
+        let lock = Lock::open(&path)?;
+        if lock.try_exclusive()? {
+            marks::refuse(&path, lock.beginning(), create)?;
+            // Only a log that is begun now has a number that does not follow from the file's. A note
+            // of an earlier start that ended early stays until the file has the new number.
+            if marks::read_salt(&path).is_none() {
+                lock.note_beginning(marks::marks(&path).map(|(salt, _)| salt))?;
+            }
+        }
+        lock.shared()?;
+        if connection::find(&path)? == Found::Nothing && !create {
+            return Err(StoreError::Missing { what: path.display().to_string() });
+        }
+        let mut connection = connection::open_writer(&path).map_err(|error| cannot_write(&path, error))?;
         connection::migrate(&mut connection)?;
+        // The file says from now on that there is a log, and nobody starts with a store that
+        // cannot be written.
+        marks::record(&connection, &path, true).map_err(|error| cannot_write(&path, error))?;
+        connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))?;
+        lock.note_beginning(None)?;
         let version = Arc::new(AtomicU64::new(0));
         let (feed, _) = broadcast::channel(FEED);
         let checkpointer = Checkpointer::start(&path, Arc::clone(&metrics))?;
         let (writer, ended) =
-            writer::start(connection, checkpointer, Arc::clone(&version), feed.clone(), Arc::clone(&metrics))?;
+            writer::start(&path, connection, checkpointer, Arc::clone(&version), feed.clone(), Arc::clone(&metrics))?;
         Ok(Self {
             readers: Readers::new(path.clone(), metrics),
             path,
@@ -96,12 +138,22 @@ impl Sqlite {
             ended: Mutex::new(Some(ended)),
             feed,
             version,
+            _lock: lock,
         })
     }
 
     fn writer(&self) -> Result<Handle> {
         self.writer.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
     }
+}
+
+fn cannot_write(path: &Path, error: rusqlite::Error) -> StoreError {
+    if connection::is_damage(&error) {
+        return error.into();
+    }
+    let path = path.display();
+    let reason = format!("{path} cannot be written ({error}): look at its permissions, and whether the disk is full");
+    StoreError::Unavailable { engine: ENGINE, reason }
 }
 
 /// Ends when the store is closed: it holds no more than a weak handle in between.
@@ -111,9 +163,8 @@ async fn look_around(writer: Handle) {
     loop {
         tokio::time::sleep(LOOK_AROUND).await;
         let Some(writer) = weak.upgrade() else { return };
-        if writer.run(writer::Writer::look_around).await.is_err() {
-            return;
-        }
+        // What fails now is tried again; appends and checks report it.
+        let _ = writer.run(writer::Writer::look_around).await;
     }
 }
 
@@ -218,6 +269,24 @@ impl Store for Sqlite {
         Ok(day.and_then(|day| i32::try_from(day).ok()).map(Day::from_number))
     }
 
+    async fn lower_kept(&self, to: Day) -> Result<()> {
+        self.writer()?.run(move |writer| expiry::lower_kept(writer, to)).await
+    }
+
+    async fn event_days(&self, until: Timestamp) -> Result<Option<RangeInclusive<Day>>> {
+        self.readers.ask("meta", move |connection| reads::event_days(connection, until)).await
+    }
+
+    async fn waited(&self) -> Result<Option<Waited>> {
+        let number = self.readers.ask("meta", |connection| reads::fact(connection, "waited")).await?;
+        Ok(number.filter(|number| *number > 0).map(Waited::from_number))
+    }
+
+    async fn note_waited(&self, waited: Option<Waited>) -> Result<()> {
+        let number = waited.map_or(0, Waited::to_number);
+        self.writer()?.run(move |writer| expiry::note(writer, "waited", number)).await
+    }
+
     async fn verify(&self, now: Timestamp, progress: Progress) -> Result<Recount> {
         // A connection of its own: a recount may take minutes, and questions must not wait.
         let path = self.path.clone();
@@ -230,8 +299,7 @@ impl Store for Sqlite {
     }
 
     async fn check(&self) -> Result<()> {
-        // Through the writer, with its lock: what can do this can take events.
-        self.writer()?.run(|writer| Ok(writer.transaction(|_| Ok(()))?)).await
+        self.writer()?.run(writer::Writer::check).await
     }
 
     fn version(&self) -> Option<u64> {

@@ -1,6 +1,6 @@
 //! Questions: each on a connection of its own, off the async threads, on one snapshot.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -86,6 +86,19 @@ fn site_id(connection: &Connection, site: &Site) -> rusqlite::Result<Option<i64>
 
 fn count(value: i64) -> u64 {
     value.unsigned_abs()
+}
+
+/// The days of the oldest and of the newest event until an instant.
+pub(super) fn event_days(connection: &Connection, until: Timestamp) -> rusqlite::Result<Option<RangeInclusive<Day>>> {
+    // One step into the index of each site, and end.
+    let mut find = connection.prepare_cached(
+        "select min((select min(created_at) from events where site = sites.id and created_at <= ?1)),
+                max((select max(created_at) from events where site = sites.id and created_at <= ?1)) from sites",
+    )?;
+    let (oldest, newest): (Option<i64>, Option<i64>) =
+        find.query_row([until.millis()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let day = |millis| Timestamp::from_millis(millis).day();
+    Ok(oldest.zip(newest).map(|(oldest, newest)| day(oldest)..=day(newest)))
 }
 
 pub(super) fn realtime(

@@ -1,26 +1,38 @@
 //! The one thread that writes: many requests in flight share one transaction and one fsync.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::append::Appender;
 use super::checkpoint::Checkpointer;
-use super::connection::closed;
+use super::connection::{ENGINE, closed, damaged, is_damage};
+use super::upkeep::Upkeep;
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::store::{Appended, Committed, Result};
+use crate::store::{Appended, Committed, Position, Result, StoreError};
 use crate::time::{HOUR, Timestamp};
 
-/// How many requests may wait for the writer; more are told that the store is unavailable.
+/// How many requests may wait for the writer; more are refused as overload.
 const QUEUE: usize = 16_384;
 /// How many events one commit takes at most.
 const MOST_EVENTS: usize = 4_096;
 /// How long a request waits for a place in the queue.
-const PATIENCE: Duration = Duration::from_secs(1);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often visitors long gone are deleted from `presence`, in milliseconds: a minute.
+const PRUNE_EVERY: u64 = (HOUR / 60).unsigned_abs();
+/// The small write of a check.
+const CHECK: &str = "insert into meta (name, value) values ('checked', 1)
+    on conflict do update set value = (value + 1) & 0xffff";
+
+/// What became of a request's events, and their places.
+type Places = Vec<(Appended, Option<Position>)>;
 
 /// What the writer is asked to do.
 enum Job {
@@ -58,7 +70,10 @@ impl Handle {
     }
 
     async fn send(&self, job: Job) -> Result<()> {
-        self.0.send_timeout(job, PATIENCE).await.map_err(|_| closed())
+        self.0.send_timeout(job, QUEUE_TIMEOUT).await.map_err(|error| match error {
+            SendTimeoutError::Timeout(_) => StoreError::Overloaded { engine: ENGINE },
+            SendTimeoutError::Closed(_) => closed(),
+        })
     }
 }
 
@@ -82,11 +97,13 @@ pub(super) struct Writer {
     version: Arc<AtomicU64>,
     feed: broadcast::Sender<Arc<[Committed]>>,
     metrics: Arc<Metrics>,
+    upkeep: Upkeep,
 }
 
 /// Starts the thread; it ends, and `done` with it, when the last handle is dropped and
 /// everything asked before is done.
 pub(super) fn start(
+    path: &Path,
     connection: Connection,
     checkpointer: Checkpointer,
     version: Arc<AtomicU64>,
@@ -102,6 +119,7 @@ pub(super) fn start(
         version,
         feed,
         metrics,
+        upkeep: Upkeep::new(path),
     };
     let (jobs, queue) = mpsc::channel(QUEUE);
     let (ended, done) = oneshot::channel();
@@ -112,7 +130,7 @@ pub(super) fn start(
             drop(writer);
             let _ = ended.send(());
         })
-        .map_err(|error| crate::store::StoreError::Other { engine: super::connection::ENGINE, source: error.into() })?;
+        .map_err(|error| StoreError::Other { engine: ENGINE, source: error.into() })?;
     Ok((Handle(jobs), done))
 }
 
@@ -151,24 +169,21 @@ impl Writer {
             }
         }
         // So that the file alone holds everything when the process has ended.
-        let _ = self.checkpoint("truncate");
+        if let Err(error) = self.upkeep.complete(&self.connection, true) {
+            tracing::warn!(error = %error, "the write-ahead log could not be written back; it is at the next start");
+        }
     }
 
     /// Makes the events of all these requests durable together, then answers each.
     fn commit(&mut self, requests: Vec<Request>, count: usize, now: Timestamp) {
         let started = Instant::now();
-        let written = self.transaction(|writer| {
-            let mut position = writer.last_position()?;
-            requests
-                .iter()
-                .map(|request| writer.appender.append(&writer.connection, &request.events, &mut position))
-                .collect::<rusqlite::Result<Vec<_>>>()
-                .and_then(|places| writer.appender.flush(&writer.connection).map(|()| places))
-        });
+        let usable = self.upkeep.usable();
+        let written = usable.and_then(|()| self.append_all(&requests));
         self.metrics.queried("append", started.elapsed());
         self.metrics.group_commit_events.observe(count as f64);
         match written {
             Ok(appended) => {
+                self.upkeep.committed();
                 self.version.fetch_add(1, Ordering::Release);
                 // The feed is told first: who connects after an answer has that event in the
                 // figures that greet them, and must not be sent it as news.
@@ -193,16 +208,40 @@ impl Writer {
                 self.tidy(now);
             }
             Err(error) => {
-                let reason = error.to_string();
-                tracing::error!(error = reason, events = count, "a group of events was not committed");
+                tracing::error!(error = error, events = count, "a group of events was not committed");
                 for request in requests {
-                    let _ = request.reply.send(Err(crate::store::StoreError::Unavailable {
-                        engine: super::connection::ENGINE,
-                        reason: reason.clone(),
-                    }));
+                    let unavailable = StoreError::Unavailable { engine: ENGINE, reason: error.clone() };
+                    let _ = request.reply.send(Err(unavailable));
                 }
             }
         }
+    }
+
+    /// Appends the events of all these requests in one transaction.
+    fn append_all(&mut self, requests: &[Request]) -> Result<Vec<Places>, String> {
+        let appended = self.transaction(|writer| {
+            let mut position = writer.last_position()?;
+            requests
+                .iter()
+                .map(|request| writer.appender.append(&writer.connection, &request.events, &mut position))
+                .collect::<rusqlite::Result<Vec<_>>>()
+                .and_then(|places| writer.appender.flush(&writer.connection).map(|()| places))
+        });
+        appended.map_err(|error| {
+            let reason = reason(&error);
+            self.upkeep.failed(&error, &reason);
+            reason
+        })
+    }
+
+    /// Whether events can be taken: the last commit did not fail just now, the file is still the
+    /// one that was opened, and a small write is durable.
+    pub(super) fn check(&mut self) -> Result<()> {
+        self.upkeep.look();
+        self.upkeep.check()?;
+        self.connection.prepare_cached(CHECK)?.execute([])?;
+        self.checkpointer.after_commit(&self.connection, &self.upkeep);
+        Ok(())
     }
 
     /// Runs `work` in a transaction that holds the write lock from its begin; commits it, or
@@ -213,10 +252,12 @@ impl Writer {
     ) -> rusqlite::Result<T> {
         self.connection.prepare_cached("begin immediate")?.execute([])?;
         let result = self.notice_others().and_then(|()| work(self)).and_then(|value| {
+            self.upkeep.before_commit(&self.connection)?;
             self.connection.prepare_cached("commit")?.execute([])?;
             Ok(value)
         });
         if result.is_err() {
+            self.upkeep.forget();
             self.forget();
             if !self.connection.is_autocommit() {
                 self.connection.execute_batch("rollback")?;
@@ -230,15 +271,22 @@ impl Writer {
         let data_version = self.connection.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))?;
         if data_version != self.data_version {
             self.data_version = data_version;
+            self.upkeep.forget();
             self.forget();
             self.version.fetch_add(1, Ordering::Release);
         }
         Ok(())
     }
 
-    /// Looks whether another process wrote, so that answers kept for questions are dropped.
+    /// Looks whether another process wrote, so that answers kept for questions are dropped, and
+    /// whether the file is still there; after a quiet period the file is completed.
     pub(super) fn look_around(&mut self) -> Result<()> {
-        Ok(self.notice_others()?)
+        self.upkeep.look();
+        self.notice_others()?;
+        if self.upkeep.is_quiet() {
+            self.upkeep.complete(&self.connection, false)?;
+        }
+        Ok(())
     }
 
     /// Says that answers may change, and tidies up: after anything but an append.
@@ -263,7 +311,8 @@ impl Writer {
 
     /// Housekeeping after a commit, when everybody has been answered.
     fn tidy(&mut self, now: Timestamp) {
-        if now > self.pruned.plus(HOUR / 60) {
+        // In either direction: a clock that was ahead must not end it.
+        if now.millis().abs_diff(self.pruned.millis()) > PRUNE_EVERY {
             self.pruned = now;
             let pruned = self
                 .connection
@@ -272,11 +321,42 @@ impl Writer {
                 tracing::warn!(error = %error, "visitors long gone could not be forgotten");
             }
         }
-        self.checkpointer.after_commit(&self.connection);
+        self.upkeep.after_commit(&self.connection);
+        self.checkpointer.after_commit(&self.connection, &self.upkeep);
     }
 
-    /// Writes the log back into the database file.
-    pub(super) fn checkpoint(&self, mode: &str) -> rusqlite::Result<()> {
-        self.connection.query_row(&format!("pragma wal_checkpoint({mode})"), [], |_| Ok(()))
+    /// Writes all of the log back into the database file, and cuts it off.
+    pub(super) fn cut_log(&mut self) -> rusqlite::Result<()> {
+        self.upkeep.complete(&self.connection, true)
+    }
+}
+
+/// What SQLite says, and what to do when the file is damaged.
+fn reason(error: &rusqlite::Error) -> String {
+    if is_damage(error) { damaged(error) } else { error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_is_overload() {
+        let (jobs, queue) = mpsc::channel(1);
+        let handle = Handle(jobs);
+        let now = Timestamp::from_millis(0);
+        let waiting = tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.append(Vec::new(), now).await }
+        });
+        while handle.0.capacity() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let refused = handle.append(Vec::new(), now).await;
+        assert!(matches!(refused, Err(StoreError::Overloaded { .. })), "{refused:?}");
+        drop(queue);
+        let closed = handle.append(Vec::new(), now).await;
+        assert!(matches!(closed, Err(StoreError::Unavailable { .. })), "{closed:?}");
+        assert!(waiting.await.unwrap().is_err());
     }
 }

@@ -1,0 +1,305 @@
+//! What can happen to the files of a store, and what is said then.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::collect::error_text;
+use common::metrics::Metrics;
+use common::store::conformance::samples::{at, event, put, quiet, site};
+use common::store::sqlite::{Sqlite, backup, restore};
+use common::store::{Secret, SecretName, Store, StoreError, TimelineFrom};
+use common::time::Timestamp;
+use tempfile::TempDir;
+
+fn now() -> Timestamp {
+    at("2025-12-08T10:00:00Z")
+}
+
+fn metrics() -> Arc<Metrics> {
+    Arc::new(Metrics::new().unwrap())
+}
+
+async fn open(path: &Path) -> Sqlite {
+    Sqlite::open(path, metrics()).await.unwrap()
+}
+
+/// What opening a store says that cannot be opened.
+async fn refused(opened: impl Future<Output = Result<Sqlite, StoreError>>) -> String {
+    error_text(&opened.await.unwrap_err())
+}
+
+async fn append(store: &Sqlite, events: usize) {
+    for _ in 0..events {
+        put(store, &[event("page_view", 1, now())]).await;
+    }
+}
+
+async fn count(store: &Sqlite) -> usize {
+    store.timeline(&site(), TimelineFrom::all(0), 1_000).await.unwrap().len()
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    PathBuf::from(format!("{}{end}", path.display()))
+}
+
+/// A folder and the path of a store in it.
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("analytics.db");
+    (folder, path)
+}
+
+/// Copies the files of a store as a crash would leave them.
+fn copy(from: &Path, to: &Path, ends: &[&str]) {
+    for end in ends {
+        fs::copy(beside(from, end), beside(to, end)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_backup_of_a_store_in_use_has_all_and_no_secrets() {
+    let (folder, path) = place();
+    let store = open(&path).await;
+    append(&store, 50).await;
+    let salt = Secret { bytes: [0xa7; 32], expires: None };
+    store.secret(SecretName::Pseudonyms, salt, now()).await.unwrap();
+    let file = folder.path().join("backup.db");
+    let recount = backup(&path, &file, now(), &*quiet()).unwrap();
+    assert_eq!((recount.events, recount.different), (50, 0));
+    let bytes = fs::read(&file).unwrap();
+    assert!(!bytes.windows(32).any(|window| window == salt.bytes), "the key of pseudonyms is in the backup");
+    assert!(!beside(&file, "-wal").exists() && !beside(&file, ".partial").exists());
+    let again = error_text(&backup(&path, &file, now(), &*quiet()).unwrap_err());
+    assert!(again.contains("exists already"), "{again}");
+    // Nothing that is appended later is in it.
+    append(&store, 1).await;
+    let other = folder.path().join("other.db");
+    restore(&file, &other, false, now(), &*quiet()).unwrap();
+    let restored = open(&other).await;
+    assert_eq!(count(&restored).await, 50);
+    let fresh = Secret { bytes: [1; 32], expires: None };
+    assert_eq!(restored.secret(SecretName::Pseudonyms, fresh, now()).await.unwrap(), fresh);
+    append(&restored, 1).await;
+    assert_eq!(restored.verify(now(), quiet()).await.unwrap().different, 0);
+}
+
+#[tokio::test]
+async fn a_backup_while_events_arrive_is_one_state() {
+    let (folder, path) = place();
+    let store = Arc::new(open(&path).await);
+    let appending = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { append(&store, 300).await }
+    });
+    for number in 0..3 {
+        let (path, file) = (path.clone(), folder.path().join(format!("{number}.db")));
+        let made = tokio::task::spawn_blocking(move || backup(&path, &file, now(), &*quiet()).unwrap());
+        assert_eq!(made.await.unwrap().different, 0);
+    }
+    appending.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restore_replaces_all_files_and_only_when_asked() {
+    let (folder, path) = place();
+    let store = open(&path).await;
+    append(&store, 3).await;
+    let file = folder.path().join("backup.db");
+    backup(&path, &file, now(), &*quiet()).unwrap();
+    append(&store, 4).await;
+    let tried = |force| error_text(&restore(&file, &path, force, now(), &*quiet()).unwrap_err());
+    assert!(tried(true).contains("open in another process"), "{}", tried(true));
+    store.close().await;
+    drop(store);
+    assert!(tried(false).contains("--force"), "{}", tried(false));
+    let store = open(&path).await;
+    assert_eq!(count(&store).await, 7, "a restore that is refused changes nothing");
+    // A crash leaves a log.
+    let (_crashed, crashed) = place();
+    copy(&path, &crashed, &["", "-wal", "-shm"]);
+    restore(&file, &crashed, true, now(), &*quiet()).unwrap();
+    assert!(!beside(&crashed, "-wal").exists() && !beside(&crashed, "-shm").exists());
+    assert_eq!(count(&open(&crashed).await).await, 3);
+}
+
+#[tokio::test]
+async fn a_damaged_store_can_be_replaced() {
+    let (folder, path) = place();
+    let store = open(&path).await;
+    append(&store, 3).await;
+    let file = folder.path().join("backup.db");
+    backup(&path, &file, now(), &*quiet()).unwrap();
+    store.close().await;
+    drop(store);
+    fs::write(&path, "no database ".repeat(1_000)).unwrap();
+    fs::write(beside(&path, "-wal"), "no log").unwrap();
+    let told = refused(Sqlite::open(&path, metrics())).await;
+    assert!(told.contains("damaged") && told.contains("restore"), "{told}");
+    restore(&file, &path, true, now(), &*quiet()).unwrap();
+    assert_eq!(count(&open(&path).await).await, 3);
+}
+
+#[tokio::test]
+async fn what_is_no_backup_is_not_restored() {
+    let (folder, path) = place();
+    let (foreign, empty) = (folder.path().join("foreign.db"), folder.path().join("empty.db"));
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("create table t (x)").unwrap();
+    fs::write(&empty, "").unwrap();
+    let damaged = folder.path().join("damaged.db");
+    fs::write(&damaged, "x".repeat(9_000)).unwrap();
+    for file in [foreign, empty, damaged, folder.path().join("absent.db"), folder.path().to_owned()] {
+        assert!(restore(&file, &path, true, now(), &*quiet()).is_err(), "{}", file.display());
+        assert!(!path.exists(), "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn a_crash_loses_nothing() {
+    let (_folder, path) = place();
+    let store = open(&path).await;
+    let (_crashed, crashed) = place();
+    for appended in 1..5 {
+        append(&store, 1).await;
+        copy(&path, &crashed, &["", "-wal"]);
+        let after = open(&crashed).await;
+        assert_eq!(count(&after).await, appended);
+        after.close().await;
+    }
+}
+
+/// A copy of yesterday beside the log of today.
+#[tokio::test]
+async fn a_log_of_another_file_is_refused() {
+    let (_folder, path) = place();
+    let store = open(&path).await;
+    append(&store, 3).await;
+    store.close().await;
+    drop(store);
+    let (_mixed, mixed) = place();
+    copy(&path, &mixed, &[""]);
+    let store = open(&path).await;
+    append(&store, 3).await;
+    copy(&path, &mixed, &["-wal"]);
+    let before = (fs::read(&mixed).unwrap(), fs::read(beside(&mixed, "-wal")).unwrap());
+    for opened in [Sqlite::open(&mixed, metrics()).await, Sqlite::open_existing(&mixed, metrics()).await] {
+        let told = error_text(&opened.unwrap_err());
+        assert!(told.contains("does not belong") && told.contains("-wal"), "{told}");
+    }
+    assert_eq!((fs::read(&mixed).unwrap(), fs::read(beside(&mixed, "-wal")).unwrap()), before, "nothing was changed");
+    // What it says to do helps.
+    fs::remove_file(beside(&mixed, "-wal")).unwrap();
+    assert_eq!(count(&open(&mixed).await).await, 3);
+}
+
+#[tokio::test]
+async fn a_backup_beside_an_old_log_is_refused() {
+    let (folder, path) = place();
+    let store = open(&path).await;
+    append(&store, 3).await;
+    let file = folder.path().join("backup.db");
+    backup(&path, &file, now(), &*quiet()).unwrap();
+    append(&store, 3).await;
+    copy(&path, &file, &["-wal"]);
+    let told = refused(Sqlite::open(&file, metrics())).await;
+    assert!(told.contains("does not belong"), "{told}");
+}
+
+#[tokio::test]
+async fn a_file_that_was_copied_without_its_log_is_noticed() {
+    let (_folder, path) = place();
+    let store = open(&path).await;
+    append(&store, 3).await;
+    let (_copied, copied) = place();
+    copy(&path, &copied, &[""]);
+    let told = refused(Sqlite::open_existing(&copied, metrics())).await;
+    assert!(told.contains("copied without") && told.contains("backup"), "{told}");
+    let told = error_text(&backup(&copied, &beside(&copied, ".backup"), now(), &*quiet()).unwrap_err());
+    assert!(told.contains("copied without"), "{told}");
+    // Served once, it is accepted as it is.
+    open(&copied).await.close().await;
+    Sqlite::open_existing(&copied, metrics()).await.unwrap();
+    // A file whose process ended in good order is whole.
+    store.close().await;
+    let (_whole, whole) = place();
+    copy(&path, &whole, &[""]);
+    assert_eq!(count(&Sqlite::open_existing(&whole, metrics()).await.unwrap()).await, 3);
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_there_is_not_created() {
+    let (folder, path) = place();
+    let missing = |error: StoreError| matches!(error, StoreError::Missing { .. });
+    assert!(missing(Sqlite::open_existing(&path, metrics()).await.unwrap_err()));
+    let deep = folder.path().join("not/there/analytics.db");
+    assert!(missing(Sqlite::open_existing(&deep, metrics()).await.unwrap_err()));
+    assert!(missing(backup(&path, &beside(&path, ".backup"), now(), &*quiet()).unwrap_err()));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was created");
+    fs::write(&path, "").unwrap();
+    assert!(missing(Sqlite::open_existing(&path, metrics()).await.unwrap_err()), "an empty file is no store");
+    assert_eq!(fs::read(&path).unwrap(), b"");
+}
+
+#[tokio::test]
+async fn a_database_of_another_program_is_left_alone() {
+    let (_folder, path) = place();
+    rusqlite::Connection::open(&path).unwrap().execute_batch("create table events (x)").unwrap();
+    let before = fs::read(&path).unwrap();
+    for told in [refused(Sqlite::open(&path, metrics())).await, refused(Sqlite::open_existing(&path, metrics())).await]
+    {
+        assert!(told.contains("another program"), "{told}");
+    }
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+/// Byte 18 of the file says that it may only be read, by any user.
+#[tokio::test]
+async fn a_store_that_cannot_be_written_is_not_opened() {
+    let (_folder, path) = place();
+    open(&path).await.close().await;
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[18] = 3;
+    fs::write(&path, bytes).unwrap();
+    let told = refused(Sqlite::open(&path, metrics())).await;
+    assert!(told.contains("cannot be written") && told.contains("analytics.db"), "{told}");
+}
+
+#[tokio::test]
+async fn a_file_that_was_removed_takes_no_events() {
+    for end in ["", "-wal"] {
+        let (_folder, path) = place();
+        let store = open(&path).await;
+        append(&store, 1).await;
+        store.check().await.unwrap();
+        fs::remove_file(beside(&path, end)).unwrap();
+        let told = error_text(&store.check().await.unwrap_err());
+        assert!(told.contains("removed or replaced"), "{told}");
+        let appended = store.append(vec![event("scroll", 1, now())], now()).await;
+        assert!(matches!(appended, Err(StoreError::Unavailable { .. })), "{appended:?}");
+    }
+}
+
+#[tokio::test]
+async fn damage_is_reported_until_the_end() {
+    let (_folder, path) = place();
+    let store = open(&path).await;
+    append(&store, 3).await;
+    store.close().await;
+    drop(store);
+    let root: u16 = rusqlite::Connection::open(&path)
+        .unwrap()
+        .query_row("select rootpage from sqlite_schema where name = 'events'", [], |row| row.get(0))
+        .unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let page = usize::from(root) * 4_096;
+    bytes[page - 4_096..page].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+    let store = open(&path).await;
+    store.check().await.unwrap();
+    let told = error_text(&store.append(vec![event("scroll", 1, now())], now()).await.unwrap_err());
+    assert!(told.contains("damaged") && told.contains("restore"), "{told}");
+    for _ in 0..2 {
+        let told = error_text(&store.check().await.unwrap_err());
+        assert!(told.contains("damaged"), "{told}");
+    }
+}
