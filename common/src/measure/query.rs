@@ -9,7 +9,7 @@ mod date_range;
 mod filters;
 mod funnel;
 mod goals;
-mod input;
+pub(in crate::measure) mod input;
 mod order;
 mod results;
 mod retention;
@@ -339,4 +339,4 @@ fn check(metrics: &[Metric], dimensions: &[Dimension], filters: &[Parsed]) -> Re
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::csv::Csv;
 use super::filters::{Filters, parse_dimension};
@@ -127,7 +128,7 @@ impl FunnelQuery {
 }
 
 /// What a client gets.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct FunnelResults {
     /// One funnel, or one for each value of the dimension.
     pub results: Vec<FunnelResult>,
@@ -136,7 +137,7 @@ pub struct FunnelResults {
 }
 
 /// One funnel.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct FunnelResult {
     /// The value of the dimension.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,7 +147,7 @@ pub struct FunnelResult {
 }
 
 /// One step.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct StepResult {
     /// Visitors who reached it.
     pub visitors: u64,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::outcome::{Code, Refusal};
 
-pub(super) type Result<T> = std::result::Result<T, Refusal>;
+pub(in crate::measure) type Result<T> = std::result::Result<T, Refusal>;
 
 /// How many of the allowed words an error lists.
 const MOST_LISTED: usize = 40;
@@ -26,7 +26,11 @@ pub fn json(text: &[u8]) -> Result<Value> {
 }
 
 /// The members of an object that has no others than `allowed`.
-pub(super) fn object<'a>(value: &'a Value, place: &str, allowed: &[&str]) -> Result<&'a Map<String, Value>> {
+pub(in crate::measure) fn object<'a>(
+    value: &'a Value,
+    place: &str,
+    allowed: &[&str],
+) -> Result<&'a Map<String, Value>> {
     let Value::Object(map) = value else { return Err(refused(format!("{place} must be an object"))) };
     match map.keys().find(|key| !allowed.contains(&key.as_str())) {
         Some(key) => Err(refused(format!("{place} has an unknown key{}", suggest(key, allowed.iter().copied())))),
@@ -35,22 +39,22 @@ pub(super) fn object<'a>(value: &'a Value, place: &str, allowed: &[&str]) -> Res
 }
 
 /// The items of a list.
-pub(super) fn list<'a>(value: &'a Value, place: &str) -> Result<&'a [Value]> {
+pub(in crate::measure) fn list<'a>(value: &'a Value, place: &str) -> Result<&'a [Value]> {
     value.as_array().map(Vec::as_slice).ok_or_else(|| refused(format!("{place} must be a list")))
 }
 
 /// A text.
-pub(super) fn text<'a>(value: &'a Value, place: &str) -> Result<&'a str> {
+pub(in crate::measure) fn text<'a>(value: &'a Value, place: &str) -> Result<&'a str> {
     value.as_str().ok_or_else(|| refused(format!("{place} must be a string")))
 }
 
 /// `true` or `false`, `false` when it is absent.
-pub(super) fn flag(value: Option<&Value>, place: &str) -> Result<bool> {
+pub(in crate::measure) fn flag(value: Option<&Value>, place: &str) -> Result<bool> {
     value.map_or(Ok(false), |value| value.as_bool().ok_or_else(|| refused(format!("{place} must be true or false"))))
 }
 
 /// A whole number within bounds, or the default when it is absent.
-pub(super) fn number(
+pub(in crate::measure) fn number(
     value: Option<&Value>,
     place: &str,
     bounds: (usize, usize),

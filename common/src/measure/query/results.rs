@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::compare::change;
 use super::{Query, order};
@@ -12,7 +13,7 @@ use crate::measure::zone::Zone;
 use crate::time::{Day, Timestamp};
 
 /// The rows of one page.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Results {
     /// The rows, in order.
     pub results: Vec<Row>,
@@ -21,7 +22,7 @@ pub struct Results {
 }
 
 /// One row.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Row {
     /// The value of each dimension.
     pub dimensions: Vec<String>,
@@ -33,7 +34,7 @@ pub struct Row {
 }
 
 /// The row that a row is compared with.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ComparedRow {
     /// The value of each dimension; null where the other range has no such bucket of time.
     pub dimensions: Option<Vec<String>>,
@@ -44,14 +45,17 @@ pub struct ComparedRow {
 }
 
 /// What there is to say about results.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Meta {
     /// The query as interpreted.
+    #[schema(value_type = Object)]
     pub query: Value,
     /// The instants that are covered, the second one not included.
+    #[schema(value_type = [String; 2])]
     pub range: [Timestamp; 2],
     /// The instants that are compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<[String; 2]>)]
     pub comparison_range: Option<[Timestamp; 2]>,
     /// Whether events may still arrive that change the results.
     pub provisional: bool,
@@ -70,6 +74,7 @@ pub struct Meta {
     pub summaries_reason: Option<String>,
     /// The first day whose events are still kept, if the range starts earlier.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
     pub first_day_of_events: Option<Day>,
     /// All labels of the first time dimension, those without a row too.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,11 +134,14 @@ impl Query {
     }
 }
 
+/// The places of labels, and the labels of another range.
+type Labels<'a> = (HashMap<&'a str, usize>, &'a [String]);
+
 /// The rows of the range that is compared with, to be looked up.
 struct Compared<'a> {
     metrics: &'a [Metric],
     /// Of each time dimension, the place of a label in the asked range, and the labels of the other range.
-    labels: Vec<Option<(HashMap<&'a str, usize>, &'a [String])>>,
+    labels: Vec<Option<Labels<'a>>>,
     rows: HashMap<&'a [String], &'a ResultRow>,
 }
 
@@ -168,7 +176,7 @@ impl<'a> Compared<'a> {
     /// A metric of a row that does not exist: no visitors, of some or of none.
     fn of_nothing(&self, metric: Metric) -> Option<Number> {
         match metric {
-            Metric::Visitors | Metric::Visits | Metric::Pageviews | Metric::Events => Some(Number::whole(0)),
+            count if count.is_count() => Some(Number::whole(0)),
             Metric::Percentage | Metric::ConversionRate if !self.rows.is_empty() => {
                 Number::ratio(0, 1, metric.decimals())
             }

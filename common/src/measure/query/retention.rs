@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::csv::Csv;
 use super::input::{Result, number, object, refused};
@@ -88,7 +89,7 @@ impl RetentionQuery {
 }
 
 /// What a client gets.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct RetentionResults {
     /// The cohorts, oldest first.
     pub results: Vec<CohortResult>,
@@ -97,7 +98,7 @@ pub struct RetentionResults {
 }
 
 /// The visitors of one week, and how many of them returned.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct CohortResult {
     /// The Monday of the week.
     pub week: String,

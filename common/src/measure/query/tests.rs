@@ -469,8 +469,29 @@ fn the_queries_of_the_cases_are_understood() {
     }
 }
 
+/// `docs/queries.md` says the same as the tables that it is made from, and its recipes are queries.
+#[test]
+fn the_documentation_is_complete() {
+    let text = include_str!("../../../../docs/queries.md");
+    for metric in Metric::ALL {
+        assert!(text.contains(&format!("| `{}` | {} |", metric.name(), metric.description())), "{}", metric.name());
+    }
+    for field in Field::ALL {
+        let row = format!("| `{}` | `{}` | {} |", field.name(), field.example(), field.description());
+        assert!(text.contains(&row), "{row}");
+    }
+    let recipes =
+        text.lines().filter_map(|line| line.split('`').nth(1).filter(|code| code.starts_with("{\"metrics\"")));
+    let recipes: Vec<_> =
+        recipes.map(|recipe| Query::parse(&serde_json::from_str(recipe).unwrap(), &at(NOW))).collect();
+    assert!(recipes.len() > 10);
+    for recipe in recipes {
+        recipe.unwrap();
+    }
+}
+
 /// JSON out of the words of the language, in places where they belong and where they do not.
-fn any_json() -> impl Strategy<Value = Value> {
+pub(in crate::measure) fn any_json() -> impl Strategy<Value = Value> {
     let words: Vec<&str> = KEYS
         .into_iter()
         .chain([

@@ -25,12 +25,6 @@ impl Range {
     pub const fn millis(self) -> i64 {
         self.end.millis() - self.start.millis()
     }
-
-    /// The part that lies in both.
-    fn intersect(self, other: Self) -> Self {
-        let start = self.start.max(other.start);
-        Self { start, end: self.end.min(other.end).max(start) }
-    }
 }
 
 /// A range divided into intervals, each of which has a label. Several intervals may share a label: the

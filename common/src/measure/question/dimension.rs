@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::measure::facts::{DIRECT_CHANNEL, DIRECT_SOURCE};
+
 /// What a dimension is a property of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
@@ -98,8 +100,8 @@ impl Field {
     #[must_use]
     pub const fn unknown(self) -> &'static str {
         match self {
-            Self::Source => "Direct / None",
-            Self::Channel => "Direct",
+            Self::Source => DIRECT_SOURCE,
+            Self::Channel => DIRECT_CHANNEL,
             _ => "",
         }
     }

@@ -57,6 +57,12 @@ impl Metric {
         Self::ALL.iter().copied().find(|metric| metric.name() == name)
     }
 
+    /// Whether it is a count, which is 0 where nothing happened.
+    #[must_use]
+    pub const fn is_count(self) -> bool {
+        matches!(self, Self::Visitors | Self::Visits | Self::Pageviews | Self::Events)
+    }
+
     /// Whether it needs to know which visitors would have matched without the goal.
     #[must_use]
     pub const fn is_conversion(self) -> bool {
