@@ -10,6 +10,7 @@ mod filters;
 mod funnel;
 mod goals;
 pub(in crate::measure) mod input;
+pub mod openapi;
 mod order;
 mod results;
 mod retention;
@@ -75,7 +76,7 @@ pub struct Query {
 
 /// How far a range may reach before its results are final.
 const LATE: i64 = 24 * HOUR;
-const MOST_OFFSET: usize = 1_000_000;
+pub(super) const MOST_OFFSET: usize = 1_000_000;
 const DEFAULT_LIMIT: usize = 100;
 const KEYS: [&str; 11] = [
     "site",
@@ -133,6 +134,9 @@ impl Query {
             None => None,
         };
         let time_labels = flag(include, "include.time_labels")?;
+        if time_labels && !dimensions.iter().any(|dimension| dimension.scope() == Scope::Time) {
+            return Err(refused("include.time_labels needs a time dimension"));
+        }
         let limit = number(map.get("limit"), "limit", (1, Question::MOST_ROWS), DEFAULT_LIMIT, Code::InvalidLimit)?;
         let offset = number(map.get("offset"), "offset", (0, MOST_OFFSET), 0, Code::InvalidOffset)?;
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::words::Asked;
 use super::{metric_value, parse_site};
-use crate::measure::query::{Context, Meta, Query, Results, input};
+use crate::measure::query::{Context, MOST_OFFSET, Meta, Query, Results, input};
 use crate::measure::question::buckets::clock_label;
 use crate::measure::question::filter::fold;
 use crate::measure::question::{Dimension, Pattern, Question};
@@ -56,7 +56,7 @@ impl Request {
         let page = input::object(map.get("pagination").unwrap_or(&empty), "pagination", &["limit", "offset"])?;
         let most = Question::MOST_ROWS;
         let limit = input::number(page.get("limit"), "pagination.limit", (1, most), most, Code::InvalidLimit)?;
-        let offset = page.get("offset").cloned().unwrap_or_else(|| json!(0));
+        let offset = input::number(page.get("offset"), "pagination.offset", (0, MOST_OFFSET), 0, Code::InvalidOffset)?;
 
         let dimensions = match map.get("dimensions") {
             Some(names) => dimensions(names)?,
@@ -89,9 +89,6 @@ impl Request {
             query["order_by"] = order_by(order);
         }
         let query = Query::parse(&query, context)?;
-        if time_labels && query.question.buckets.is_empty() {
-            return Err(input::refused("include.time_labels needs a time dimension"));
-        }
         let range = query.question.range;
         let local = |instant| clock_label(context.zone.local(instant), context.zone.offset(instant));
         let json = json!({

@@ -197,10 +197,10 @@ impl<'a> Filters<'a> {
         place: &str,
     ) -> Result<Parsed> {
         let name = text(dimension, &format!("{place}[1]"))?;
-        let dimension = parse_dimension(name, &format!("{place}[1]"))?;
-        if dimension.scope() == Scope::Time {
+        if name == "time" || name.starts_with("time:") {
             return Err(refused(format!("{place}[1]: time cannot be filtered by; use date_range")));
         }
+        let dimension = parse_dimension(name, &format!("{place}[1]"))?;
         let case_sensitive = match options {
             Some(options) => {
                 let options = object(options, &format!("{place}[3]"), &["case_sensitive"])?;

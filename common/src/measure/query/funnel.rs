@@ -13,7 +13,8 @@ use crate::measure::question::{Dimension, Field, Number, Question, Scope};
 use crate::outcome::Code;
 use crate::time::{DAY, SECOND};
 
-const KEYS: [&str; 9] = ["site", "date_range", "timezone", "steps", "order", "within", "filters", "dimension", "limit"];
+pub(super) const KEYS: [&str; 9] =
+    ["site", "date_range", "timezone", "steps", "order", "within", "filters", "dimension", "limit"];
 /// The longest time from the first step to the last, in seconds.
 const LONGEST: i64 = 90 * DAY / SECOND;
 

@@ -12,8 +12,8 @@ use crate::measure::question::retention::{Cohort, Retention, RetentionAnswer};
 use crate::measure::question::{Buckets, Number, Range, TimeUnit};
 use crate::outcome::Code;
 
-const KEYS: [&str; 3] = ["site", "timezone", "weeks"];
-const DEFAULT_WEEKS: usize = 12;
+pub(super) const KEYS: [&str; 3] = ["site", "timezone", "weeks"];
+pub(super) const DEFAULT_WEEKS: usize = 12;
 /// What must be said with the results.
 const NOTE: &str = "only visitors with an explicit id are counted: a cookieless visitor has another id every day";
 

@@ -1,9 +1,11 @@
+mod filters;
+mod results;
+
 use std::path::Path;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::measure::question::{Answer, Leaf, Number, ResultRow, Test, VisitorCount};
 
 const NOW: &str = "2026-11-28T12:00:00Z";
 
@@ -26,13 +28,6 @@ fn parse_for(changes: &Value, context: &Context<'_>) -> Result<Query> {
 
 fn question(changes: &Value) -> Question {
     parse(changes).unwrap_or_else(|refusal| panic!("{changes}: {refusal}")).question
-}
-
-fn the_leaf(filter: Value) -> Leaf {
-    match question(&json!({"filters": [filter]})).filters.remove(0) {
-        Filter::Leaf(leaf) => leaf,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[track_caller]
@@ -92,90 +87,6 @@ fn time_is_divided_by_the_length_of_the_range() {
 }
 
 #[test]
-fn values_are_brought_to_their_normal_form() {
-    let texts = |filter| match the_leaf(filter).test {
-        Test::Is(texts) | Test::Contains(texts) => texts,
-        Test::Matches(_) => panic!("patterns"),
-    };
-    let page = "https://example.com/x/?y=1";
-    assert_eq!(texts(json!(["is", "event:page", [page]])), [filters::page_form(page)]);
-    assert_eq!(texts(json!(["is", "visit:entry_page", [page]])), [filters::page_form(page)]);
-    assert_eq!(texts(json!(["contains", "event:page", ["/blog/"]])), ["/blog/"]);
-    assert_eq!(texts(json!(["is", "event:name", ["pageview", "click"]])), ["button_click", "page_view"]);
-    assert_eq!(texts(json!(["is", "visit:country", ["fr", "(not set)"]])), ["", "FR"]);
-    assert_eq!(texts(json!(["is", "visit:source", [""]])), ["Direct / None"]);
-    assert_eq!(texts(json!(["is", "visit:channel", ["(not set)"]])), ["Direct"]);
-    assert_eq!(texts(json!(["is", "visit:referrer", ["Direct / None"]])), [""]);
-    assert_eq!(
-        texts(json!(["is", "event:props:n", [1, 1.0, "1", 2.5, true, "(none)", -0.5, 1e3]])),
-        ["", "-0.5", "1", "1000", "2.5", "true"]
-    );
-    let long = texts(json!(["is", "event:props:n", ["é".repeat(400)]]));
-    assert_eq!(long[0].chars().count(), 300);
-}
-
-#[test]
-fn goals_are_resolved_to_filters() {
-    let goals = [Goal::configured("Sign-up", &json!(["is", "event:name", ["signup", "register"]])).unwrap()];
-    let context = Context { goals: &goals, ..at(NOW) };
-    let query = |goal: &str, metric: &str| {
-        parse_for(
-            &json!({"metrics": [metric], "filters": [["is", "event:goal", [goal]], ["is", "event:page", ["/a"]]]}),
-            &context,
-        )
-    };
-    let found = query("Sign-up", "conversion_rate").unwrap().question;
-    assert_eq!(found.filters[0], Filter::Or(vec![goals[0].filter.clone()]));
-    // The base of conversion rates: everything but goals and properties.
-    assert_eq!(found.conversion_base, found.filters[1..]);
-    assert_eq!(query("Sign-up", "visitors").unwrap().question.conversion_base, found.filters);
-
-    let visit = Goal::parse("Visit /blog/*").unwrap();
-    let Filter::And(parts) = &visit.filter else { panic!("{visit:?}") };
-    let Filter::Leaf(page) = &parts[1] else { panic!("{visit:?}") };
-    assert!(page.passes("/blog/x") && page.passes("/blog/") && !page.passes("/blog") && !page.passes("/x/blog/y"));
-    assert_eq!(Goal::parse("Visit /blog/").unwrap().name, format!("Visit {}", filters::page_form("/blog/")));
-    assert!(Goal::parse("Visit us").is_none());
-    let refusal = query("Signup", "visitors").unwrap_err().message;
-    assert_eq!(
-        refusal,
-        "filters[0][2] has a goal that does not exist; did you mean Sign-up? allowed: Sign-up, Visit /path*, an event's name"
-    );
-    assert!(Goal::configured("x", &json!(["is", "event:goal", ["signup"]])).is_err());
-
-    let rows = parse_for(&json!({"dimensions": ["event:goal"]}), &context).unwrap().question.goals;
-    assert_eq!(rows, Goals::Configured(goals.to_vec()));
-    assert_eq!(question(&json!({"dimensions": ["event:goal"]})).goals, Goals::CustomEvents);
-}
-
-#[test]
-fn page_filters_also_say_where_visits_entered() {
-    let filters = json!([
-        ["is", "event:page", ["/a"]],
-        ["not", ["contains", "event:page", ["b"]]],
-        ["is", "visit:country", ["FR"]],
-        ["or", [["is", "event:page", ["/a"]], ["is", "visit:country", ["FR"]]]],
-        ["has_done", ["is", "event:page", ["/c"]]],
-    ]);
-    let question = question(&json!({"metrics": ["bounce_rate"], "filters": filters}));
-    let is = Filter::Leaf(Leaf::is(Dimension::Field(Field::EntryPage), vec!["/a".into()], true));
-    assert_eq!((question.entry_filters.len(), &question.entry_filters[0]), (2, &is));
-}
-
-#[test]
-fn reports_are_events_where_names_are_asked_for() {
-    for (changes, expected) in [
-        (json!({}), false),
-        (json!({"dimensions": ["event:name"]}), true),
-        (json!({"filters": [["has_done", ["is", "event:name", ["scroll"]]]]}), true),
-        (json!({"filters": [["is", "event:goal", ["scroll"]]]}), true),
-        (json!({"filters": [["is", "event:goal", ["signup"]]]}), false),
-    ] {
-        assert_eq!(question(&changes).reports_are_events, expected, "{changes}");
-    }
-}
-
-#[test]
 fn bad_queries_say_what_is_allowed() {
     let metrics = "allowed: visitors, visits, pageviews, events, views_per_visit, bounce_rate, visit_duration, scroll_depth, \
                    time_on_page, percentage, conversion_rate, group_conversion_rate";
@@ -220,6 +131,7 @@ fn bad_queries_say_what_is_allowed() {
             "compare must be previous_period, year_over_year or [from, to]; allowed: previous_period, year_over_year",
         ),
         (json!({"include": {"time_labels": 1}}), "include.time_labels must be true or false"),
+        (json!({"include": {"time_labels": true}}), "include.time_labels needs a time dimension"),
         // Combinations without a meaning.
         (
             json!({"metrics": ["bounce_rate"], "dimensions": ["event:name"]}),
@@ -259,62 +171,6 @@ fn bad_queries_say_what_is_allowed() {
 }
 
 #[test]
-fn bad_filters_say_what_is_allowed() {
-    let nested = |levels: usize| (1..levels).fold(json!(["is", "event:page", ["/"]]), |inner, _| json!(["not", inner]));
-    let many = |count: usize| json!(vec![json!(["is", "event:page", ["/"]]); count]);
-    assert!(parse(&json!({"filters": [nested(5)]})).is_ok());
-    assert!(parse(&json!({"filters": many(20)})).is_ok());
-    let page = |values: Value| json!([["is", "event:page", values]]);
-    for (filters, message) in [
-        (json!({}), "filters must be a list"),
-        (json!(["is", "event:page", ["/"]]), "filters[0] must be a list such as [\"is\", \"event:page\", [\"/\"]]"),
-        (json!([[]]), "filters[0] must be a list such as [\"is\", \"event:page\", [\"/\"]]"),
-        (
-            json!([["iss", "event:page", ["/"]]]),
-            "filters[0][0] is not an operator; did you mean is? allowed: is, is_not, contains, contains_not, matches, \
-             matches_not, and, or, not, has_done, has_not_done",
-        ),
-        (json!([["is", "time:day", ["2026-11-10"]]]), "filters[0][1]: time cannot be filtered by; use date_range"),
-        (page(json!([])), "filters[0][2] must have 1 to 1000 values"),
-        (page(json!("/")), "filters[0][2] must be a list"),
-        (page(json!([null])), "filters[0][2][0] must be a string, number or boolean"),
-        (json!([["is", "visit:country", ["France"]]]), "filters[0][2][0] must be a country's two letters, such as FR"),
-        (json!([["and", []]]), "filters[0] must be [\"and\", [filter, …]] with at least one filter"),
-        (json!([["not"]]), "filters[0] must be [\"not\", filter]"),
-        (
-            json!([["is", "event:page"]]),
-            "filters[0] must be [\"is\", dimension, [value, …]], with {\"case_sensitive\": false} as a fourth item if wanted",
-        ),
-        (
-            json!([["is", "event:page", ["/"], {"case": false}]]),
-            "filters[0][3] has an unknown key; did you mean case_sensitive? allowed: case_sensitive",
-        ),
-        (
-            json!([["has_done", ["is", "visit:country", ["FR"]]]]),
-            "filters[0]: has_done takes filters on event: dimensions only, and no has_done within it",
-        ),
-        (
-            json!([["has_not_done", ["not", ["has_done", ["is", "event:page", ["/"]]]]]]),
-            "filters[0]: has_not_done takes filters on event: dimensions only, and no has_done within it",
-        ),
-        (json!([["contains", "event:goal", ["x"]]]), "filters[0][2]: event:goal takes is and is_not only"),
-        (
-            json!([["matches", "event:page", ["(?=x)"]]]),
-            "filters[0][2][0] must be a regular expression of linear time: no look-around, no back-references, bounded in size",
-        ),
-        (json!([["matches", "event:page", ["x".repeat(201)]]]), "filters[0][2][0] may have at most 200 characters"),
-        (json!([nested(6)]), "filters may be nested at most 5 levels deep"),
-        (many(21), "a query may have at most 20 conditions, where each pattern of matches is one"),
-        (
-            json!([["matches", "event:page", vec!["x"; 21]]]),
-            "a query may have at most 20 conditions, where each pattern of matches is one",
-        ),
-    ] {
-        refused_with(&json!({"filters": filters}), Code::InvalidQuery, message);
-    }
-}
-
-#[test]
 fn a_range_that_is_compared_moves_the_buckets_too() {
     let query =
         parse(&json!({"date_range": "day", "dimensions": ["time:hour"], "compare": "previous_period"})).unwrap();
@@ -322,129 +178,6 @@ fn a_range_that_is_compared_moves_the_buckets_too() {
     assert_eq!(main.range.end, Timestamp::parse(NOW).unwrap());
     assert_eq!((main.buckets[0].labels().len(), other.buckets[0].labels().len()), (12, 12));
     assert_eq!(other.buckets[0].labels()[0], "2026-11-27T00:00:00+00:00");
-}
-
-fn number(value: i64) -> Option<Number> {
-    Some(Number::whole(value))
-}
-
-fn answer(rows: &[(&[&str], &[Option<Number>])]) -> Answer {
-    let row = |(dimensions, metrics): &(&[&str], &[Option<Number>])| ResultRow {
-        dimensions: dimensions.iter().map(|value| (*value).to_owned()).collect(),
-        metrics: metrics.to_vec(),
-    };
-    Answer {
-        rows: rows.iter().map(row).collect(),
-        visitors: VisitorCount::Distinct,
-        capped: Vec::new(),
-        summaries: None,
-    }
-}
-
-fn values(query: &Query, rows: &[(&[&str], &[Option<Number>])]) -> Vec<String> {
-    let (results, _) = query.results(answer(rows), None);
-    results.results.into_iter().map(|row| row.dimensions.join(" ")).collect()
-}
-
-#[test]
-fn rows_are_ordered_with_ties_by_value_and_null_last() {
-    let rows: [(&[&str], &[Option<Number>]); 5] = [
-        (&["é"], &[number(2), None]),
-        (&["b"], &[number(2), number(5)]),
-        (&["B"], &[number(2), number(0)]),
-        (&["z"], &[number(9), None]),
-        (&["a"], &[number(1), number(7)]),
-    ];
-    let query = |order: Value| {
-        let metrics = json!(["visitors", "bounce_rate"]);
-        parse(&json!({"metrics": metrics, "dimensions": ["visit:source"], "order_by": order})).unwrap()
-    };
-    assert_eq!(values(&query(Value::Null), &rows), ["z", "B", "b", "é", "a"]);
-    assert_eq!(values(&query(json!([["bounce_rate", "desc"]])), &rows), ["a", "b", "B", "z", "é"]);
-    assert_eq!(values(&query(json!([["bounce_rate", "asc"]])), &rows), ["B", "b", "a", "z", "é"]);
-    assert_eq!(values(&query(json!([["visit:source", "desc"]])), &rows), ["é", "z", "b", "a", "B"]);
-    for offset in 0..6 {
-        let changes = json!({"dimensions": ["visit:source"], "metrics": ["visitors", "bounce_rate"], "limit": 2, "offset": offset});
-        let page = parse(&changes).unwrap();
-        let all = ["z", "B", "b", "é", "a"];
-        let (results, _) = page.results(answer(&rows), None);
-        assert_eq!(results.total_rows, 5);
-        assert_eq!(values(&page, &rows), all[offset.min(5)..(offset + 2).min(5)]);
-    }
-}
-
-#[test]
-fn rows_by_time_are_in_the_order_of_time() {
-    let hours =
-        json!({"dimensions": ["time:hour"], "timezone": "Europe/Paris", "date_range": ["2026-10-25", "2026-10-25"]});
-    let (first, second) = ("2026-10-25T02:00:00+02:00", "2026-10-25T02:00:00+01:00");
-    let rows: [(&[&str], &[Option<Number>]); 2] = [(&[second], &[number(2)]), (&[first], &[number(1)])];
-    assert_eq!(values(&parse(&hours).unwrap(), &rows), [first, second]);
-    let of_day: [(&[&str], &[Option<Number>]); 2] = [(&["10"], &[number(2)]), (&["9"], &[number(1)])];
-    assert_eq!(values(&parse(&json!({"dimensions": ["time:hour_of_day"]})).unwrap(), &of_day), ["9", "10"]);
-}
-
-#[test]
-fn comparison_finds_the_same_row_of_the_other_range() {
-    let query = parse(&json!({
-        "metrics": ["visitors", "bounce_rate", "percentage"], "dimensions": ["time:day", "visit:source"],
-        "date_range": ["2026-11-09", "2026-11-10"], "compare": ["2026-11-01", "2026-11-01"], "include": {"time_labels": true},
-    }));
-    let percent = |value: i128| Number::ratio(value, 1, 1);
-    let main = answer(&[
-        (&["2026-11-09", "a"], &[number(3), number(55), percent(30)]),
-        (&["2026-11-09", "b"], &[number(4), None, percent(40)]),
-        (&["2026-11-10", "a"], &[number(1), number(10), percent(10)]),
-    ]);
-    let other = answer(&[(&["2026-11-01", "a"], &[number(1), number(40), percent(60)])]);
-    let (results, meta) = query.unwrap().results(main, Some(other));
-    let written = serde_json::to_string(&results.results).unwrap();
-    assert_eq!(
-        written,
-        "[{\"dimensions\":[\"2026-11-09\",\"b\"],\"metrics\":[4,null,40.0],\"comparison\":{\"dimensions\":[\"2026-11-01\",\"b\"],\
-         \"metrics\":[0,null,0.0],\"change\":[100,null,100]}},\
-         {\"dimensions\":[\"2026-11-09\",\"a\"],\"metrics\":[3,55,30.0],\"comparison\":{\"dimensions\":[\"2026-11-01\",\"a\"],\
-         \"metrics\":[1,40,60.0],\"change\":[200,15,-50]}},\
-         {\"dimensions\":[\"2026-11-10\",\"a\"],\"metrics\":[1,10,10.0],\"comparison\":{\"dimensions\":null,\
-         \"metrics\":[null,null,null],\"change\":[null,null,null]}}]"
-    );
-    assert_eq!(meta.time_labels.unwrap(), ["2026-11-09", "2026-11-10"]);
-}
-
-#[test]
-fn csv_is_safe_to_open_in_a_spreadsheet() {
-    let query = parse(&json!({"dimensions": ["visit:source"], "compare": "previous_period"})).unwrap();
-    let main = answer(&[(&["=1+1"], &[number(1)]), (&["say \"hi\", now"], &[number(1)])]);
-    let (results, _) = query.results(main, Some(answer(&[(&["=1+1"], &[number(2)])])));
-    assert_eq!(
-        query.csv(&results),
-        "visit:source,visitors,visitors_comparison,visitors_change\r\n'=1+1,1,2,-50\r\n\"say \"\"hi\"\", now\",1,0,100\r\n"
-    );
-    let query = parse(&json!({"metrics": ["bounce_rate", "views_per_visit"], "dimensions": ["visit:source"]})).unwrap();
-    let ratio = Number::ratio(-3, 2, 2);
-    let rows: [(&[&str], &[Option<Number>]); 6] = [
-        (&[""], &[None, ratio]),
-        (&["+a"], &[None, ratio]),
-        (&["-b"], &[None, ratio]),
-        (&["@c"], &[None, ratio]),
-        (&["\td\n"], &[None, ratio]),
-        (&["\re"], &[None, ratio]),
-    ];
-    let (results, _) = query.results(answer(&rows), None);
-    assert_eq!(
-        query.csv(&results),
-        "visit:source,bounce_rate,views_per_visit\r\n,,-1.50\r\n\"'\td\n\",,-1.50\r\n\"'\re\",,-1.50\r\n'+a,,-1.50\r\n\
-         '-b,,-1.50\r\n'@c,,-1.50\r\n"
-    );
-}
-
-#[test]
-fn results_are_provisional_while_events_may_arrive() {
-    for (range, provisional) in [("7d", true), ("day", true), ("6mo", false)] {
-        assert_eq!(parse(&json!({"date_range": range})).unwrap().provisional, provisional, "{range}");
-    }
-    let query = parse(&json!({"date_range": ["2026-11-01", "2026-11-26"]})).unwrap();
-    assert!(!query.provisional);
 }
 
 #[test]

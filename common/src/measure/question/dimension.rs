@@ -150,6 +150,20 @@ impl TimeUnit {
             Self::DayOfWeek => "time:day_of_week",
         }
     }
+
+    /// What it is, in one sentence for the documentation.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Minute => "Local minutes with their offset.",
+            Self::Hour => "Local hours with their offset; an hour that comes twice is two rows.",
+            Self::Day => "Local days.",
+            Self::Week => "Weeks by their Monday, or by the first day of the range if that is later.",
+            Self::Month => "Months by their first day.",
+            Self::HourOfDay => "The hours of a day, 0 to 23, over all days.",
+            Self::DayOfWeek => "The days of a week, 1 (Monday) to 7, over all weeks.",
+        }
+    }
 }
 
 /// What results are grouped or filtered by.
