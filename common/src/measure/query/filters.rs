@@ -240,11 +240,12 @@ impl<'a> Filters<'a> {
         }
         let mut about = About { leaves: 1, ..About::default() };
         let filter = if dimension == Dimension::Goal {
-            if test != "is" {
-                return Err(refused(format!("{place}: event:goal takes is and is_not only")));
-            }
             about.goals = 1;
-            let goals = goals::named(&texts, case_sensitive, &place, self.context)?;
+            let goals = match test {
+                "is" => goals::named(&texts, case_sensitive, &place, self.context)?,
+                "contains" => goals::containing(&texts, case_sensitive, self.context),
+                _ => return Err(refused(format!("{place}: event:goal takes is and contains, and their opposites"))),
+            };
             about.names = goals.iter().any(|goal| goals::is_report(&goal.name));
             Filter::Or(goals.into_iter().map(|goal| goal.filter).collect())
         } else {

@@ -74,6 +74,16 @@ pub(super) fn named(names: &[String], case_sensitive: bool, place: &str, context
     Ok(goals)
 }
 
+/// The configured goals with one of these texts in their name; without any configured goal, an event
+/// with one of them in its name is one.
+pub(super) fn containing(texts: &[String], case_sensitive: bool, context: &Context<'_>) -> Vec<Goal> {
+    let name = Leaf::contains(Dimension::Field(Field::EventName), texts.to_vec(), case_sensitive);
+    if context.goals.is_empty() {
+        return vec![Goal { name: String::new(), filter: Filter::Leaf(name) }];
+    }
+    context.goals.iter().filter(|goal| name.passes(&goal.name)).cloned().collect()
+}
+
 /// What rows by goal stand for.
 pub(super) fn rows(context: &Context<'_>) -> Goals {
     if context.goals.is_empty() { Goals::CustomEvents } else { Goals::Configured(context.goals.to_vec()) }

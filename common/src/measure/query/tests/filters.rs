@@ -59,6 +59,10 @@ fn goals_are_resolved_to_filters() {
         refusal,
         "filters[0][2] has a goal that does not exist; did you mean Sign-up? allowed: Sign-up, Visit /path*, an event's name"
     );
+    let part = parse_for(&json!({"filters": [["contains", "event:goal", ["Sign"]]]}), &context).unwrap();
+    assert_eq!(part.question.filters, found.filters[..1]);
+    let none = parse_for(&json!({"filters": [["contains", "event:goal", ["sign"]]]}), &context).unwrap();
+    assert_eq!(none.question.filters, [Filter::Or(Vec::new())]);
     assert!(Goal::configured("x", &json!(["is", "event:goal", ["signup"]])).is_err());
 
     let rows = parse_for(&json!({"dimensions": ["event:goal"]}), &context).unwrap().question.goals;
@@ -133,7 +137,10 @@ fn bad_filters_say_what_is_allowed() {
             json!([["has_not_done", ["not", ["has_done", ["is", "event:page", ["/"]]]]]]),
             "filters[0]: has_not_done takes filters on event: dimensions only, and no has_done within it",
         ),
-        (json!([["contains", "event:goal", ["x"]]]), "filters[0][2]: event:goal takes is and is_not only"),
+        (
+            json!([["matches", "event:goal", ["x"]]]),
+            "filters[0][2]: event:goal takes is and contains, and their opposites",
+        ),
         (
             json!([["matches", "event:page", ["(?=x)"]]]),
             "filters[0][2][0] must be a regular expression of linear time: no look-around, no back-references, bounded in size",
