@@ -65,7 +65,7 @@ fn is_visible(path: &Path) -> bool {
     names.all(is_name)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;

@@ -107,7 +107,7 @@ async fn a_proxy_that_is_not_listed_is_reported_once() {
         server.send(event.clone()).await;
         assert_eq!(gauge(&server).await, 0);
         for n in 0..3 {
-            server.send(event.clone().header(header, &format!("203.0.113.{n}"))).await;
+            server.send(event.clone().header(header, format!("203.0.113.{n}"))).await;
         }
         assert_eq!(gauge(&server).await, 1, "{header}");
         let written = server.written();
