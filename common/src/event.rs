@@ -196,7 +196,8 @@ impl SentEvent {
     }
 
     /// Parses one JSON object. `now` bounds its timestamp: at most [`LATEST`] behind it and
-    /// [`EARLIEST`] ahead of it. Unknown fields are passed over; `null` is as good as absent.
+    /// [`EARLIEST`] ahead of it. An `age_ms` is a timestamp by the sender's own clock, and stands
+    /// above one. Unknown fields are passed over; `null` is as good as absent.
     ///
     /// # Errors
     /// `INVALID_EVENT` or `INVALID_SITE`, naming the field and what is allowed.
@@ -235,7 +236,10 @@ impl SentEvent {
             data,
             page_url: url(wire.page_url, "page_url")?,
             referrer: url(wire.referrer, "referrer")?,
-            timestamp: timestamp(wire.timestamp, now)?,
+            timestamp: match age(wire.age_ms, now)? {
+                Some(time) => Some(time),
+                None => timestamp(wire.timestamp, now)?,
+            },
             view_id,
         })
     }
@@ -262,6 +266,8 @@ struct Wire<'a> {
     timestamp: Option<&'a RawValue>,
     #[serde(borrow)]
     view_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    age_ms: Option<&'a RawValue>,
 }
 
 // Rules are rendered only for those who break them: most events break none.
@@ -320,6 +326,19 @@ fn timestamp(raw: Option<&RawValue>, now: Timestamp) -> Result<Option<Timestamp>
     }
 }
 
+/// The instant that lies `age_ms` before the clock, with the bounds of a timestamp. An age below
+/// zero, which a clock that was set back makes, is none.
+fn age(raw: Option<&RawValue>, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+    const RULE: &str = "age_ms must be a number of milliseconds, at most 24 hours, and at least -5 minutes";
+    #[allow(clippy::cast_precision_loss, reason = "both bounds are whole numbers below 2^53")]
+    const BOUNDS: std::ops::RangeInclusive<f64> = -EARLIEST as f64..=LATEST as f64;
+    let Some(raw) = present(raw) else { return Ok(None) };
+    let age = serde_json::from_str::<f64>(raw.get()).ok().filter(|age| BOUNDS.contains(age));
+    let age = age.ok_or_else(|| invalid(RULE))?;
+    #[allow(clippy::cast_possible_truncation, reason = "the bounds fit")]
+    Ok(Some(now.plus(-(age.max(0.0).round() as i64))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -374,6 +393,11 @@ mod tests {
             (r#"{"event_type":"a","timestamp":"2025-12-07T11:59:59Z"}"#, Code::InvalidEvent, "24 hours"),
             (r#"{"event_type":"a","timestamp":"9999-12-31T23:59:59Z"}"#, Code::InvalidEvent, "5 minutes"),
             (r#"{"event_type":"a","timestamp":"2025-12-08T12:05:01Z"}"#, Code::InvalidEvent, "5 minutes"),
+            (r#"{"event_type":"a","age_ms":"5"}"#, Code::InvalidEvent, "age_ms"),
+            (r#"{"event_type":"a","age_ms":[]}"#, Code::InvalidEvent, "age_ms"),
+            (r#"{"event_type":"a","age_ms":86400001}"#, Code::InvalidEvent, "24 hours"),
+            (r#"{"event_type":"a","age_ms":1e400}"#, Code::InvalidEvent, "age_ms"),
+            (r#"{"event_type":"a","age_ms":-300001}"#, Code::InvalidEvent, "5 minutes"),
             (
                 r#"{"event_type":"letter_generate","event_data":{"letter_type":"love"}}"#,
                 Code::InvalidEvent,
@@ -384,6 +408,22 @@ mod tests {
             assert_eq!(refusal.code, code, "{json}");
             assert!(refusal.message.contains(name), "{json}: {}", refusal.message);
         }
+    }
+
+    #[test]
+    fn an_age_is_a_time_by_the_senders_own_clock() {
+        let minutes_ago = |fields: &str| {
+            let time = sent(&format!(r#"{{"event_type":"a",{fields}}}"#)).unwrap().timestamp;
+            time.map(|time| (now().millis() - time.millis()) as f64 / 60_000.0)
+        };
+        assert_eq!(minutes_ago(r#""age_ms":90000"#), Some(1.5));
+        assert_eq!(minutes_ago(r#""age_ms":29999.7"#), Some(0.5));
+        assert_eq!(minutes_ago(r#""age_ms":0"#), Some(0.0));
+        assert_eq!(minutes_ago(r#""age_ms":-300000"#), Some(0.0), "a clock that was set back");
+        assert_eq!(minutes_ago(r#""age_ms":86400000"#), Some(1440.0));
+        assert_eq!(minutes_ago(r#""age_ms":null"#), None);
+        assert_eq!(minutes_ago(r#""age_ms":null,"timestamp":"2025-12-08T11:59:00Z""#), Some(1.0));
+        assert_eq!(minutes_ago(r#""age_ms":60000,"timestamp":"1999-01-01T00:00:00Z""#), Some(1.0));
     }
 
     #[test]
