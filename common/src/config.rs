@@ -37,7 +37,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 }
 
 /// All variables.
-pub const VARIABLES: [Variable; 21] = [
+pub const VARIABLES: [Variable; 23] = [
     variable("ANALYTICS_ADDR", "127.0.0.1:8080", "address and port that the local runtime listens on"),
     variable(
         "ANALYTICS_STORE",
@@ -88,6 +88,12 @@ pub const VARIABLES: [Variable; 21] = [
         "token of at least 16 characters for POST /cleanup (Authorization: Bearer …); none: admin calls are off",
     ),
     variable("ANALYTICS_HONOR_OPT_OUT", "true", "whether DNT: 1 and Sec-GPC: 1 are honoured, true or false"),
+    variable(
+        "ANALYTICS_COLLECT_PATH",
+        "/mcv/notes",
+        "second path of events, for trackers, which no block list knows: 2 to 100 of a-z, A-Z, 0-9, /, '.', '_' and '-'",
+    ),
+    variable("ANALYTICS_SCRIPT_NAME", "mcv.js", "a name of your own for /mcv.js, the tracker, such as hello.js"),
     variable("ANALYTICS_SHUTDOWN_SECONDS", "10", "how long requests in flight may take after SIGTERM, 1 to 300"),
     variable("ANALYTICS_LOG", "text", "log lines as text or json; Lambda functions always write json"),
     variable(
@@ -214,6 +220,10 @@ pub struct Config {
     pub admin_token: Option<AdminToken>,
     /// Whether `DNT` and `Sec-GPC` are honoured.
     pub honor_opt_out: bool,
+    /// Where trackers send events, besides the API's own paths.
+    pub collect_path: String,
+    /// The name of the tracker script at the root, besides `script.js` and `mcv.js`.
+    pub script_name: String,
     /// Seconds that requests in flight may take when the process is told to stop.
     pub shutdown_seconds: u64,
     /// How log lines are written.
@@ -306,6 +316,16 @@ impl Config {
                 (text.len() >= 16).then(|| AdminToken(text.to_owned()))
             }),
             honor_opt_out: reader.parse("ANALYTICS_HONOR_OPT_OUT", "true or false", |text| text.parse().ok()),
+            collect_path: reader.parse(
+                "ANALYTICS_COLLECT_PATH",
+                "a path such as /mcv/notes: 2 to 100 of a-z, A-Z, 0-9, /, '.', '_' and '-', none that is in use",
+                reader::collect_path,
+            ),
+            script_name: reader.parse(
+                "ANALYTICS_SCRIPT_NAME",
+                "a name such as hello.js: at most 64 of a-z, A-Z, 0-9, '.', '_' and '-', ending in .js",
+                reader::script_name,
+            ),
             shutdown_seconds: reader.number("ANALYTICS_SHUTDOWN_SECONDS", 1..=300),
             log: reader.parse("ANALYTICS_LOG", "text or json", |text| match text {
                 "text" => Some(LogFormat::Text),
@@ -316,6 +336,9 @@ impl Config {
         };
         if matches!(config.store, StoreUrl::Postgres(_)) && config.redis.is_none() {
             reader.mistake("ANALYTICS_REDIS is missing: a PostgreSQL store needs redis://… beside it".to_owned());
+        }
+        if config.collect_path.strip_prefix('/') == Some(&config.script_name) {
+            reader.mistake("ANALYTICS_SCRIPT_NAME must not be the name of ANALYTICS_COLLECT_PATH".to_owned());
         }
         match reader.finish() {
             mistakes if mistakes.is_empty() => Ok(config),
@@ -355,6 +378,8 @@ mod tests {
             ("ANALYTICS_ALLOWED_ORIGINS", "example.com"),
             ("ANALYTICS_ADMIN_TOKEN", "short"),
             ("ANALYTICS_LOG", "xml"),
+            ("ANALYTICS_COLLECT_PATH", "/api/v1/analytics/event"),
+            ("ANALYTICS_SCRIPT_NAME", "a/b.js"),
             ("ANALYTICS_RETENTON_DAYS", "30"),
             ("ANALYTICS_TEST_ANYTHING", "x"),
             ("PATH", "x"),
@@ -371,11 +396,59 @@ mod tests {
             "ALLOWED_ORIGINS",
             "ADMIN_TOKEN",
             "LOG",
+            "COLLECT_PATH",
+            "SCRIPT_NAME",
         ] {
             assert!(message.contains(&format!("ANALYTICS_{name} ")), "{name}: {message}");
         }
         assert!(message.contains("ANALYTICS_RETENTON_DAYS is not known; did you mean ANALYTICS_RETENTION_DAYS?"));
-        assert!(message.starts_with("the configuration has 10 mistake(s)"), "{message}");
+        assert!(message.starts_with("the configuration has 12 mistake(s)"), "{message}");
+    }
+
+    #[test]
+    fn paths_and_names_that_can_be_served() {
+        let collect_path = |path| config(&[("ANALYTICS_COLLECT_PATH", path)]).map(|config| config.collect_path).ok();
+        for path in ["/m", "/mcv/notes", "/api/v1/notes", "/healthy", "/a.b/C_d-e"] {
+            assert_eq!(collect_path(path).as_deref(), Some(path));
+        }
+        let long = format!("/{}", "a".repeat(100));
+        for path in [
+            "/",
+            "m",
+            "/m/",
+            "//m",
+            "/a/../b",
+            "/./a",
+            "/a?b",
+            "/a#b",
+            "/{a}",
+            "/a b",
+            "/é",
+            "/a%20b",
+            "https://a.b/c",
+            "/health",
+            "/health/x",
+            "/metrics",
+            "/ws/x",
+            "/dashboard",
+            "/assets/x",
+            "/openapi.json",
+            "/script.js",
+            "/api/v1/analytics",
+            "/api/v1/analytics/x",
+            &long,
+        ] {
+            assert_eq!(collect_path(path), None, "{path}");
+        }
+        let script_name = |name| config(&[("ANALYTICS_SCRIPT_NAME", name)]).map(|config| config.script_name).ok();
+        for name in ["hello.js", "script.js", "a-b_c.min.js"] {
+            assert_eq!(script_name(name).as_deref(), Some(name));
+        }
+        for name in [".js", "hello", "/hello.js", "a/b.js", "..js", "a b.js", "{a}.js", "é.js", "hello.css"] {
+            assert_eq!(script_name(name), None, "{name}");
+        }
+        let same = config(&[("ANALYTICS_COLLECT_PATH", "/a.js"), ("ANALYTICS_SCRIPT_NAME", "a.js")]);
+        assert!(same.unwrap_err().to_string().contains("ANALYTICS_SCRIPT_NAME"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! | what is asked | bucket | cost |
 //! |---|---|---|
 //! | POST `/event` | events, `ANALYTICS_RATE_LIMIT` a minute | 1 |
-//! | POST `/events` | events | 1 before the body is read, so that junk is not free; the batch then costs its size |
+//! | POST `/events`, and `ANALYTICS_COLLECT_PATH` | events | 1 before the body is read, so that junk is not free; the batch then costs its size |
 //! | everything else of the API | questions, `ANALYTICS_READ_LIMIT` a minute | 1 |
 //! | all other paths | none | 0 |
 //!
@@ -25,7 +25,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use common::App;
-use common::http::{ApiError, BASE_PATH, Charge, EventBudget};
+use common::http::{ApiError, BASE_PATH, Charge, EventBudget, Ingest};
 use common::store::{Bucket, SharedLimits};
 use futures_util::future::{BoxFuture, Either};
 use http::Method;
@@ -57,11 +57,11 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(method: &Method, path: &str) -> Option<Self> {
-        match (method, path.strip_prefix(BASE_PATH)?) {
-            (&Method::POST, "/event") => Some(Self::Event),
-            (&Method::POST, "/events") => Some(Self::Batch),
-            _ => Some(Self::Read),
+    fn of(method: &Method, path: &str, collect_path: &str) -> Option<Self> {
+        match Ingest::at(path, collect_path) {
+            Some(Ingest::Event) if method == Method::POST => Some(Self::Event),
+            Some(Ingest::Batch) if method == Method::POST => Some(Self::Batch),
+            taken => (taken.is_some() || path.starts_with(BASE_PATH)).then_some(Self::Read),
         }
     }
 
@@ -183,7 +183,7 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let Some(kind) = Kind::of(request.method(), request.uri().path()) else {
+        let Some(kind) = Kind::of(request.method(), request.uri().path(), &self.limits.app.config.collect_path) else {
             return Either::Left(Either::Left(self.inner.call(request)));
         };
         let network = Network::of(&request, &self.limits.app);
@@ -218,9 +218,12 @@ mod tests {
 
     #[test]
     fn paths_and_their_buckets() {
-        let kind = |method, path: &str| Kind::of(&method, path);
+        let kind = |method, path: &str| Kind::of(&method, path, "/m/n");
         assert_eq!(kind(Method::POST, "/api/v1/analytics/event"), Some(Kind::Event));
         assert_eq!(kind(Method::POST, "/api/v1/analytics/events"), Some(Kind::Batch));
+        assert_eq!(kind(Method::POST, "/m/n"), Some(Kind::Batch));
+        assert_eq!(kind(Method::POST, "/m/n/event"), Some(Kind::Event));
+        assert_eq!(kind(Method::POST, "/m/n/events"), Some(Kind::Batch));
         assert_eq!(kind(Method::GET, "/api/v1/analytics/event"), Some(Kind::Read));
         assert_eq!(kind(Method::GET, "/api/v1/analytics/stats"), Some(Kind::Read));
         assert_eq!(kind(Method::POST, "/api/v1/analytics/cleanup"), Some(Kind::Read));

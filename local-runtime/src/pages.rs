@@ -1,5 +1,5 @@
 //! What browsers are given: the dashboard at `/`, its files below `/assets/maicivy/`, and the
-//! tracker that sites embed, `/script.js`.
+//! tracker that sites embed, `/mcv.js`, which has other names too.
 //!
 //! The dashboard is built from `dashboard/` by npm and embedded by `build.rs`, each file in
 //! three forms: plain, gzip and Brotli. A program that was built without it has a page that
@@ -11,6 +11,7 @@
 mod encoding;
 mod file;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
@@ -18,8 +19,8 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use common::config::Config;
+use common::http::CROSS_ORIGIN_RESOURCE_POLICY;
 use http::{HeaderMap, StatusCode};
-use serde_json::json;
 
 use self::file::{Embedded, File, Kept};
 
@@ -58,10 +59,16 @@ pub fn page_router_at(path: &str) -> Router {
 /// The files of the page, wherever the page is, and the tracker.
 pub fn assets(config: &Config) -> Router {
     let tracker = Arc::new(tracker(config));
+    let script = get(async move |headers: HeaderMap| {
+        // Pages that only embed what allows it (COEP) may embed it.
+        ([(CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin")], tracker.answer(&headers))
+    });
+    // The name of the contract, which block lists know; that of the snippets; the operator's own.
+    let own = format!("/{}", config.script_name);
+    let names = BTreeSet::from([TRACKER.path, "/mcv.js", &own]);
+    let router = names.iter().fold(Router::new(), |router, name| router.route(name, script.clone()));
     // One route for all files: their names change with every build, and routes are labels.
-    Router::new()
-        .route("/assets/maicivy/{file}", get(asset))
-        .route(tracker.path, get(async move |headers: HeaderMap| tracker.answer(&headers)))
+    router.route("/assets/maicivy/{file}", get(asset))
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
@@ -69,14 +76,18 @@ async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     asset.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |asset| asset.answer(&headers))
 }
 
-/// The script, preceded by the options of this server that differ from its own.
+/// What the script ends with as `tracker/build.mjs` makes it: the configuration's defaults.
+const DEFAULTS: &str = r#"("/mcv/notes",true)"#;
+
+/// The script with this configuration in the place of the defaults.
 fn tracker(config: &Config) -> File {
-    if config.honor_opt_out {
-        return File::new(TRACKER, Kept::AnHour);
+    let configured = format!(r#"("{}",{})"#, config.collect_path, config.honor_opt_out);
+    match TRACKER.plain.strip_suffix(DEFAULTS.as_bytes()) {
+        Some(script) if configured != DEFAULTS => {
+            File::made(TRACKER.path, [script, configured.as_bytes()].concat().into(), Kept::AnHour)
+        }
+        _ => File::new(TRACKER, Kept::AnHour),
     }
-    let options = json!({ "ignoreOptOut": true });
-    let before = format!("window.maicivy=window.maicivy||{options};");
-    File::made(TRACKER.path, [before.as_bytes(), TRACKER.plain].concat().into(), Kept::AnHour)
 }
 
 #[cfg(test)]

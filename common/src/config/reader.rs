@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::origin::origin;
 use super::{AddressHeader, DynamoDbUrl, StoreUrl, VARIABLES, sqlite};
+use crate::http::BASE_PATH;
 
 /// Variables whose values are secrets: mistakes in them do not repeat the value.
 const SECRET: [&str; 1] = ["ANALYTICS_ADMIN_TOKEN"];
@@ -173,6 +174,27 @@ pub(super) fn address_header(text: &str) -> Option<AddressHeader> {
         "cf-connecting-ip" => Some(AddressHeader::CfConnectingIp),
         _ => None,
     }
+}
+
+/// What begins with these is served already.
+const SERVED: [&str; 8] =
+    ["/health", "/metrics", "/ws", "/dashboard", "/assets", "/openapi.json", "/script.js", BASE_PATH];
+
+pub(super) fn collect_path(text: &str) -> Option<String> {
+    let below = |root: &&str| text.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let valid = text.len() <= 100 && text.strip_prefix('/')?.split('/').all(is_segment) && !SERVED.iter().any(below);
+    valid.then(|| text.to_owned())
+}
+
+pub(super) fn script_name(text: &str) -> Option<String> {
+    let valid = text.len() <= 64 && is_segment(text) && text.strip_suffix(".js")?.bytes().any(|byte| byte != b'.');
+    valid.then(|| text.to_owned())
+}
+
+/// Whether it can stand between two slashes as it is, and is no way to another folder.
+fn is_segment(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    !text.is_empty() && text.bytes().all(plain) && text != "." && text != ".."
 }
 
 pub(super) fn time_of_day(text: &str) -> Option<(u8, u8)> {

@@ -13,16 +13,18 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tower::{Service, ServiceBuilder, layer::layer_fn};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{AllowOrigin, Any as AnyValue, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any as AnyValue, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
 use crate::App;
-use crate::http::{BASE_PATH, Failure};
+use crate::http::{BASE_PATH, Failure, Ingest};
 
 /// How long a request may take: 10 s.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Which pages may embed an answer.
+pub const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// The request's id where a platform gave it one.
 #[derive(Debug, Clone)]
@@ -63,12 +65,9 @@ pub fn finish(router: Router, app: &App) -> Router {
 fn cors(app: &App) -> CorsLayer {
     let cors = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([
-            header::CONTENT_TYPE,
-            header::AUTHORIZATION,
-            HeaderName::from_static("x-visitor-id"),
-            X_REQUEST_ID,
-        ])
+        // Whatever is asked for: tools that observe pages add headers of their own to each request,
+        // and one header that is refused refuses the event.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([X_REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_secs(86_400));
     let origins: Vec<HeaderValue> =
@@ -119,7 +118,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let seen = Seen::of(&request);
+        let seen = Seen::of(&request, &self.app);
         let app = self.app.clone();
         let response = self.inner.call(request);
         Box::pin(async move { Ok(seen.answered(response.await?.into_response(), &app)) })
@@ -131,15 +130,17 @@ struct Seen {
     started: Instant,
     method: &'static str,
     route: Option<MatchedPath>,
+    takes_events: bool,
     id: String,
 }
 
 impl Seen {
-    fn of(request: &Request) -> Self {
+    fn of(request: &Request, app: &App) -> Self {
         Self {
             started: Instant::now(),
             method: method_label(request.method()),
             route: request.extensions().get::<MatchedPath>().cloned(),
+            takes_events: Ingest::at(request.uri().path(), &app.config.collect_path).is_some(),
             id: request_id(request),
         }
     }
@@ -152,6 +153,10 @@ impl Seen {
         }
         if let Ok(value) = HeaderValue::from_str(&self.id) {
             response.headers_mut().insert(X_REQUEST_ID, value);
+        }
+        if self.takes_events {
+            // Pages that only embed what allows it (COEP) send events too, and may know what became of them.
+            response.headers_mut().insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
         }
         let took = self.started.elapsed();
         let route = self.route.as_ref().map_or("other", MatchedPath::as_str);

@@ -4,6 +4,7 @@ pub mod answers;
 mod client;
 mod error;
 mod forwarded;
+mod ingest;
 mod layers;
 mod origin;
 mod params;
@@ -12,7 +13,8 @@ pub use answers::Answer;
 pub use client::{PeerAddress, client_address};
 pub use error::{ApiError, Failure};
 pub use forwarded::address;
-pub use layers::{Charge, ErrorPage, EventBudget, RequestId, finish};
+pub use ingest::Ingest;
+pub use layers::{CROSS_ORIGIN_RESOURCE_POLICY, Charge, ErrorPage, EventBudget, RequestId, finish};
 pub use origin::is_allowed_origin;
 pub use params::Params;
 

@@ -64,8 +64,7 @@ async fn collect(body: Body, most: usize, held: &AtomicUsize) -> Result<Bytes, R
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             if error.is::<LengthLimitError>() {
-                let kib = most / 1024;
-                return Refusal::new(Code::PayloadTooLarge, format!("the body may have at most {kib} KiB"));
+                return too_large(most);
             }
             Refusal::new(Code::InvalidJson, "the body ended before it was complete")
         })?;
@@ -81,6 +80,25 @@ async fn collect(body: Body, most: usize, held: &AtomicUsize) -> Result<Bytes, R
         }
     }
     Ok(if whole.is_empty() { first } else { whole.into() })
+}
+
+/// The same body, if it has at most `most` bytes.
+///
+/// # Errors
+/// `PAYLOAD_TOO_LARGE`.
+pub(crate) fn limited(body: Bytes, most: usize) -> Result<Bytes, Refusal> {
+    if body.len() > most { Err(too_large(most)) } else { Ok(body) }
+}
+
+fn too_large(most: usize) -> Refusal {
+    Refusal::new(Code::PayloadTooLarge, format!("the body may have at most {} KiB", most / 1024))
+}
+
+/// Whether a body is a JSON array, if it is JSON at all; whitespace and a byte order mark may
+/// stand before it.
+pub(crate) fn is_array(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    body.trim_ascii_start().starts_with(b"[")
 }
 
 /// Parses JSON and says where it is none.
@@ -100,6 +118,16 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_event_or_an_array() {
+        for array in [&b"[]"[..], b" \r\n[1]", b"\xef\xbb\xbf[1]"] {
+            assert!(is_array(array));
+        }
+        for one in [&b"{}"[..], b"", b" ", b"x[", b"\xef\xbb\xbf{}"] {
+            assert!(!is_array(one));
+        }
+    }
 
     #[tokio::test]
     async fn room_is_bounded_and_given_back() {

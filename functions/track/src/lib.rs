@@ -4,6 +4,7 @@
 mod body;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -14,6 +15,7 @@ use common::event::SentEvent;
 use common::http::answers::json;
 use common::http::{ApiError, BASE_PATH, EventBudget, MOST_BYTES_BATCH, MOST_BYTES_EVENT, MOST_EVENTS};
 use common::outcome::{Code, Outcome, Refusal};
+use common::time::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::{OpenApi, ToSchema};
@@ -53,6 +55,10 @@ pub struct EventOnTheWire {
     /// answer gave it in `Server-Timing`.
     #[schema(format = Uuid)]
     view_id: Option<String>,
+    /// How many milliseconds ago it happened, by the sender's own clock: at most 24 h. Stands above
+    /// `timestamp`, for senders whose clock may be wrong.
+    #[schema(minimum = -300_000, maximum = 86_400_000, example = 1500)]
+    age_ms: Option<f64>,
 }
 
 /// What became of one event.
@@ -108,11 +114,16 @@ pub struct RejectedEvent {
     error: String,
 }
 
-/// `POST /event` and `POST /events`.
+/// `POST /event` and `POST /events`, both a second time below `ANALYTICS_COLLECT_PATH`, and that
+/// path itself, which takes one event or a batch: block lists know the word `event`.
 pub fn router(app: App) -> Router {
-    Router::new()
-        .route(&format!("{BASE_PATH}/event"), post(event))
-        .route(&format!("{BASE_PATH}/events"), post(events))
+    let collect_path = &app.config.collect_path;
+    let router = Router::new().route(collect_path, post(event_or_events));
+    [BASE_PATH, collect_path]
+        .into_iter()
+        .fold(router, |router, base| {
+            router.route(&format!("{base}/event"), post(event)).route(&format!("{base}/events"), post(events))
+        })
         .with_state(app)
 }
 
@@ -143,11 +154,18 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 )]
 async fn event(State(app): State<App>, sender: Sender, request: Request) -> Result<Response, ApiError> {
     let now = app.now();
-    let sent = match body::read(request, MOST_BYTES_EVENT).await {
-        Ok(body) => body::parse::<&RawValue>(&body).and_then(|json| SentEvent::parse(json, now)),
-        Err(refusal) => Err(refusal),
-    };
-    let outcome = collect(&app, sender, vec![sent], now).await.pop().unwrap_or(Outcome::Failed);
+    let body = body::read(request, MOST_BYTES_EVENT).await;
+    take_one(&app, sender, body, now).await
+}
+
+async fn take_one(
+    app: &App,
+    sender: Sender,
+    body: Result<Bytes, Refusal>,
+    now: Timestamp,
+) -> Result<Response, ApiError> {
+    let sent = body.and_then(|body| SentEvent::parse(body::parse::<&RawValue>(&body)?, now));
+    let outcome = collect(app, sender, vec![sent], now).await.pop().unwrap_or(Outcome::Failed);
     match outcome {
         Outcome::Stored(id) => {
             Ok(tracked(StatusCode::CREATED, "Event tracked successfully", Some(id.to_string()), "stored", None))
@@ -192,6 +210,30 @@ async fn events(State(app): State<App>, sender: Sender, request: Request) -> Res
     let now = app.now();
     let budget = request.extensions().get::<EventBudget>().cloned();
     let body = body::read(request, MOST_BYTES_BATCH).await;
+    take_batch(&app, sender, budget, body, now).await
+}
+
+/// Takes one event, or an array of them.
+async fn event_or_events(State(app): State<App>, sender: Sender, request: Request) -> Result<Response, ApiError> {
+    let now = app.now();
+    let budget = request.extensions().get::<EventBudget>().cloned();
+    let body = body::read(request, MOST_BYTES_BATCH).await;
+    match &body {
+        Ok(one) if !body::is_array(one) => {
+            let body = body.and_then(|body| body::limited(body, MOST_BYTES_EVENT));
+            take_one(&app, sender, body, now).await
+        }
+        _ => take_batch(&app, sender, budget, body, now).await,
+    }
+}
+
+async fn take_batch(
+    app: &App,
+    sender: Sender,
+    budget: Option<EventBudget>,
+    body: Result<Bytes, Refusal>,
+    now: Timestamp,
+) -> Result<Response, ApiError> {
     let batch = body.as_ref().map_err(Clone::clone).and_then(|body| {
         let batch: Vec<&RawValue> = body::parse(body)?;
         if batch.len() > MOST_EVENTS {
@@ -204,7 +246,7 @@ async fn events(State(app): State<App>, sender: Sender, request: Request) -> Res
         Ok(batch) => batch,
         Err(refusal) => {
             // A body that cannot be told apart into events is one rejected thing.
-            collect(&app, sender, vec![Err(refusal.clone())], now).await;
+            collect(app, sender, vec![Err(refusal.clone())], now).await;
             return Err(refusal.into());
         }
     };
@@ -214,7 +256,7 @@ async fn events(State(app): State<App>, sender: Sender, request: Request) -> Res
         charge(more).await.map_err(|retry_after| ApiError::RateLimited { retry_after })?;
     }
     let sent = batch.into_iter().map(|json| SentEvent::parse(json, now)).collect();
-    let outcomes = collect(&app, sender, sent, now).await;
+    let outcomes = collect(app, sender, sent, now).await;
     if outcomes.contains(&Outcome::Failed) {
         return Err(ApiError::NotStored);
     }

@@ -134,3 +134,28 @@ fn all_of_it_is_small() {
         assert_eq!(file.brotli.is_some() && file.gzip.is_some(), compressible, "{}", file.path);
     }
 }
+
+#[tokio::test]
+async fn the_tracker_has_the_servers_configuration() {
+    let script = |vars: &'static [(&'static str, &'static str)], path: &'static str| async move {
+        let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let answer = assets(&Config::from_vars(vars).unwrap()).oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        assert_eq!(answer.headers()["cross-origin-resource-policy"], "cross-origin");
+        String::from_utf8(body(answer).await).unwrap()
+    };
+    let plain = script(&[], "/script.js").await;
+    assert!(plain.ends_with(DEFAULTS) && plain.matches(DEFAULTS).count() == 1, "{plain}");
+    assert_eq!(script(&[], "/mcv.js").await, plain);
+    let same_name = script(&[("ANALYTICS_SCRIPT_NAME", "script.js")], "/script.js").await;
+    assert_eq!(same_name, plain);
+    let vars = &[
+        ("ANALYTICS_SCRIPT_NAME", "hello.js"),
+        ("ANALYTICS_COLLECT_PATH", "/m"),
+        ("ANALYTICS_HONOR_OPT_OUT", "false"),
+    ];
+    for path in ["/hello.js", "/mcv.js", "/script.js"] {
+        assert!(script(vars, path).await.ends_with(r#"("/m",false)"#));
+    }
+}

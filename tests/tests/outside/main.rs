@@ -2,7 +2,7 @@
 //!
 //! | promise | modules |
 //! |---|---|
-//! | events are taken, and answered as the contract says | `outcomes`, `batches`, `bounds`, `identity`, `sites` |
+//! | events are taken, and answered as the contract says | `outcomes`, `batches`, `collect_path`, `bounds`, `identity`, `sites` |
 //! | failures have one shape | `failures`, `parameters` |
 //! | questions are answered right | `figures`, `periods`, `timeline`, `heatmap`, `realtime` |
 //! | nothing is lost or counted twice | `crash`, `shutdown` |
@@ -20,6 +20,7 @@ mod backup;
 mod batches;
 mod bounds;
 mod cli;
+mod collect_path;
 mod cors;
 mod crash;
 mod crowd;
