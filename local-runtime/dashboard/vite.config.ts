@@ -36,7 +36,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   server: {
-    proxy: { "/api": server, "/script.js": server, "/ws": { target: server, ws: true } },
+    proxy: { "/api": server, "/mcv.js": server, "/ws": { target: server, ws: true } },
   },
   test: { include: ["test/**/*.test.ts"] },
 });

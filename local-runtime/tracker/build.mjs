@@ -14,6 +14,12 @@ import { minify } from "terser";
 /** Optional chaining and all that is older: every browser since 2020. */
 const TARGET = "es2020";
 
+/**
+ * What the server has configured, as its defaults are. The script ends with it, and with nothing
+ * else like it, so that the server can replace it (`local-runtime/src/pages/tracker.rs`).
+ */
+export const CONFIGURED = '("/mcv/notes",true)';
+
 /** @param {string} entry */
 async function bundle(entry) {
   const { outputFiles } = await build({
@@ -23,6 +29,7 @@ async function bundle(entry) {
     format: "esm",
     target: TARGET,
     write: false,
+    define: { COLLECT_PATH: "$c", HONOR_OPT_OUT: "$h" },
     // "use strict" is of no use to a script that swallows its own errors.
     tsconfigRaw: {},
   });
@@ -40,14 +47,15 @@ export async function script() {
     unsafe: true,
     unsafe_arrows: true,
   };
-  const { code } = await minify(await bundle("src/script.ts"), {
+  // What is constant has been checked; `let` is shorter.
+  const text = (await bundle("src/script.ts")).replace(/\bconst\b/g, "let");
+  const { code } = await minify(text, {
     compress,
     mangle: { toplevel: true },
     toplevel: true,
     ecma: 2020,
   });
-  // What is constant has been checked; `let` is shorter.
-  return `(()=>{${code.replace(/;$/, "").replace(/\bconst\b/g, "let")}})()`;
+  return `(($c,$h)=>{${code.replace(/;$/, "")}})${CONFIGURED}`;
 }
 
 /** The text of `index.js`. */

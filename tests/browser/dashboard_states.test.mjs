@@ -13,7 +13,7 @@ test(
   world.test(async ({ server, visitor }) => {
     const page = await visitor.open(`${server.origin}/?site=cv.example`);
     const [tag, curl] = await page.locator(".welcome pre").allTextContents();
-    assert.equal(tag, `<script defer src="${server.origin}/script.js" data-site="cv.example"></script>`);
+    assert.equal(tag, `<script defer src="${server.origin}/mcv.js" data-site="cv.example"></script>`);
     assert.match(curl ?? "", new RegExp(`^curl ${server.origin}/api/v1/analytics/event -d '`));
     assert.equal(await page.locator(".figures").count(), 0);
     // What it says to send works as it stands.

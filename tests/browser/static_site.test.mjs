@@ -42,7 +42,7 @@ test(
   "a visitor whose blocker stops the tag is counted by the layer",
   world.test(
     async ({ server, visitor }) => {
-      await visitor.context.route("**/script.js", (route) => route.abort());
+      await visitor.context.route("**/*.js", (route) => route.abort());
       visitor.allow(/ERR_FAILED/);
       const page = await visitor.open(`${server.origin}/`);
       await page.click("text=About");

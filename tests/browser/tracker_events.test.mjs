@@ -150,8 +150,7 @@ test(
     await page.click("#go");
     const events = await server.eventsUntil("form_submit", { site: SITE });
     const [submit] = events.filter((event) => event.event_type === "form_submit");
-    // Its field named `id` hides the form's own: the name is then a path.
-    assert.deepEqual(submit?.event_data, { element: "html>body:nth-child(2)>form:nth-child(11)" });
+    assert.deepEqual(submit?.event_data, { element: "#contact" }, "a field named `id` is not the form's");
     assert.doesNotMatch(JSON.stringify(events), /joe|Ada/);
   }),
 );
@@ -174,7 +173,7 @@ test(
     const events = await server.eventsUntil("page_view", { site: SITE, count: 2 });
     assert.deepEqual(brief(events), [
       ["page_view", "/long", {}],
-      ["scroll", "/long", { depth: 50 }],
+      ["scroll", "/long", { depth: 50, visible_seconds: 0 }],
       ["page_view", "/", {}],
     ]);
   }),
@@ -191,7 +190,7 @@ test(
       maicivy.theme("backend");
       maicivy.letter("motivation");
       maicivy.letter("anti_motivation");
-      maicivy.track("hash_route", {}, false, "/virtual");
+      maicivy.track("hash_route", {}, "/virtual?theme=dark&token=secret");
     });
     await page.click("#broken");
     await page.click("#plan");
@@ -205,7 +204,7 @@ test(
         ["cv_theme_change", "/clicks", { theme: "backend" }],
         ["letter_generate", "/clicks", { letter_type: "motivation" }],
         ["letter_generate", "/clicks", { letter_type: "anti_motivation" }],
-        ["hash_route", "/virtual", {}],
+        ["hash_route", "/virtual?theme=dark", {}],
         ["plan.chosen", "/clicks", { plan: "pro", seats: 3 }],
       ],
     );
@@ -216,5 +215,160 @@ test(
     const stats = await server.data(`/stats?site=${SITE}`);
     assert.deepEqual([stats.page_views, stats.letters_generated, stats.unique_visitors], [1, 2, 1]);
     assert.equal(stats.total_events, events.length);
+  }),
+);
+
+test(
+  "clicks and links within shadow roots and drawings",
+  world.test(async ({ server, site, visitor }) => {
+    site.pages.set("/parts", {
+      text: `<!doctype html><link rel="icon" href="data:,"><title>Parts</title>
+        <script defer src="{{analytics}}/mcv.js" data-site="${SITE}"></script>
+        <x-card id="card"></x-card>
+        <p><a id="around" href="https://elsewhere.example/around"><x-label></x-label></a></p>
+        <p id="tracked" data-track="card.opened"><x-label></x-label></p>
+        <svg width="300" height="40">
+          <a id="drawn" href="https://elsewhere.example/drawn?token=secret"><rect width="50" height="40" /></a>
+          <a id="here" href="/parts#x"><rect x="60" width="50" height="40" /></a>
+          <a id="file" href="/cv.pdf?for=joe"><rect x="120" width="50" height="40" /></a>
+        </svg>
+        <script>
+          const define = (name, html) => customElements.define(name, class extends HTMLElement {
+            connectedCallback() { this.attachShadow({ mode: "open" }).innerHTML = html; }
+          });
+          define("x-card", '<p><b>Ada</b></p><p><a class="out" href="https://elsewhere.example/in?token=secret"><i>Out</i></a></p>');
+          define("x-label", "<span>Label</span>");
+        </script>`,
+    });
+    const page = await visitor.open(`${site.origin}/parts`);
+    await page.evaluate(() => addEventListener("click", (event) => event.preventDefault()));
+    for (const name of ["#card b", "#card i", "#around span", "#drawn rect", "#here rect", "#file rect", "#tracked span"]) {
+      await page.click(name);
+    }
+    const events = await server.eventsUntil("card.opened", { site: SITE });
+    assert.deepEqual(
+      events.filter(({ event_type }) => /click/.test(event_type)).map(({ event_type, event_data: { x, y, ...data } }) => {
+        assert.ok(x >= 0 && x <= 100 && y >= 0 && y <= 100);
+        return [event_type, data];
+      }),
+      [
+        ["button_click", { element: "#card>p:nth-child(1)>b:nth-child(1)" }],
+        ["link_click", { element: "#card>p:nth-child(2)>a:nth-child(1)", download: false, url: "https://elsewhere.example/in" }],
+        ["link_click", { element: "#around", download: false, url: "https://elsewhere.example/around" }],
+        ["link_click", { element: "#drawn", download: false, url: "https://elsewhere.example/drawn" }],
+        ["button_click", { element: "#here" }],
+        ["link_click", { element: "#file", download: true, url: `${site.origin}/cv.pdf` }],
+        ["button_click", { element: "#tracked>x-label:nth-child(1)>span:nth-child(1)" }],
+      ],
+    );
+    assert.doesNotMatch(JSON.stringify(events), /secret|joe|Ada/);
+  }),
+);
+
+test(
+  "forms whose fields are named like properties of forms",
+  world.test(async ({ server, site, visitor }) => {
+    const fields = ["id", "name", "action", "children", "host", "pathname", "dataset", "tagName", "href", "className"];
+    site.pages.set("/forms", {
+      text: `<!doctype html><link rel="icon" href="data:,"><title>Forms</title>
+        <script defer src="{{analytics}}/mcv.js" data-site="${SITE}"></script>
+        <form id="named" style="padding: 30px" onsubmit="return false">
+          ${fields.map((field) => `<input name="${field}">`).join("")}<button>Send</button>
+        </form>
+        <form style="padding: 30px" onsubmit="return false">
+          ${fields.map((field) => `<input name="${field}">`).join("")}<button class="send">Send</button>
+        </form>`,
+    });
+    const page = await visitor.open(`${site.origin}/forms`);
+    await page.click("#named", { position: { x: 5, y: 5 } });
+    await page.click("#named button");
+    await page.click(".send");
+    const events = await server.eventsUntil("form_submit", { site: SITE, count: 2 });
+    assert.deepEqual(
+      events.slice(1).map(({ event_type, event_data: { element } }) => [event_type, element]),
+      [
+        ["button_click", "#named"],
+        ["button_click", `#named>button:nth-child(${fields.length + 1})`],
+        ["form_submit", "#named"],
+        ["button_click", `html>body:nth-child(2)>form:nth-child(2)>button:nth-child(${fields.length + 1})`],
+        ["form_submit", "html>body:nth-child(2)>form:nth-child(2)"],
+      ],
+    );
+  }),
+);
+
+/** Pages whose content scrolls in an element of its own. @type {Record<string, string>} */
+const INNER = {
+  "a column": `<style>html, body { height: 100%; margin: 0 }</style>
+    <div style="height: 100%; display: flex"><nav style="width: 100px"></nav>
+      <main style="flex: 1; overflow: auto"><div style="height: 4000px"></div></main></div>`,
+  "the body": `<style>html { height: 100%; overflow: hidden } body { height: 100vh; margin: 0; overflow: auto }</style>
+    <div style="height: 4000px"></div>`,
+  "below a dialog": `<style>html, body { height: 100%; margin: 0; overflow: hidden }</style>
+    <main style="height: 100vh; overflow-y: scroll"><div style="height: 4000px"></div></main>
+    <div style="position: fixed; inset: 100px; overflow: auto"><p style="height: 900px"></p></div>`,
+  "without a doctype": `<style>body { margin: 0 } main { height: 100vh; overflow: auto }</style>
+    <main><div style="height: 4000px"></div></main>`,
+};
+
+for (const [what, content] of Object.entries(INNER)) {
+  test(
+    `scroll depth of an inner container: ${what}`,
+    world.test(async ({ server, site, visitor }) => {
+      const doctype = what === "without a doctype" ? "" : "<!doctype html>";
+      const tag = `<script defer src="{{analytics}}/mcv.js" data-site="${SITE}"></script>`;
+      site.pages.set("/inner", { text: `${doctype}<link rel="icon" href="data:,"><title>Inner</title>${tag}${content}` });
+      site.pages.set("/blank", { text: `<!doctype html><link rel="icon" href="data:,"><title>Blank</title>` });
+      const page = await visitor.open(`${site.origin}/inner`);
+      const depth = async (/** @type {number} */ count) => {
+        await page.goto(`${site.origin}/blank`);
+        const events = await server.eventsUntil("scroll", { site: SITE, count });
+        return events.filter((event) => event.event_type === "scroll")[count - 1]?.event_data.depth;
+      };
+      const seen = await page.evaluate(() => Math.round((innerHeight / 4000) * 100));
+      assert.equal(await depth(1), seen, "without scrolling");
+      await page.goto(`${site.origin}/inner`);
+      await page.evaluate(() => {
+        const inner = document.querySelector("main") ?? document.body;
+        inner.scrollTop = 2000 - inner.clientHeight;
+      });
+      assert.equal(await depth(2), 50);
+    }),
+  );
+}
+
+test(
+  "how long a page was visible, in parts that add up",
+  world.test(async ({ server, site, visitor }) => {
+    const page = await visitor.context.newPage();
+    await page.clock.install({ time: Date.now() });
+    await page.addInitScript(() => {
+      let hidden = false;
+      Object.defineProperty(document, "hidden", { get: () => hidden });
+      Object.assign(window, {
+        /** @param {boolean} away */
+        look(away) {
+          hidden = away;
+          document.dispatchEvent(new Event("visibilitychange"));
+        },
+      });
+    });
+    const look = (/** @type {boolean} */ away) => page.evaluate((away) => /** @type {any} */ (window).look(away), away);
+    await page.goto(`${site.origin}/long`);
+    await page.clock.fastForward(10_000);
+    await look(true);
+    await page.clock.fastForward(100_000);
+    await look(false);
+    await page.clock.fastForward(5_000);
+    await page.evaluate(() => history.pushState({}, "", "/next"));
+    await page.clock.fastForward(1_000);
+    await look(true);
+    const events = await server.eventsUntil("scroll", { site: SITE, count: 3 });
+    const reports = events.filter((event) => event.event_type === "scroll");
+    const seconds = reports.map(({ page_url, event_data }) => [page_url, Math.round(event_data.visible_seconds)]);
+    assert.deepEqual(
+      seconds.map(([path, seconds]) => [path, Math.floor(Number(seconds) / 5) * 5]).sort(),
+      [["/long", 10], ["/long", 5], ["/next", 0]].sort(),
+    );
   }),
 );

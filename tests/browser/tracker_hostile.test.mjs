@@ -124,7 +124,7 @@ test(
       });
       maicivy.track("no object", 5);
       maicivy.track("UPPER", {});
-      maicivy.track("page", {}, false, 5);
+      maicivy.track("page", {}, 5);
       maicivy.theme();
       maicivy.letter({
         toJSON() {
@@ -146,7 +146,7 @@ test(
 test(
   "one page, two tags",
   world.test(async ({ server, site, visitor }) => {
-    const tag = `<script defer src="{{analytics}}/script.js" data-site="${SITE}"></script>`;
+    const tag = `<script defer src="{{analytics}}/mcv.js" data-site="${SITE}"></script>`;
     site.pages.set("/twice", {
       text: `<!doctype html><link rel="icon" href="data:,"><title>Twice</title>${tag}${tag}<button id="cta">Call</button>`,
     });
@@ -168,11 +168,11 @@ test(
     site.pages.set("/api/events", { text: "{}" });
     site.pages.set("/manual", {
       text: `<!doctype html><link rel="icon" href="data:,"><title>Manual</title><button id="cta">Call</button>
-             <script defer src="{{analytics}}/script.js" data-manual="true"></script>`,
+             <script defer src="{{analytics}}/mcv.js" data-manual="true"></script>`,
     });
     site.pages.set("/elsewhere", {
       text: `<!doctype html><link rel="icon" href="data:,"><title>Elsewhere</title>
-             <script defer src="{{analytics}}/script.js" data-endpoint="${other}"></script>`,
+             <script defer src="{{analytics}}/mcv.js" data-endpoint="${other}"></script>`,
     });
     const page = await visitor.open(`${site.origin}/manual`);
     await page.click("#cta");

@@ -134,3 +134,69 @@ test(
     assert.deepEqual(path(await server.eventsUntil("page_view", { site: SITE })), ["called /app", "page_view /app"]);
   }),
 );
+
+test(
+  "what changes only the part of a query that is not kept is no view",
+  world.test(async ({ server, site, visitor }) => {
+    const page = await visitor.open(`${site.origin}/app?page=1&utm_source=news`);
+    await page.evaluate(() => {
+      history.pushState({}, "", "/app?page=2&utm_source=news");
+      history.pushState({}, "", "/app?utm_source=news&token=secret");
+      history.pushState({}, "", "/app?utm_source=news#part");
+      history.pushState({}, "", "/app?utm_source=mail&page=3");
+      history.pushState({}, "", "/app/one?page=3");
+      history.pushState({}, "", "/app/one");
+      /** @type {any} */ (window).maicivy.track("end");
+    });
+    assert.deepEqual(path(await server.eventsUntil("end", { site: SITE })), [
+      "page_view /app?utm_source=news",
+      "scroll /app?utm_source=news",
+      "page_view /app?utm_source=mail",
+      "scroll /app?utm_source=mail",
+      "page_view /app/one",
+      "end /app/one",
+    ]);
+  }),
+);
+
+for (const api of ["the Navigation API", "only history"]) {
+  test(
+    `a router that uses the fragment, where there is ${api}`,
+    world.test(async ({ server, site, visitor }) => {
+      if (api === "only history") {
+        await visitor.context.addInitScript(() => {
+          Reflect.deleteProperty(window, "navigation");
+        });
+      }
+      site.pages.set("/hash", {
+        text: `<!doctype html><link rel="icon" href="data:,"><title>Hash</title>
+               <a id="about" href="#/about?theme=dark&token=secret">About</a>
+               <script defer src="{{analytics}}/mcv.js" data-site="${SITE}" data-hash></script>`,
+      });
+      const page = await visitor.open(`${site.origin}/hash?utm_source=news`);
+      await page.click("#about");
+      const go = async (/** @type {string} */ hash, /** @type {string} */ view) => {
+        await page.evaluate((hash) => (location.hash = hash), hash);
+        await until(view, async () => path(await server.events(SITE)).includes(`page_view ${view}`));
+      };
+      await until("about", async () => path(await server.events(SITE)).some((event) => event.includes("/hash/about")));
+      await go("#!/users/7", "/hash/users/7?utm_source=news");
+      await page.evaluate(() => {
+        location.hash = "#!/users/7?page=2";
+        location.hash = "#access_token=secret";
+      });
+      await until("start", async () => path(await server.events(SITE)).filter((event) => event === "page_view /hash?utm_source=news").length === 2);
+      const events = await server.events(SITE);
+      assert.deepEqual(
+        path(events).filter((event) => event.startsWith("page_view")),
+        [
+          "page_view /hash?utm_source=news",
+          "page_view /hash/about?utm_source=news&theme=dark",
+          "page_view /hash/users/7?utm_source=news",
+          "page_view /hash?utm_source=news",
+        ],
+      );
+      assert.doesNotMatch(JSON.stringify(events), /secret|page=2/);
+    }),
+  );
+}

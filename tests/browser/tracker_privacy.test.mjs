@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
-import { API, setUp, until } from "./harness/index.mjs";
+import { COLLECT, setUp, until } from "./harness/index.mjs";
 
 const SITE = "fixture";
 
@@ -20,7 +20,7 @@ for (const asked of /** @type {const} */ (["gpc", "dnt"])) {
       async ({ server, site, visitor }) => {
         const sent = /** @type {string[]} */ ([]);
         visitor.context.on("request", (request) => {
-          if (request.url().includes(API)) sent.push(request.url());
+          if (request.url().includes(COLLECT)) sent.push(request.url());
         });
         const page = await visitor.open(`${site.origin}/clicks`);
         await page.evaluate((key) => {
@@ -31,7 +31,7 @@ for (const asked of /** @type {const} */ (["gpc", "dnt"])) {
           maicivy.theme("backend");
           maicivy.letter("motivation");
           history.pushState({}, "", "/elsewhere");
-        }, `${server.origin}${API}/events0`);
+        }, `${server.origin}${COLLECT}0`);
         await page.click("#cta");
         await page.evaluate(() => scrollTo(0, 1000));
         assert.equal(await page.evaluate(() => localStorage.length + sessionStorage.length), 0);
@@ -52,7 +52,7 @@ test(
   world.test(async ({ server, site, visitor }) => {
     const bodies = /** @type {any[]} */ ([]);
     visitor.context.on("request", (request) => {
-      if (request.url().includes(API)) bodies.push({ headers: request.headers(), events: request.postDataJSON() });
+      if (request.url().includes(COLLECT)) bodies.push({ headers: request.headers(), events: request.postDataJSON() });
     });
     const page = await visitor.open(`${site.origin}/clicks`);
     await page.click("#cta");
@@ -68,12 +68,13 @@ test(
       assert.equal(headers.cookie, undefined);
       assert.match(headers["content-type"], /^text\/plain/);
       for (const event of events) {
-        const fields = ["event_id", "timestamp", "event_type", "event_data", "page_url", "referrer", "site"];
+        const fields = ["event_id", "age_ms", "context", "event_type", "event_data", "page_url", "referrer", "site"];
         assert.deepEqual(
           Object.keys(event).filter((field) => !fields.includes(field)),
           [],
         );
-        assert.equal(event.timestamp, null, "the server's clock counts");
+        assert.equal(event.age_ms, null, "the server's clock counts");
+        assert.deepEqual(Object.keys(event.context), ["timezone", "screen_width"]);
       }
     }
   }),
@@ -85,7 +86,7 @@ test(
     const folder = await mkdtemp(join(tmpdir(), "joe-smith-"));
     try {
       const file = join(folder, "page.html");
-      const tag = `<script defer src="${server.origin}/script.js" data-site="${SITE}"></script>`;
+      const tag = `<script defer src="${server.origin}/mcv.js" data-site="${SITE}"></script>`;
       await writeFile(file, `<!doctype html><title>Page</title><button id="cta">Call</button>${tag}`);
       const page = await visitor.open(pathToFileURL(file).href);
       await page.click("#cta");
@@ -107,7 +108,7 @@ test(
   world.test(async ({ server, site, visitor }) => {
     site.pages.set("/strict", {
       text: `<!doctype html><title>Strict</title><link rel="icon" href="data:,">
-             <script defer src="{{analytics}}/script.js" data-site="${SITE}"></script><button id="cta">Call</button>`,
+             <script defer src="{{analytics}}/mcv.js" data-site="${SITE}"></script><button id="cta">Call</button>`,
       headers: {
         "content-security-policy":
           `default-src 'none'; img-src data:; script-src ${server.origin}; connect-src ${server.origin}; ` +

@@ -84,22 +84,6 @@ async fn each_is_sent_in_the_form_that_is_taken() {
     }
 }
 
-/// `ANALYTICS_HONOR_OPT_OUT` reaches the tracker.
-#[tokio::test]
-async fn the_script_is_served_with_the_options_of_the_server() {
-    let served = async |honor: &str| {
-        let config = Config::from_vars([("ANALYTICS_HONOR_OPT_OUT".to_owned(), honor.to_owned())]).unwrap();
-        let request = Request::get("/script.js").header("accept-encoding", "br").body(Body::empty()).unwrap();
-        router(&config).oneshot(request).await.unwrap()
-    };
-    let (honoring, ignoring) = (served("true").await, served("false").await);
-    assert_ne!(honoring.headers()["etag"], ignoring.headers()["etag"]);
-    assert_eq!(honoring.headers()["content-encoding"], "br");
-    let text = String::from_utf8(body(ignoring).await).unwrap();
-    assert!(text.starts_with(r#"window.maicivy=window.maicivy||{"ignoreOptOut":true};"#), "{text}");
-    assert!(text.as_bytes().ends_with(TRACKER.plain));
-}
-
 #[tokio::test]
 async fn who_has_it_is_not_sent_it_again() {
     let tag = ask("/", &[]).await.headers()["etag"].to_str().unwrap().to_owned();

@@ -13,8 +13,9 @@ export const eventId = (): string => {
   // 48 bits are twelve digits; the first is 0 until the year 2527.
   const time = "0" + latest.toString(16);
   let at = 0;
-  return "xxxxxxxx-xxxx-7xxx-8xxx-xxxxxxxxxxxx".replace(
-    /x/g,
+  // The template is 10000000-1000-7000-8000-100000000000.
+  return `${1e7}-1000-7000-8000-${1e11}`.replace(
+    /[01]/g,
     () => time[at++] || ((Math.random() * 16) | 0).toString(16),
   );
 };

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 
-import { script } from "../build.mjs";
+import { CONFIGURED, script } from "../build.mjs";
 
 const dist = (/** @type {string} */ name) => readFileSync(new URL(`../dist/${name}`, import.meta.url));
 
@@ -17,9 +17,15 @@ test("dist/script.js is what the sources build to", async () => {
   assert.equal(gunzipSync(dist("script.js.gz")).toString(), built, how);
 });
 
+test("it ends with what the server configures", () => {
+  const text = dist("script.js").toString();
+  assert.ok(text.endsWith(`)${CONFIGURED}`));
+  assert.equal(text.split(CONFIGURED).length, 2);
+});
+
 test("it is small", () => {
-  assert.ok(dist("script.js.br").length < 1_700, `${dist("script.js.br").length} bytes of Brotli`);
-  assert.ok(dist("script.js.gz").length < 1_950, `${dist("script.js.gz").length} bytes of gzip`);
+  assert.ok(dist("script.js.br").length < 2_500, `${dist("script.js.br").length} bytes of Brotli`);
+  assert.ok(dist("script.js.gz").length < 2_800, `${dist("script.js.gz").length} bytes of gzip`);
 });
 
 test("it needs no right that a strict policy withholds", () => {

@@ -14,7 +14,7 @@ import { AnalyticsServer } from "./server.mjs";
 import { FixtureSite } from "./site.mjs";
 
 export { Visitor } from "./browser.mjs";
-export { API, AnalyticsServer } from "./server.mjs";
+export { API, AnalyticsServer, COLLECT } from "./server.mjs";
 export { FixtureSite } from "./site.mjs";
 export { PATIENCE, until } from "./wait.mjs";
 

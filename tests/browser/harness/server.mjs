@@ -16,6 +16,9 @@ const BINARY =
 /** Where the API is. */
 export const API = "/api/v1/analytics";
 
+/** Where the tracker sends. */
+export const COLLECT = "/mcv/notes";
+
 /**
  * An event as `/timeline` shows it.
  * @typedef {{id: string, visitor_id: string, event_type: string, event_data: Record<string, any>,

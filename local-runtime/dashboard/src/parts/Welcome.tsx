@@ -19,7 +19,7 @@ export function Welcome() {
       <span class="welcome-pulse" aria-hidden="true" />
       <h2 id="welcome-title">{words.welcome}</h2>
       <p>{words.welcomeText}</p>
-      <Snippet title={words.welcomeTag} code={`<script defer src="${origin}/script.js" data-site="${site}"></script>`} />
+      <Snippet title={words.welcomeTag} code={`<script defer src="${origin}/mcv.js" data-site="${site}"></script>`} />
       <Snippet title={words.welcomeCurl} code={`curl ${origin}${API}/event -d '${event}'`} />
       <Snippet title={words.welcomeDemo} code={`local-runtime demo --url ${origin} --site ${site}`} />
     </section>
