@@ -1,8 +1,9 @@
 //! The schema and those that meet it: several at once, and older ones than it.
 
+use common::period::Period;
 use common::store::Store;
 use common::store::TimelineFrom;
-use common::store::conformance::samples::{at, event, put, site};
+use common::store::conformance::samples::{at, day, event, key, put, site};
 use common::store::postgres::Options;
 
 use crate::servers::{Databases, sql};
@@ -19,6 +20,33 @@ async fn several_start_at_once() {
     }
     let store = open().await;
     assert_eq!(store.timeline(&site(), TimelineFrom::all(0), 9).await.unwrap().len(), 4);
+    store.close().await;
+}
+
+/// Release 0.1.0 archived how many visitors a period had before it dropped days of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn archived_numbers_of_visitors_are_taken_over() {
+    let Some(databases) = Databases::fresh().await else { return };
+    let store = databases.open(Options::PROCESS).await;
+    let now = at("2026-03-10T10:00:00Z");
+    put(&store, &[event("scroll", 1, now)]).await;
+    store.close().await;
+    let february = key(Period::Month, "2026-02-01");
+    let (kept_since, bucket) = (day("2026-03-01").number(), february.bucket());
+    sql(
+        &databases.postgres,
+        &format!(
+            "drop table analytics_visitors, analytics_uniques;
+             delete from analytics_migrations where version = 3;
+             insert into analytics_meta (name, value) values ('kept_since', {kept_since});
+             insert into analytics_sketches (site, bucket, sketch, estimate)
+                 select id, {bucket}, 'HYLL', 41 from analytics_sites"
+        ),
+    )
+    .await;
+    let store = databases.open(Options::PROCESS).await;
+    assert_eq!(store.totals(&site(), february).await.unwrap().visitors, 41);
+    assert_eq!(store.totals(&site(), key(Period::Month, "2026-03-01")).await.unwrap().visitors, 1);
     store.close().await;
 }
 
