@@ -7,9 +7,31 @@
 //! | [`query`] | the query language: from JSON to questions, from answers to JSON and CSV |
 //! | [`plausible`] | Plausible's formats, translated to and from the query language |
 //! | [`zone`] | time zones, with their database |
+//! | [`property`] | properties of events as texts |
+//! | [`visits`] | how events become visits |
+//! | [`columns`], [`texts`] | what a scan reads of a day |
+//! | [`head`], [`segment`] | a day's columns while it is open, and once it is closed |
+//! | [`scan`] | answers questions from the columns of days |
 
+pub mod columns;
 pub mod facts;
+pub mod head;
 pub mod plausible;
+pub mod property;
 pub mod query;
 pub mod question;
+mod record;
+pub mod scan;
+pub mod segment;
+pub mod texts;
+pub mod visits;
 pub mod zone;
+
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;

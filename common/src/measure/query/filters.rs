@@ -6,6 +6,7 @@ use super::goals;
 use super::input::{Result, list, object, refused, suggest, text};
 use super::{Context, input};
 use crate::event_type::EventType;
+use crate::measure::property;
 use crate::measure::question::{Dimension, Field, Filter, Leaf, Pattern, Scope, TimeUnit};
 use crate::url::Url;
 
@@ -17,7 +18,6 @@ const MOST_LEVELS: usize = 5;
 const MOST_VALUES: usize = 1_000;
 /// The most characters of a value, and of a property.
 const LONGEST_VALUE: usize = 2_048;
-const LONGEST_PROPERTY: usize = 300;
 const LONGEST_PATTERN: usize = 200;
 
 const OPERATORS: [&str; 11] = [
@@ -223,8 +223,8 @@ impl<'a> Filters<'a> {
         let mut texts = Vec::with_capacity(values.len());
         for (number, value) in values.iter().enumerate() {
             let place = format!("{place}[{number}]");
-            let value =
-                value_text(value).ok_or_else(|| refused(format!("{place} must be a string, number or boolean")))?;
+            let value = property::plain(value)
+                .ok_or_else(|| refused(format!("{place} must be a string, number or boolean")))?;
             if value.chars().count() > LONGEST_VALUE {
                 return Err(refused(format!("{place} may have at most {LONGEST_VALUE} characters")));
             }
@@ -292,26 +292,12 @@ fn pattern(text: &str, case_sensitive: bool, place: &str) -> Result<Pattern> {
     })
 }
 
-/// The text of a value, the same for a property of an event and for a value of a filter: `1`, `1.0` and
-/// `"1"` are one.
-fn value_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Number(number) => Some(match number.as_f64() {
-            Some(float) if !number.is_i64() && !number.is_u64() => float.to_string(),
-            _ => number.to_string(),
-        }),
-        _ => None,
-    }
-}
-
 /// The normal form of a value that a dimension is compared with.
 fn normal(dimension: &Dimension, value: String, place: &str) -> Result<String> {
     let unknown = value.is_empty() || UNKNOWN.contains(&value.as_str());
     Ok(match dimension {
         Dimension::Property(_) if unknown => String::new(),
-        Dimension::Property(_) => value.chars().take(LONGEST_PROPERTY).collect(),
+        Dimension::Property(_) => value.chars().take(property::LONGEST).collect(),
         Dimension::Field(field) if unknown => field.unknown().to_owned(),
         Dimension::Field(field) if field.is_page() => page_form(&value),
         Dimension::Field(Field::Referrer) if value == Field::Source.unknown() => String::new(),

@@ -1,0 +1,339 @@
+//! The open day: events as they are committed, in columns that can be scanned at any time.
+//!
+//! Rows never move: each event is appended to every column, in the order of arrival. What changes is
+//! which rows make a visit. Each visitor has a run of row numbers and a run of visits; a batch of events
+//! sorts the rows and forms the visits of the visitors in it again, and touches nothing else. A scan
+//! gathers the columns that it needs in the order of visits.
+
+mod caps;
+mod columns;
+mod runs;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
+
+use foldhash::fast::RandomState;
+
+use self::caps::Caps;
+use self::runs::{Run, Runs};
+use super::columns::MOST_VALUES;
+use super::question::Field;
+use super::record::{ARRIVAL_FIELDS, CLIENT_FIELDS, Record, arrival_values, client_values};
+use super::texts::Interner;
+use super::visits::{Formed, Moment, form};
+use crate::event::Event;
+use crate::event_type::EventType;
+use crate::time::Day;
+use crate::visitor::VisitorId;
+
+/// The number of `page_view` among the names of events; those of `scroll` and `hover` follow.
+const PAGE_VIEW: u32 = 1;
+const SCROLL: u32 = 2;
+const HOVER: u32 = 3;
+
+/// One UTC day of one site, to which events are added.
+#[derive(Debug, Clone)]
+pub struct Head {
+    day: Day,
+    most_values: usize,
+    /// The values of each field, by `Field as usize`. Entry and exit pages are pages.
+    texts: Vec<Interner>,
+    arrivals: Interner,
+    arrival_values: Vec<[u32; ARRIVAL_FIELDS.len()]>,
+    clients: Interner,
+    client_values: Vec<[u32; CLIENT_FIELDS.len()]>,
+    rows: Rows,
+    properties: BTreeMap<String, Property>,
+    numbers: HashMap<VisitorId, u32, RandomState>,
+    visitors: Vec<Visitor>,
+    places: Runs<u32>,
+    visits: Runs<Visit>,
+    /// Visitors with rows that are not part of a visit yet.
+    changed: Vec<u32>,
+    /// Which values are kept, worked out when it is first asked for after a change.
+    caps: OnceLock<Caps>,
+}
+
+/// Columns of rows, in the order of arrival.
+#[derive(Debug, Clone, Default)]
+struct Rows {
+    time: Vec<u32>,
+    id: Vec<[u8; 16]>,
+    name: Vec<u32>,
+    page: Vec<u32>,
+    hostname: Vec<u32>,
+    arrival: Vec<u32>,
+    client: Vec<u32>,
+    theme: Sparse,
+    letter_type: Sparse,
+    element: Sparse,
+    depth: Sparse,
+    visible: Sparse,
+    click: [Sparse; 2],
+}
+
+/// The rows whose number is not 0, ascending, and these numbers.
+#[derive(Debug, Clone, Default)]
+struct Sparse {
+    rows: Vec<u32>,
+    numbers: Vec<u32>,
+}
+
+impl Sparse {
+    fn push(&mut self, row: u32, number: u32) {
+        if number != 0 {
+            self.rows.push(row);
+            self.numbers.push(number);
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Property {
+    values: Interner,
+    column: Sparse,
+}
+
+#[derive(Debug, Clone)]
+struct Visitor {
+    id: VisitorId,
+    explicit: bool,
+    changed: bool,
+    rows: Run,
+    visits: Run,
+}
+
+/// A visit; rows are numbers of rows, not places.
+#[derive(Debug, Clone, Copy, Default)]
+struct Visit {
+    /// Its first place in `places`.
+    start: u32,
+    events: u32,
+    reports: u32,
+    views: u32,
+    duration: u32,
+    /// The row whose facts are the visit's.
+    first: u32,
+    /// The rows of the first and last page view, if `views` is not 0.
+    entry: u32,
+    exit: u32,
+}
+
+impl Head {
+    /// A day without events.
+    #[must_use]
+    pub fn new(day: Day) -> Self {
+        Self::with_cap(day, MOST_VALUES)
+    }
+
+    /// A day without events that keeps fewer distinct values.
+    pub(super) fn with_cap(day: Day, most_values: usize) -> Self {
+        let texts = Field::ALL.iter().map(|field| match field {
+            Field::EventName => Interner::with(&["", "page_view", "scroll", "hover"]),
+            field => Interner::with(&[field.unknown()]),
+        });
+        Self {
+            day,
+            most_values,
+            texts: texts.collect(),
+            arrivals: Interner::default(),
+            arrival_values: Vec::new(),
+            clients: Interner::default(),
+            client_values: Vec::new(),
+            rows: Rows::default(),
+            properties: BTreeMap::new(),
+            numbers: HashMap::default(),
+            visitors: Vec::new(),
+            places: Runs::default(),
+            visits: Runs::default(),
+            changed: Vec::new(),
+            caps: OnceLock::new(),
+        }
+    }
+
+    /// Adds events in any order, late ones included. Events of other days are passed over, and so are
+    /// events that it has already. The cost is that of the events, and of sorting again what else their
+    /// visitors did on this day.
+    pub fn extend<'a>(&mut self, events: impl IntoIterator<Item = &'a Event>) {
+        for event in events {
+            if event.created_at.day() == self.day {
+                self.push(event);
+            }
+        }
+        self.caps = OnceLock::new();
+        let mut formed = Vec::new();
+        for visitor in std::mem::take(&mut self.changed) {
+            self.form_visits(visitor, &mut formed);
+        }
+    }
+
+    /// How many events it has, duplicates included.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.rows.time.len()
+    }
+
+    /// Whether it has no events.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of memory that it takes, about.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let sparse = |column: &Sparse| 8 * column.rows.capacity();
+        let rows = &self.rows;
+        let few = [&rows.theme, &rows.letter_type, &rows.element, &rows.depth, &rows.visible];
+        let properties = self.properties.iter().map(|(name, property)| {
+            name.len() + size_of::<Property>() + property.values.memory() + sparse(&property.column)
+        });
+        self.texts.iter().map(Interner::memory).sum::<usize>()
+            + self.arrivals.memory()
+            + self.clients.memory()
+            + size_of_val(&*self.arrival_values)
+            + size_of_val(&*self.client_values)
+            + rows.time.capacity() * (16 + 6 * 4)
+            + few.into_iter().chain(&rows.click).map(sparse).sum::<usize>()
+            + properties.sum::<usize>()
+            + self.visitors.capacity() * (size_of::<Visitor>() + 24)
+            + self.places.memory()
+            + self.visits.memory()
+    }
+
+    /// The stored id of the visitor at that place of the layout.
+    pub(super) fn visitor_id(&self, visitor: usize) -> [u8; 16] {
+        *self.visitors[visitor].id.as_bytes()
+    }
+
+    /// The names of the properties that are kept.
+    pub(super) fn property_names(&self) -> impl Iterator<Item = &str> {
+        self.properties.keys().map(String::as_str).filter(|name| self.caps().keeps(name))
+    }
+
+    fn push(&mut self, event: &Event) {
+        let row = self.rows.time.len() as u32;
+        let record = Record::of(event);
+        let of_field = |texts: &mut Vec<Interner>, field: Field, text: &str| texts[field as usize].number(text);
+        let texts = &mut self.texts;
+        let name = match &event.event_type {
+            EventType::PageView => PAGE_VIEW,
+            EventType::Scroll => SCROLL,
+            EventType::Hover => HOVER,
+            other => of_field(texts, Field::EventName, other.name()),
+        };
+        let rows = &mut self.rows;
+        let midnight = self.day.start().millis();
+        rows.time.push((event.created_at.millis() - midnight) as u32);
+        rows.id.push(*event.id.as_bytes());
+        rows.name.push(name);
+        rows.page.push(of_field(texts, Field::Page, &record.page));
+        rows.hostname.push(of_field(texts, Field::Hostname, &record.hostname));
+        rows.theme.push(row, of_field(texts, Field::Theme, record.theme.as_deref().unwrap_or_default()));
+        rows.letter_type.push(row, of_field(texts, Field::LetterType, record.letter_type.unwrap_or_default()));
+        rows.element.push(row, of_field(texts, Field::Element, record.element.as_deref().unwrap_or_default()));
+        rows.depth.push(row, record.depth);
+        rows.visible.push(row, record.visible);
+        for (column, place) in rows.click.iter_mut().zip(record.click) {
+            column.push(row, place);
+        }
+
+        let arrival = self.arrivals.number(event.facts.arrival.to_stored());
+        if arrival as usize == self.arrival_values.len() {
+            let values = arrival_values(&event.facts.arrival.fields());
+            self.arrival_values.push(numbered(texts, ARRIVAL_FIELDS, values));
+        }
+        rows.arrival.push(arrival);
+        let client = self.clients.number(event.facts.client.to_stored());
+        let fields = event.facts.client.fields();
+        if client as usize == self.client_values.len() {
+            self.client_values.push(numbered(texts, CLIENT_FIELDS, client_values(&fields)));
+        }
+        rows.client.push(client);
+
+        for (name, value) in record.properties {
+            let property = self
+                .properties
+                .entry(name)
+                .or_insert_with(|| Property { values: Interner::with(&[""]), column: Sparse::default() });
+            property.column.push(row, property.values.number(&value));
+        }
+        self.push_to_visitor(event, fields.explicit, row);
+    }
+
+    fn push_to_visitor(&mut self, event: &Event, explicit: bool, row: u32) {
+        let next = self.visitors.len() as u32;
+        let number = *self.numbers.entry(event.visitor).or_insert(next);
+        if number == next {
+            self.visitors.push(Visitor {
+                id: event.visitor,
+                explicit: false,
+                changed: false,
+                rows: Run::default(),
+                visits: Run::default(),
+            });
+        }
+        let visitor = &mut self.visitors[number as usize];
+        visitor.explicit |= explicit;
+        if !visitor.changed {
+            visitor.changed = true;
+            self.changed.push(number);
+        }
+        self.places.push(&mut visitor.rows, row);
+    }
+
+    fn form_visits(&mut self, number: u32, formed: &mut Vec<Formed>) {
+        let visitor = &mut self.visitors[number as usize];
+        visitor.changed = false;
+        let rows = &self.rows;
+        let key = |row: &u32| (rows.time[*row as usize], rows.id[*row as usize]);
+        let places = self.places.get_mut(visitor.rows);
+        places.sort_by_key(key);
+        let mut kept = 0;
+        for at in 0..places.len() {
+            if kept == 0 || key(&places[at]) != key(&places[kept - 1]) {
+                places[kept] = places[at];
+                kept += 1;
+            }
+        }
+        self.places.truncate(&mut visitor.rows, kept);
+        let places = self.places.get_mut(visitor.rows);
+        let moment = |row: u32| {
+            let name = rows.name[row as usize];
+            Moment { time: rows.time[row as usize], is_report: matches!(name, SCROLL | HOVER) }
+        };
+        form(places, moment, formed);
+
+        self.visits.truncate(&mut visitor.visits, 0);
+        let mut start = 0;
+        for Formed { events, reports } in formed.drain(..) {
+            let own = &places[start..start + events as usize];
+            let mut visit = Visit {
+                start: visitor.rows.start() + start as u32,
+                events,
+                reports,
+                first: places[start],
+                ..Visit::default()
+            };
+            for row in own {
+                if rows.name[*row as usize] == PAGE_VIEW {
+                    if visit.views == 0 {
+                        visit.entry = *row;
+                    }
+                    visit.exit = *row;
+                    visit.views += 1;
+                }
+            }
+            if let [first, .., last] = own {
+                visit.duration = rows.time[*last as usize] - rows.time[*first as usize];
+            }
+            start += (events + reports) as usize;
+            self.visits.push(&mut visitor.visits, visit);
+        }
+    }
+}
+
+fn numbered<const N: usize>(texts: &mut [Interner], fields: [Field; N], values: [&str; N]) -> [u32; N] {
+    let mut values = values.into_iter();
+    fields.map(|field| texts[field as usize].number(values.next().unwrap_or_default()))
+}

@@ -1,0 +1,358 @@
+//! Funnels.
+//!
+//! An attempt begins at an event that passes the first step; each further step takes the earliest event
+//! after the one before. Which attempt is a visitor's best can be told only when all of its events are
+//! known: visits of cookieless visitors end with their day, explicit visitors go on until the last day if
+//! steps may be in several visits.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use foldhash::fast::RandomState;
+
+use super::mask::{self, Mask};
+use super::opened::{Buffers, Opened};
+use super::visitors::Numbering;
+use super::work::{ScanError, Work};
+use crate::measure::columns::{Column, Columns, Damaged};
+use crate::measure::question::funnel::{Funnel, FunnelAnswer, FunnelRow, FunnelStep, StepOrder, Within};
+use crate::measure::question::{Dimension, Filter, Number, Scope};
+use crate::measure::texts::Interner;
+
+/// An event that may be part of an attempt.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    /// Milliseconds since 1970.
+    time: i64,
+    /// A bit for each step that it passes.
+    passes: u8,
+    /// The number of its value of the dimension.
+    value: u32,
+}
+
+/// An attempt, as far as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Attempt {
+    value: u32,
+    reached: usize,
+    times: [i64; Funnel::MOST_STEPS],
+}
+
+/// Answers a funnel from the days that its range touches.
+///
+/// # Errors
+/// [`ScanError`].
+pub fn answer(
+    funnel: &Funnel,
+    days: &[&dyn Columns],
+    work: &Work<'_>,
+) -> Result<(FunnelAnswer, BTreeSet<Dimension>), ScanError> {
+    let mut sorted = days.to_vec();
+    sorted.sort_by_key(|columns| columns.day());
+    let (mut numbering, mut buffers, mut capped) = (Numbering::default(), Buffers::default(), BTreeSet::new());
+    let (mut values, mut rows) = (Interner::default(), Rows::new(funnel));
+    // Explicit visitors: their best attempt so far, or the events from which one can still be made.
+    let mut best: HashMap<u32, Attempt, RandomState> = HashMap::default();
+    let mut pending: HashMap<u32, Vec<Step>, RandomState> = HashMap::default();
+    let (mut steps, mut kept) = (Vec::new(), 0);
+    for columns in sorted {
+        work.check()?;
+        let Some(opened) = Opened::new(columns, funnel.range, funnel.reports_are_events, &mut buffers)? else {
+            continue;
+        };
+        let numbers = numbering.of_day(columns)?;
+        let day = Day::new(funnel, &opened, &mut values)?;
+        let mut since_check = 0;
+        for (visitor, visits) in opened.layout.visitors.iter().enumerate() {
+            since_check += visits.count as usize;
+            if since_check > Work::EVERY {
+                work.check()?;
+                since_check = 0;
+            }
+            let number = numbers.get(visitor);
+            let (mut attempt, mut all) = (None, Vec::new());
+            for visit in visits.start as usize..(visits.start + visits.count) as usize {
+                steps.clear();
+                day.steps(&opened, visit, &mut steps);
+                match funnel.within {
+                    Within::Visit => better(&mut attempt, best_of(funnel, &steps)),
+                    Within::Seconds(_) => all.append(&mut steps),
+                }
+            }
+            match (number, funnel.within) {
+                (Some(number), Within::Seconds(_)) if !all.is_empty() => {
+                    kept += all.len();
+                    pending.entry(number).or_default().append(&mut all);
+                }
+                (Some(number), Within::Visit) => {
+                    if let Some(attempt) = attempt {
+                        let mut before = best.get(&number).copied();
+                        better(&mut before, Some(attempt));
+                        best.extend(before.map(|attempt| (number, attempt)));
+                    }
+                }
+                _ => {
+                    if matches!(funnel.within, Within::Seconds(_)) {
+                        attempt = best_of(funnel, &all);
+                    }
+                    attempt.into_iter().for_each(|attempt| rows.add(&attempt));
+                }
+            }
+        }
+        capped.append(&mut opened.into_capped(&mut buffers));
+        let explicit = best.capacity() * size_of::<(u32, Attempt)>() + kept * size_of::<Step>();
+        work.check_memory(rows.memory() + explicit + values.memory() + numbering.memory() + buffers.memory())?;
+    }
+    for steps in pending.values() {
+        best_of(funnel, steps).into_iter().for_each(|attempt| rows.add(&attempt));
+    }
+    best.values().for_each(|attempt| rows.add(attempt));
+    Ok((rows.answer(funnel, &values), capped))
+}
+
+/// What a funnel needs of one day.
+struct Day {
+    visits: Mask,
+    rows: Mask,
+    /// Of each row a bit for each step that it passes.
+    passes: Vec<u8>,
+    /// The steps of which a visit must pass one, or else it has no part in any attempt.
+    needed: Option<u8>,
+    time: std::rc::Rc<Vec<u32>>,
+    in_range: std::ops::Range<u32>,
+    midnight: i64,
+    /// For each visit or row the number of its value in all days.
+    values: Option<(bool, Vec<u32>)>,
+    /// Other events may not come between steps, so that they have to be known.
+    strict: bool,
+}
+
+impl Day {
+    fn new(funnel: &Funnel, opened: &Opened<'_>, values: &mut Interner) -> Result<Self, Damaged> {
+        let (visits, rows) = mask::of_filters(opened, &funnel.filters)?;
+        let values = match &funnel.dimension {
+            None => None,
+            Some(dimension) => {
+                let numbers: Vec<u32> = opened.texts(dimension)?.iter().map(|text| values.number(text)).collect();
+                let of = opened.values(dimension)?.iter().map(|value| numbers[*value as usize]).collect();
+                Some((dimension.scope() == Scope::Visit, of))
+            }
+        };
+        Ok(Self {
+            visits,
+            rows,
+            passes: passes(opened, &funnel.steps)?,
+            needed: match (funnel.within, funnel.order) {
+                (Within::Visit, _) => Some(1),
+                (Within::Seconds(_), StepOrder::Sequential) => Some(u8::MAX),
+                // Its events may come between two steps.
+                (Within::Seconds(_), StepOrder::Strict) => None,
+            },
+            time: opened.numbers(Column::Time)?,
+            in_range: opened.times.clone(),
+            midnight: opened.midnight,
+            values,
+            strict: funnel.order == StepOrder::Strict,
+        })
+    }
+
+    /// Adds the events of a visit that takes part, in order of time.
+    fn steps(&self, opened: &Opened<'_>, visit: usize, steps: &mut Vec<Step>) {
+        // Reports of no visit take no part.
+        let own = opened.layout.visits[visit].events as usize;
+        if own == 0 || !self.visits.has(visit) {
+            return;
+        }
+        let passed = self.passes[opened.events(visit)].iter().fold(0, |passed, passes| passed | passes);
+        if self.needed.is_some_and(|needed| passed & needed == 0) {
+            return;
+        }
+        if !opened.events(visit).any(|row| self.rows.has(row)) {
+            return;
+        }
+        for (at, row) in opened.events(visit).enumerate().filter(|(_, row)| self.in_range.contains(&self.time[*row])) {
+            let passes = self.passes[row];
+            // Reports never stand between two steps.
+            if passes == 0 && (!self.strict || at >= own) {
+                continue;
+            }
+            let value =
+                self.values.as_ref().map_or(0, |(of_visits, values)| values[if *of_visits { visit } else { row }]);
+            steps.push(Step { time: self.midnight + i64::from(self.time[row]), passes, value });
+        }
+        // Reports follow the events; at the same time, events are first.
+        if opened.reports_are_events {
+            steps.sort_by_key(|step| step.time);
+        }
+    }
+}
+
+/// Of each row a bit for each step that it passes. Steps on the values of one dimension are tested
+/// together.
+fn passes(opened: &Opened<'_>, steps: &[Filter]) -> Result<Vec<u8>, Damaged> {
+    let mut passes = vec![0_u8; opened.rows()];
+    let mut leaves: Vec<(&Dimension, Vec<u8>)> = Vec::new();
+    for (bit, step) in (0..).map(|step| 1 << step).zip(steps) {
+        match step {
+            Filter::Leaf(leaf) if leaf.dimension.scope() == Scope::Event => {
+                let texts = opened.texts(&leaf.dimension)?;
+                let at = leaves.iter().position(|(dimension, _)| **dimension == leaf.dimension).unwrap_or_else(|| {
+                    leaves.push((&leaf.dimension, vec![0; texts.len()]));
+                    leaves.len() - 1
+                });
+                let tested = leaves[at].1.iter_mut().zip(texts.iter());
+                tested.filter(|(_, text)| leaf.passes(text)).for_each(|(passes, _)| *passes |= bit);
+            }
+            step => match mask::of_rows(opened, step)? {
+                Mask::All => passes.iter_mut().for_each(|passes| *passes |= bit),
+                Mask::None => {}
+                Mask::Some(rows) => {
+                    passes.iter_mut().zip(rows).for_each(|(passes, row)| *passes |= bit * u8::from(row));
+                }
+            },
+        }
+    }
+    for (dimension, of_value) in leaves.iter().filter(|(_, of_value)| of_value.iter().any(|passes| *passes > 0)) {
+        let values = opened.values(dimension)?;
+        passes.iter_mut().zip(&*values).for_each(|(passes, value)| *passes |= of_value[*value as usize]);
+    }
+    Ok(passes)
+}
+
+/// Keeps the attempt that came further, or else the earlier one.
+fn better(attempt: &mut Option<Attempt>, other: Option<Attempt>) {
+    let rank = |attempt: &Attempt| (attempt.reached, std::cmp::Reverse(attempt.times[0]));
+    if other.as_ref().map(rank) > attempt.as_ref().map(rank) {
+        *attempt = other;
+    }
+}
+
+/// The attempt that comes furthest, the earliest of those, among events in order of time.
+fn best_of(funnel: &Funnel, steps: &[Step]) -> Option<Attempt> {
+    let count = funnel.steps.len();
+    let is_start = |step: &Step| step.passes & 1 != 0;
+    let first = steps.iter().position(is_start)?;
+    // For each event and step: the first event from there on that passes. Only later attempts need it.
+    let needs_more = matches!((funnel.order, funnel.within), (StepOrder::Sequential, Within::Seconds(_)));
+    let next: Vec<[u32; Funnel::MOST_STEPS]> = if needs_more { next_of(&steps[first..]) } else { Vec::new() };
+    let last = match funnel.within {
+        Within::Visit => i64::MAX,
+        Within::Seconds(seconds) => i64::from(seconds) * 1_000,
+    };
+    let mut best: Option<Attempt> = None;
+    for (start, begun) in steps.iter().enumerate().skip(first).filter(|(_, step)| is_start(step)) {
+        let mut attempt = Attempt { value: begun.value, reached: 1, times: [begun.time; Funnel::MOST_STEPS] };
+        let mut at = start;
+        while attempt.reached < count {
+            let passes = |step: &Step| step.passes & (1 << attempt.reached) != 0;
+            let found = match funnel.order {
+                StepOrder::Strict => steps.get(at + 1).filter(|step| passes(step)).map(|_| at + 1),
+                StepOrder::Sequential if needs_more => {
+                    let found = next.get(at + 1 - first).map_or(u32::MAX, |next| next[attempt.reached]);
+                    (found != u32::MAX).then_some(found as usize + first)
+                }
+                StepOrder::Sequential => steps[at + 1..].iter().position(passes).map(|found| at + 1 + found),
+            };
+            match found.filter(|found| steps[*found].time - begun.time <= last) {
+                Some(found) => at = found,
+                None => break,
+            }
+            attempt.times[attempt.reached] = steps[at].time;
+            attempt.reached += 1;
+        }
+        if best.is_none_or(|best| best.reached < attempt.reached) {
+            best = Some(attempt);
+        }
+        // Without a window, nothing comes further than the first attempt.
+        let first_is_best = funnel.order == StepOrder::Sequential && funnel.within == Within::Visit;
+        if attempt.reached == count || first_is_best {
+            break;
+        }
+    }
+    best
+}
+
+fn next_of(steps: &[Step]) -> Vec<[u32; Funnel::MOST_STEPS]> {
+    let mut next = vec![[u32::MAX; Funnel::MOST_STEPS]; steps.len()];
+    let mut after = [u32::MAX; Funnel::MOST_STEPS];
+    for (at, step) in steps.iter().enumerate().rev() {
+        let passed = after.iter_mut().enumerate().filter(|(number, _)| step.passes & (1 << number) != 0);
+        passed.for_each(|(_, after)| *after = at as u32);
+        next[at] = after;
+    }
+    next
+}
+
+/// The attempts of all visitors, by value.
+struct Rows {
+    steps: usize,
+    rows: BTreeMap<u32, Row>,
+    kept: usize,
+}
+
+/// The visitors who reached each step, and their seconds since the step before, in milliseconds.
+#[derive(Default, Clone)]
+struct Row {
+    visitors: Vec<u64>,
+    times: Vec<Vec<i64>>,
+}
+
+impl Rows {
+    fn new(funnel: &Funnel) -> Self {
+        let mut rows = Self { steps: funnel.steps.len(), rows: BTreeMap::new(), kept: 0 };
+        if funnel.dimension.is_none() {
+            rows.row(0);
+        }
+        rows
+    }
+
+    fn row(&mut self, value: u32) -> &mut Row {
+        let steps = self.steps;
+        self.rows.entry(value).or_insert_with(|| Row { visitors: vec![0; steps], times: vec![Vec::new(); steps] })
+    }
+
+    fn add(&mut self, attempt: &Attempt) {
+        self.kept += attempt.reached;
+        let row = self.row(attempt.value);
+        for step in 0..attempt.reached {
+            row.visitors[step] += 1;
+            if step > 0 {
+                row.times[step].push(attempt.times[step] - attempt.times[step - 1]);
+            }
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.kept * 8 + self.rows.len() * self.steps * size_of::<(u64, Vec<i64>)>()
+    }
+
+    fn answer(self, funnel: &Funnel, values: &Interner) -> FunnelAnswer {
+        let total_rows = self.rows.len();
+        let mut rows: Vec<FunnelRow> = self
+            .rows
+            .into_iter()
+            .map(|(value, Row { visitors, times })| FunnelRow {
+                value: funnel.dimension.is_some().then(|| values.texts().get(value).to_owned()),
+                steps: visitors
+                    .into_iter()
+                    .zip(times)
+                    .map(|(visitors, times)| FunnelStep { visitors, median_seconds: median(times) })
+                    .collect(),
+            })
+            .collect();
+        let first = |row: &FunnelRow| row.steps.first().map_or(0, |step| step.visitors);
+        rows.sort_by(|a, b| first(b).cmp(&first(a)).then_with(|| a.value.cmp(&b.value)));
+        rows.truncate(funnel.limit);
+        FunnelAnswer { rows, total_rows }
+    }
+}
+
+/// The median of milliseconds in whole seconds; of two in the middle, their mean.
+fn median(mut times: Vec<i64>) -> Option<Number> {
+    if times.is_empty() {
+        return None;
+    }
+    let middle = times.len() / 2;
+    let (below, high, above) = times.select_nth_unstable(middle);
+    let low = if below.len() == above.len() { *high } else { below.iter().copied().max().unwrap_or(*high) };
+    Number::ratio(i128::from(low) + i128::from(*high), 2_000, 0)
+}

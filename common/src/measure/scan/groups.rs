@@ -1,0 +1,289 @@
+//! The group of each visit or row: one number for the values of up to three dimensions.
+
+use std::hash::BuildHasher;
+use std::rc::Rc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::mask::Mask;
+use super::opened::Opened;
+use crate::event_type::EventType;
+use crate::measure::columns::{Column, Damaged};
+use crate::measure::question::{Buckets, Dimension, Field, Goals, Question, Scope};
+use crate::time::Timestamp;
+
+/// The group of what belongs to none.
+pub(super) const NONE: u32 = u32::MAX;
+/// Up to so many combinations of values, a group's number is computed; beyond, it is looked up.
+const MOST_COMPUTED: u64 = 1 << 16;
+
+/// Values of one dimension, as numbers from `first` on.
+#[derive(Debug, Clone)]
+pub(super) struct Values {
+    numbers: Numbers,
+    /// Added to each number.
+    pub(super) first: u32,
+    /// How many values there may be.
+    count: u32,
+    /// The values that decide where a visit belongs with its bounce and duration, if those of its rows
+    /// do not: its entry page is that.
+    entry: Option<Rc<Vec<u32>>>,
+    /// Whether bounces and durations cannot be told by it at all.
+    events_only: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Numbers {
+    Same,
+    OfVisits(Rc<Vec<u32>>),
+    OfRows(Rc<Vec<u32>>),
+}
+
+/// The buckets of the time dimension at that place of the question's dimensions.
+pub(super) fn buckets(question: &Question, place: usize) -> Option<&Buckets> {
+    let times = question.dimensions.iter().take(place).filter(|dimension| dimension.scope() == Scope::Time);
+    question.buckets.get(times.count())
+}
+
+impl Values {
+    /// Of one dimension of a question; `goal` is the goal whose rows are looked at.
+    pub(super) fn of(opened: &Opened<'_>, question: &Question, place: usize, goal: u32) -> Result<Self, Damaged> {
+        let dimension = &question.dimensions[place];
+        let same = |first| Self { numbers: Numbers::Same, first, count: 1, entry: None, events_only: false };
+        match dimension {
+            Dimension::Time(_) => match buckets(question, place) {
+                Some(buckets) => Self::of_time(opened, buckets),
+                None => Ok(same(0)),
+            },
+            Dimension::Goal if matches!(question.goals, Goals::Configured(_)) => {
+                Ok(Self { events_only: true, ..same(goal) })
+            }
+            Dimension::Goal => Self::of_custom_events(opened),
+            Dimension::Field(_) | Dimension::Property(_) => Self::of_dimension(opened, dimension),
+        }
+    }
+
+    fn of_dimension(opened: &Opened<'_>, dimension: &Dimension) -> Result<Self, Damaged> {
+        let count = opened.texts(dimension)?.len() as u32;
+        let mut numbers = opened.values(dimension)?;
+        let entry = match dimension {
+            Dimension::Field(Field::Page) => Some(Field::EntryPage),
+            Dimension::Field(Field::Hostname) => Some(Field::EntryPageHostname),
+            Dimension::Field(
+                Field::EntryPage | Field::ExitPage | Field::EntryPageHostname | Field::ExitPageHostname,
+            ) => {
+                numbers = viewed(opened, &numbers)?;
+                None
+            }
+            _ => None,
+        };
+        let of_visits = dimension.scope() == Scope::Visit;
+        let entry = match entry {
+            Some(field) => Some(viewed(opened, &opened.values(&Dimension::Field(field))?)?),
+            None => None,
+        };
+        Ok(Self {
+            events_only: !of_visits && entry.is_none(),
+            numbers: if of_visits { Numbers::OfVisits(numbers) } else { Numbers::OfRows(numbers) },
+            first: 0,
+            count,
+            entry,
+        })
+    }
+
+    /// The names of events that are not built in.
+    fn of_custom_events(opened: &Opened<'_>) -> Result<Self, Damaged> {
+        let name = Dimension::Field(Field::EventName);
+        let texts = opened.texts(&name)?;
+        let is_custom = |text: &str| matches!(EventType::parse(text), Some(EventType::Custom(_))) || text == "(other)";
+        let custom: Vec<bool> = texts.iter().map(is_custom).collect();
+        let numbers = opened.values(&name)?;
+        let numbers = numbers.iter().map(|number| if custom[*number as usize] { *number } else { NONE }).collect();
+        Ok(Self {
+            numbers: Numbers::OfRows(Rc::new(numbers)),
+            first: 0,
+            count: texts.len() as u32,
+            entry: None,
+            events_only: true,
+        })
+    }
+
+    fn of_time(opened: &Opened<'_>, buckets: &Buckets) -> Result<Self, Damaged> {
+        let start = Timestamp::from_millis(opened.midnight + i64::from(opened.times.start));
+        let end = opened.midnight + i64::from(opened.times.end);
+        let from = buckets.buckets().partition_point(|bucket| bucket.range.end <= start);
+        let of_day: Vec<_> =
+            buckets.buckets()[from..].iter().take_while(|bucket| bucket.range.start.millis() < end).collect();
+        let labels = || of_day.iter().map(|bucket| bucket.label);
+        let (first, last) = (labels().min().unwrap_or(0), labels().max().unwrap_or(0));
+        let base = Self { numbers: Numbers::Same, first, count: 1, entry: None, events_only: false };
+        if first == last {
+            return Ok(base);
+        }
+        let of_midnight = |instant: Timestamp| instant.millis() - opened.midnight;
+        let ends: Vec<i64> = of_day.iter().map(|bucket| of_midnight(bucket.range.end)).collect();
+        let starts: Vec<i64> = of_day.iter().map(|bucket| of_midnight(bucket.range.start)).collect();
+        let mut at = 0;
+        // Rows of a visit are mostly in the bucket of the row before.
+        let label = |time: &u32| {
+            let time = i64::from(*time);
+            if !(starts[at]..ends[at]).contains(&time) {
+                at = ends.partition_point(|end| *end <= time).min(ends.len() - 1);
+            }
+            if (starts[at]..ends[at]).contains(&time) { of_day[at].label - first } else { NONE }
+        };
+        let numbers = opened.numbers(Column::Time)?.iter().map(label).collect();
+        Ok(Self { numbers: Numbers::OfRows(Rc::new(numbers)), count: last - first + 1, ..base })
+    }
+
+    #[inline(always)]
+    fn at(&self, visit: usize, row: usize) -> u32 {
+        match &self.numbers {
+            Numbers::Same => 0,
+            Numbers::OfVisits(numbers) => numbers[visit],
+            Numbers::OfRows(numbers) => numbers[row],
+        }
+    }
+}
+
+/// Values of visits, without those of visits that have no page view.
+fn viewed(opened: &Opened<'_>, numbers: &[u32]) -> Result<Rc<Vec<u32>>, Damaged> {
+    let views = opened.numbers(Column::Views)?;
+    let number = |(number, views): (&u32, &u32)| if *views == 0 { NONE } else { *number };
+    Ok(Rc::new(numbers.iter().zip(&*views).map(number).collect()))
+}
+
+/// The numbers of groups, and back.
+#[derive(Debug)]
+pub(super) struct Groups {
+    values: Vec<Values>,
+    /// Of each group's values, if they are looked up.
+    found: Option<Found>,
+    /// How many groups there are, if they are computed.
+    computed: usize,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    numbers: HashTable<u32>,
+    values: Vec<[u32; 3]>,
+    hasher: RandomState,
+}
+
+/// Where the group of a row stands.
+#[derive(Debug)]
+pub(super) enum Of {
+    Same,
+    Visits(Rc<Vec<u32>>),
+    Rows(Rc<Vec<u32>>),
+}
+
+impl Groups {
+    pub(super) fn new(values: Vec<Values>) -> Self {
+        let combinations = values.iter().map(|values| u64::from(values.count)).product::<u64>();
+        let found = (combinations > MOST_COMPUTED && values.len() > 1).then(Found::default);
+        Self { values, found, computed: combinations as usize }
+    }
+
+    /// How many groups there are.
+    pub(super) fn len(&self) -> usize {
+        self.found.as_ref().map_or(self.computed, |found| found.values.len())
+    }
+
+    /// The values of a group, one for each dimension.
+    pub(super) fn values(&self, group: usize) -> [u32; 3] {
+        let mut numbers = [0; 3];
+        match &self.found {
+            Some(found) => numbers = found.values[group],
+            None => {
+                let mut rest = group;
+                for (number, values) in numbers.iter_mut().zip(&self.values) {
+                    *number = (rest % values.count.max(1) as usize) as u32;
+                    rest /= values.count.max(1) as usize;
+                }
+            }
+        }
+        for (number, values) in numbers.iter_mut().zip(&self.values) {
+            *number += values.first;
+        }
+        numbers
+    }
+
+    fn number(&mut self, numbers: [u32; 3]) -> u32 {
+        if numbers.contains(&NONE) {
+            return NONE;
+        }
+        let Some(Found { numbers: table, values, hasher }) = &mut self.found else {
+            let mut group = 0;
+            for (number, values) in numbers.iter().zip(&self.values).rev() {
+                group = group * values.count + number;
+            }
+            return group;
+        };
+        let hash = hasher.hash_one(numbers);
+        if let Some(group) = table.find(hash, |group| values[*group as usize] == numbers) {
+            return *group;
+        }
+        let group = values.len() as u32;
+        values.push(numbers);
+        table.insert_unique(hash, group, |group| hasher.hash_one(values[*group as usize]));
+        group
+    }
+
+    fn numbers_at(&self, number: impl Fn(&Values) -> u32) -> [u32; 3] {
+        let mut numbers = [0; 3];
+        numbers.iter_mut().zip(&self.values).for_each(|(to, values)| *to = number(values));
+        numbers
+    }
+
+    /// The groups of all visits and rows that pass.
+    pub(super) fn of_day(&mut self, opened: &Opened<'_>, visits: &Mask, rows: &Mask) -> Of {
+        let varying: Vec<&Numbers> = self
+            .values
+            .iter()
+            .map(|values| &values.numbers)
+            .filter(|numbers| !matches!(numbers, Numbers::Same))
+            .collect();
+        match varying[..] {
+            [] => {
+                // A group has a number before it counts.
+                let numbers = self.numbers_at(|_| 0);
+                self.number(numbers);
+                return Of::Same;
+            }
+            [Numbers::OfVisits(numbers)] if self.found.is_none() => return Of::Visits(Rc::clone(numbers)),
+            [Numbers::OfRows(numbers)] if self.found.is_none() => return Of::Rows(Rc::clone(numbers)),
+            _ => {}
+        }
+        let passing = (0..opened.layout.visits.len()).filter(|visit| visits.has(*visit));
+        if varying.iter().all(|numbers| matches!(numbers, Numbers::OfVisits(_))) {
+            let mut groups = vec![NONE; opened.layout.visits.len()];
+            for visit in passing {
+                let numbers = self.numbers_at(|values| values.at(visit, 0));
+                groups[visit] = self.number(numbers);
+            }
+            return Of::Visits(Rc::new(groups));
+        }
+        let mut groups = vec![NONE; opened.rows()];
+        for visit in passing {
+            let of = opened.layout.visits[visit];
+            let own = of.start as usize..(of.start + of.events + of.reports) as usize;
+            for (row, group) in own.clone().zip(&mut groups[own]).filter(|(row, _)| rows.has(*row)) {
+                let numbers = self.numbers_at(|values| values.at(visit, row));
+                *group = self.number(numbers);
+            }
+        }
+        Of::Rows(Rc::new(groups))
+    }
+
+    /// The group to which a visit belongs with its bounce and duration, by its first matching row.
+    pub(super) fn of_visit(&mut self, visit: usize, first: usize) -> u32 {
+        if self.values.iter().any(|values| values.events_only) {
+            return NONE;
+        }
+        let at = |values: &Values| values.entry.as_ref().map_or_else(|| values.at(visit, first), |entry| entry[visit]);
+        let numbers = self.numbers_at(at);
+        self.number(numbers)
+    }
+}

@@ -1,0 +1,221 @@
+//! What the groups of all days add up to.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use foldhash::fast::RandomState;
+
+use super::groups::NONE;
+use super::opened::Opened;
+use super::visitors::VisitorSet;
+use crate::measure::columns::Damaged;
+use crate::measure::question::{Dimension, Field, Goals, Question};
+use crate::measure::texts::{Interner, Texts};
+
+/// Numbers of one group; all of them add up over days but for explicit visitors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) visitors: u64,
+    pub(super) visits: u64,
+    pub(super) events: u64,
+    pub(super) views: u64,
+    pub(super) bounce_visits: u64,
+    pub(super) bounces: u64,
+    pub(super) duration_visits: u64,
+    /// Milliseconds.
+    pub(super) duration: u64,
+    pub(super) depth_visits: u64,
+    pub(super) depth: u64,
+    pub(super) visible_visits: u64,
+    /// Milliseconds.
+    pub(super) visible: u64,
+}
+
+impl Counted {
+    fn add(&mut self, other: &Self) {
+        self.visitors += other.visitors;
+        self.visits += other.visits;
+        self.events += other.events;
+        self.views += other.views;
+        self.bounce_visits += other.bounce_visits;
+        self.bounces += other.bounces;
+        self.duration_visits += other.duration_visits;
+        self.duration += other.duration;
+        self.depth_visits += other.depth_visits;
+        self.depth += other.depth;
+        self.visible_visits += other.visible_visits;
+        self.visible += other.visible;
+    }
+}
+
+/// A value of a dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Label<'a> {
+    /// A text.
+    Text(&'a str),
+    /// The number of a bucket of time or of a goal.
+    Number(u32),
+}
+
+/// The rows of an answer.
+#[derive(Debug)]
+pub(super) struct Totals {
+    dimensions: usize,
+    /// The values of each dimension; unused of times and goals, whose numbers are the same on all days.
+    texts: [Interner; 3],
+    is_text: [bool; 3],
+    /// For each dimension the texts of the day before, with their numbers.
+    before: [Option<Known>; 3],
+    numbers: HashMap<[u32; 3], u32, RandomState>,
+    rows: Vec<([u32; 3], Counted, VisitorSet)>,
+    sets: usize,
+}
+
+impl Totals {
+    pub(super) fn new(dimensions: usize) -> Self {
+        Self {
+            dimensions,
+            texts: Default::default(),
+            is_text: [false; 3],
+            before: Default::default(),
+            numbers: HashMap::default(),
+            rows: Vec::new(),
+            sets: 0,
+        }
+    }
+
+    /// Where the groups of a day are added.
+    pub(super) fn of_day<'a>(
+        &'a mut self,
+        question: &Question,
+        dimensions: &[usize],
+        opened: &Opened<'_>,
+    ) -> Result<Places<'a>, Damaged> {
+        let mut days = Vec::with_capacity(dimensions.len());
+        for (at, place) in dimensions.iter().enumerate() {
+            let name = Dimension::Field(Field::EventName);
+            let texts = match &question.dimensions[*place] {
+                Dimension::Time(_) => None,
+                Dimension::Goal => matches!(question.goals, Goals::CustomEvents).then(|| opened.texts(&name)),
+                dimension => Some(opened.texts(dimension)),
+            };
+            let texts = texts.transpose()?;
+            self.is_text[at] = texts.is_some();
+            let before = self.before[at].take();
+            days.push(texts.map(|texts| match before {
+                Some(before) => before.next(texts),
+                None => Known { numbers: vec![NONE; texts.len()], texts },
+            }));
+        }
+        Ok(Places { totals: self, days })
+    }
+
+    /// The visitors of the row with these labels.
+    pub(super) fn visitors(&mut self, labels: &[Label<'_>]) -> u64 {
+        let mut key = [0; 3];
+        for (at, label) in labels.iter().enumerate() {
+            key[at] = match label {
+                Label::Text(text) => self.texts[at].find(text).unwrap_or(NONE),
+                Label::Number(number) => *number,
+            };
+        }
+        let row = self.numbers.get(&key).and_then(|row| self.rows.get_mut(*row as usize));
+        row.map_or(0, |(_, counted, set)| counted.visitors + set.count())
+    }
+
+    /// Calls `each` with the labels and numbers of every row that has an event, or, if `at_least_one`, of
+    /// the only row in any case.
+    pub(super) fn each(&mut self, at_least_one: bool, mut each: impl FnMut(&[Label<'_>], &Counted)) {
+        if at_least_one && self.rows.is_empty() {
+            each(&[], &Counted::default());
+        }
+        for (key, counted, set) in self.rows.iter_mut().filter(|(_, counted, _)| at_least_one || counted.events > 0) {
+            let label = |at: usize| match self.is_text[at] {
+                true => Label::Text(self.texts[at].texts().get(key[at])),
+                false => Label::Number(key[at]),
+            };
+            let labels: Vec<_> = (0..self.dimensions).map(label).collect();
+            each(&labels, &Counted { visitors: counted.visitors + set.count(), ..*counted });
+        }
+    }
+
+    /// The bytes of memory that it takes.
+    pub(super) fn memory(&self) -> usize {
+        self.texts.iter().map(Interner::memory).sum::<usize>()
+            + self.numbers.capacity() * 17
+            + self.rows.capacity() * size_of::<([u32; 3], Counted, VisitorSet)>()
+            + self.sets
+    }
+}
+
+/// The rows to which the groups of one day are added.
+pub(super) struct Places<'a> {
+    totals: &'a mut Totals,
+    /// For each dimension with texts, the number among all texts of each of the day's.
+    days: Vec<Option<Known>>,
+}
+
+/// The texts of a day, and the number of each among those of all days, if it is known yet.
+#[derive(Debug)]
+struct Known {
+    texts: Rc<Texts>,
+    numbers: Vec<u32>,
+}
+
+impl Known {
+    /// The texts of another day. Both are sorted, but for those of the open day, so most of those that are
+    /// the same are found by comparing side by side; the others are looked up when they are needed.
+    fn next(&self, texts: Rc<Texts>) -> Self {
+        let mut numbers = vec![NONE; texts.len()];
+        let mut own = self.texts.iter().zip(&self.numbers).peekable();
+        for (number, text) in numbers.iter_mut().zip(texts.iter()) {
+            while own.next_if(|(other, _)| *other < text).is_some() {}
+            if let Some((_, known)) = own.next_if(|(other, _)| *other == text) {
+                *number = *known;
+            }
+        }
+        Self { texts, numbers }
+    }
+}
+
+/// What a day knows of numbers helps the next.
+impl Drop for Places<'_> {
+    fn drop(&mut self) {
+        for (before, day) in self.totals.before.iter_mut().zip(&mut self.days) {
+            *before = day.take();
+        }
+    }
+}
+
+impl Places<'_> {
+    /// The row of a group with these values.
+    pub(super) fn row(&mut self, values: [u32; 3]) -> u32 {
+        let mut key = [0; 3];
+        for (at, day) in self.days.iter_mut().enumerate() {
+            key[at] = values[at];
+            if let Some(Known { numbers, texts }) = day {
+                let number = &mut numbers[values[at] as usize];
+                if *number == NONE {
+                    *number = self.totals.texts[at].number(texts.get(values[at]));
+                }
+                key[at] = *number;
+            }
+        }
+        let Totals { numbers, rows, .. } = self.totals;
+        *numbers.entry(key).or_insert_with(|| {
+            rows.push((key, Counted::default(), VisitorSet::default()));
+            rows.len() as u32 - 1
+        })
+    }
+
+    pub(super) fn add(&mut self, row: u32, counted: &Counted) {
+        self.totals.rows[row as usize].1.add(counted);
+    }
+
+    pub(super) fn add_visitor(&mut self, row: u32, visitor: u32) {
+        let set = &mut self.totals.rows[row as usize].2;
+        let before = set.memory();
+        set.insert(visitor);
+        self.totals.sets += set.memory() - before.min(set.memory());
+    }
+}

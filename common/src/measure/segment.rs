@@ -1,0 +1,217 @@
+//! A closed day: the events of one site and UTC day as one immutable block of bytes, in columns.
+//!
+//! The same set of events gives the same bytes, in whatever order they arrived and on every engine:
+//! everything is sorted, and nothing depends on the store. The position up to which a segment is
+//! complete is one of the store's own numbers, so it stands in front of the block and not in it:
+//!
+//! ```text
+//! stored  := position:u64 crc32 block           what engines keep; the checksum is of the position
+//! block   := "MVSG" version:u8 crc32 header sections      the checksum is of all that follows it
+//! header  := day visitors explicit visits rows flags count section-head…
+//! section-head := kind:u8 length name length    of the name, and of the section's bytes
+//! ```
+//! Numbers without a width are LEB128; those with one are little-endian. Sections are sorted by kind and
+//! name, and lie one after another without gaps. A column that is zero everywhere has no section, so a
+//! dimension that a segment has never heard of is unknown for all of its events.
+//!
+//! | kind | name | holds |
+//! |---|---|---|
+//! | 0 ids | `visitors` | 16 bytes of each visitor with an explicit id |
+//! | 1 of visitors | `visits` | how many visits each has, less one |
+//! | 2 of visits | `events`, `reports`, `views`, `duration` | how many, and milliseconds |
+//! | 2 of visits | `start` | milliseconds since the visit before of the same visitor, or else since the first visit of the visitor before |
+//! | 2 of visits | a dimension of visits | numbers of values |
+//! | 3 of rows | `depth`, `visible`, `x`, `y`, a dimension of events | as in [`Column`]; numbers of values |
+//! | 4 of rows but each visit's first | `gap` | milliseconds since the row before; of a visit's first report, since the visit's start |
+//! | 5 texts | a dimension | its values; entry and exit pages share those of pages |
+//!
+//! Visitors with an explicit id come first. Each of the two groups is in the order of its first event,
+//! which makes the starts of visits small numbers. Cookieless visitors are new every day, so that no id
+//! of theirs is needed: they are told apart by where their visits begin and end. Within a visit, events
+//! come before reports, each in the order of (time, event id); ids of events are not kept.
+//!
+//! Columns are described in `numbers.rs`, texts in `dictionary.rs`. These encodings are our own, because
+//! they are 300 lines: `tantivy-columnar` and arrow bring more code than a function may weigh, and leave
+//! open whether the next version writes the same bytes.
+
+mod bits;
+mod bytes;
+mod dictionary;
+mod encode;
+mod numbers;
+mod read;
+
+use std::ops::Range;
+
+use ::bytes::Bytes;
+
+use self::bytes::{Reader, put};
+use super::columns::MOST_VALUES;
+pub use super::columns::{Column, Damaged};
+use super::head::Head;
+use crate::event::Event;
+use crate::store::Position;
+use crate::time::Day;
+
+/// The version of the format. Blocks of other versions are rebuilt from the events.
+pub const VERSION: u8 = 1;
+
+const MAGIC: &[u8; 4] = b"MVSG";
+/// Where the part begins that the checksum covers.
+const CHECKED: usize = 9;
+/// The bytes in front of a stored block.
+const STORED: usize = 12;
+/// The most values of a dimension, without the unknown one and with `(other)`.
+const MOST_TEXTS: usize = MOST_VALUES + 1;
+
+/// What a section holds; its length follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Ids,
+    OfVisitors,
+    OfVisits,
+    OfRows,
+    Gaps,
+    Texts,
+}
+
+impl Kind {
+    const ALL: [Self; 6] = [Self::Ids, Self::OfVisitors, Self::OfVisits, Self::OfRows, Self::Gaps, Self::Texts];
+}
+
+/// A closed day of one site. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    bytes: Bytes,
+    day: Day,
+    visitors: usize,
+    explicit: usize,
+    visits: usize,
+    rows: usize,
+    property_names_capped: bool,
+    sections: Vec<Section>,
+}
+
+/// Where the name and the content of a section are.
+#[derive(Debug, Clone)]
+struct Section {
+    kind: Kind,
+    name: Range<usize>,
+    content: Range<usize>,
+}
+
+impl Segment {
+    /// Builds the segment of a day from its events, in whatever order. Events of other days are passed
+    /// over.
+    #[must_use]
+    pub fn build<'a>(day: Day, events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut head = Head::new(day);
+        head.extend(events);
+        Self::of(&head)
+    }
+
+    /// What the open day is as a segment.
+    #[must_use]
+    pub fn of(head: &Head) -> Self {
+        encode::encode(head)
+    }
+
+    /// The block, the same for the same events.
+    #[must_use]
+    pub fn block(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What an engine stores of a segment that is complete up to `position`.
+    #[must_use]
+    pub fn to_stored(&self, position: Position) -> Vec<u8> {
+        let position = position.0.to_le_bytes();
+        [&position, &crc32fast::hash(&position).to_le_bytes()[..], &self.bytes].concat()
+    }
+
+    /// Opens what an engine stored.
+    ///
+    /// # Errors
+    /// [`Damaged`], also if it is of another version: build it again.
+    pub fn from_stored(stored: &Bytes) -> Result<(Position, Self), Damaged> {
+        let mut reader = Reader(stored);
+        let position: [u8; 8] = reader.take(8)?.try_into().map_err(|_| Damaged)?;
+        if reader.take(4)? != crc32fast::hash(&position).to_le_bytes() {
+            return Err(Damaged);
+        }
+        Ok((Position(u64::from_le_bytes(position)), Self::open(stored.slice(STORED..))?))
+    }
+
+    /// Opens a block: its checksum is compared and its header is read. Columns are read when they are
+    /// asked for.
+    ///
+    /// # Errors
+    /// [`Damaged`], also if it is of another version.
+    pub fn open(bytes: Bytes) -> Result<Self, Damaged> {
+        let checked = bytes.get(CHECKED..).ok_or(Damaged)?;
+        let sum = crc32fast::hash(checked).to_le_bytes();
+        if bytes[..4] != MAGIC[..] || bytes[4] != VERSION || bytes[5..CHECKED] != sum {
+            return Err(Damaged);
+        }
+        let mut reader = Reader(checked);
+        let day = Day::from_number(reader.number_as()?);
+        let [visitors, explicit, visits, rows] = [(); 4].map(|()| reader.number_as::<u32>());
+        let (visitors, explicit, visits, rows) = (visitors?, explicit?, visits?, rows?);
+        let flags = reader.byte()?;
+        let count: usize = reader.number_as()?;
+        // Each visit has a row and each visitor a visit; 1,024 rows take at least two bytes.
+        let most = (bytes.len() as u64 + 1) * 1_024;
+        if explicit > visitors || visitors > visits || visits > rows || u64::from(rows) > most || count > bytes.len() {
+            return Err(Damaged);
+        }
+        let mut segment = Self {
+            day,
+            visitors: visitors as usize,
+            explicit: explicit as usize,
+            visits: visits as usize,
+            rows: rows as usize,
+            property_names_capped: flags & 1 != 0,
+            sections: Vec::with_capacity(count),
+            bytes: Bytes::new(),
+        };
+        let mut start = 0_usize;
+        for _ in 0..count {
+            let kind = *Kind::ALL.get(usize::from(reader.byte()?)).ok_or(Damaged)?;
+            let length = reader.number_as()?;
+            let at = bytes.len() - reader.0.len();
+            reader.take(length)?;
+            let end = start.checked_add(reader.number_as()?).ok_or(Damaged)?;
+            segment.sections.push(Section { kind, name: at..at + length, content: start..end });
+            start = end;
+        }
+        let content = bytes.len() - reader.0.len();
+        for section in &mut segment.sections {
+            section.content = section.content.start + content..section.content.end + content;
+        }
+        segment.bytes = bytes;
+        let names_of = |section: &Section| (section.kind, &segment.bytes[section.name.clone()]);
+        let sorted = segment.sections.windows(2).all(|pair| names_of(&pair[0]) < names_of(&pair[1]));
+        if start != segment.bytes.len() - content || !sorted {
+            return Err(Damaged);
+        }
+        Ok(segment)
+    }
+
+    /// How many events it has.
+    #[must_use]
+    pub const fn events(&self) -> usize {
+        self.rows
+    }
+
+    /// The bytes of memory that it takes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.bytes.len() + self.sections.capacity() * size_of::<Section>() + size_of::<Self>()
+    }
+
+    fn section(&self, kind: Kind, name: &str) -> Option<&[u8]> {
+        let key = |section: &Section| (section.kind, &self.bytes[section.name.clone()]);
+        let at = self.sections.binary_search_by(|section| key(section).cmp(&(kind, name.as_bytes()))).ok()?;
+        Some(&self.bytes[self.sections[at].content.clone()])
+    }
+}

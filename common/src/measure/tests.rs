@@ -1,0 +1,145 @@
+//! What must hold always: any events give the same segment in whatever order they arrive, and any
+//! question has the answer that a naive recount has.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::columns::Columns;
+use super::head::Head;
+use super::naive::Naive;
+use super::question::{Number, Question, ResultRow};
+use super::samples::{day, event, events, funnels, questions, with_data};
+use super::scan::{Work, answer, funnel};
+use super::segment::Segment;
+use crate::event::Event;
+use crate::store::Position;
+
+pub(super) const UNBOUNDED: Work<'static> = Work { memory: usize::MAX, stopped: &|| false };
+
+/// The three days of samples: the first closed, the second open, the third closed.
+pub(super) fn days(events: &[Event]) -> Vec<Box<dyn Columns>> {
+    let of_day = |number| events.iter().filter(move |event| event.created_at.day() == day(number));
+    let mut head = Head::new(day(1));
+    of_day(1).for_each(|event| head.extend([event]));
+    vec![Box::new(Segment::build(day(0), of_day(0))), Box::new(head), Box::new(Segment::build(day(2), of_day(2)))]
+}
+
+fn scanned(question: &Question, days: &[Box<dyn Columns>]) -> Vec<ResultRow> {
+    let days: Vec<&dyn Columns> = days.iter().map(|day| &**day).collect();
+    let mut rows = answer(question, &days, &UNBOUNDED).unwrap().rows;
+    rows.sort_by(|a, b| a.dimensions.cmp(&b.dimensions));
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn answers_equal_a_naive_recount(events in events(), questions in prop::collection::vec(questions(), 4)) {
+        let (days, naive) = (days(&events), Naive::new(&events));
+        for question in questions {
+            prop_assert_eq!(scanned(&question, &days), naive.answer(&question), "{:#?}", question);
+        }
+    }
+
+    #[test]
+    fn funnels_equal_a_naive_recount(events in events(), funnels in prop::collection::vec(funnels(), 4)) {
+        let (days, naive) = (days(&events), Naive::new(&events));
+        let days: Vec<&dyn Columns> = days.iter().map(|day| &**day).collect();
+        for funnel in funnels {
+            let (answer, _) = funnel::answer(&funnel, &days, &UNBOUNDED).unwrap();
+            let rows: BTreeMap<String, Vec<(u64, Option<Number>)>> = answer
+                .rows
+                .into_iter()
+                .map(|row| {
+                    let steps = row.steps.iter().map(|step| (step.visitors, step.median_seconds));
+                    (row.value.unwrap_or_default(), steps.collect())
+                })
+                .collect();
+            let median = |times: &[i64]| {
+                let middle = times.get(times.len() / 2)? + times[(times.len() - 1) / 2];
+                Number::ratio(middle.into(), 2_000, 0)
+            };
+            let expected: BTreeMap<_, Vec<_>> = naive
+                .funnel(&funnel)
+                .into_iter()
+                .map(|(value, steps)| (value, steps.iter().map(|(visitors, times)| (*visitors, median(times))).collect()))
+                .collect();
+            prop_assert_eq!(rows, expected, "{:#?}", funnel);
+        }
+    }
+
+    #[test]
+    fn a_segment_is_the_same_in_whatever_order_events_arrive(events in events().prop_shuffle(), parts in 1_usize..5) {
+        let mut sorted = events.clone();
+        sorted.sort_by_key(|event| event.id);
+        let mut head = Head::new(day(0));
+        // Batches that overlap, as they do when a log is read while it grows.
+        for part in 0..parts {
+            let batch = events.len() * part / parts..(events.len() * (part + 1) / parts + 3).min(events.len());
+            head.extend(&events[batch]);
+        }
+        let segment = Segment::build(day(0), &sorted);
+        let of_head = Segment::of(&head);
+        prop_assert_eq!(segment.block(), of_head.block());
+        prop_assert!(Segment::open(segment.block().to_vec().into()).is_ok());
+    }
+
+    #[test]
+    fn damaged_segments_are_refused(events in events(), at in any::<prop::sample::Index>(), bit in 0_u8..8, question in questions()) {
+        let mut bytes = Segment::build(day(0), &events).to_stored(Position(7));
+        let (position, _) = Segment::from_stored(&bytes.clone().into()).unwrap();
+        prop_assert_eq!(position, Position(7));
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        prop_assert!(Segment::from_stored(&bytes.clone().into()).is_err());
+        prop_assert!(Segment::from_stored(&bytes[..at].to_vec().into()).is_err());
+        // Also with a checksum that fits, whatever is read is an error or an answer.
+        bytes[at] ^= 1 << bit;
+        let at = 21 + at % (bytes.len() - 21);
+        bytes[at] ^= 1 << bit;
+        let sum = crc32fast::hash(&bytes[21..]).to_le_bytes();
+        bytes[17..21].copy_from_slice(&sum);
+        if let Ok((_, segment)) = Segment::from_stored(&bytes.into()) {
+            let _ = answer(&question, &[&segment], &UNBOUNDED);
+        }
+    }
+}
+
+#[test]
+fn the_most_frequent_values_are_kept() {
+    let mut events: Vec<Event> = Vec::new();
+    for (page, count) in [("/a", 3), ("/b", 2), ("/c", 2), ("/d", 1)] {
+        for _ in 0..count {
+            let id = events.len() as u64;
+            events.push(with_data(event(id, id, id as i64, "page_view", page), &serde_json::json!({ page: page })));
+        }
+    }
+    let mut head = Head::with_cap(day(0), 2);
+    head.extend(&events);
+    let segment = Segment::of(&head);
+    for columns in [&head as &dyn Columns, &segment] {
+        let mut texts = super::texts::Texts::default();
+        let page = super::samples::field(super::question::Field::Page);
+        assert!(columns.texts(&page, &mut texts).unwrap());
+        let mut texts: Vec<&str> = texts.iter().collect();
+        texts.sort_unstable();
+        assert_eq!(texts, ["", "(other)", "/a", "/b"]);
+        assert!(columns.property_names_capped());
+    }
+}
+
+#[test]
+fn a_scan_stops_when_it_is_told_to_or_needs_too_much() {
+    use super::scan::ScanError;
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut question = questions().new_tree(&mut runner).unwrap().current();
+    (question.range.start, question.range.end) = (day(0).start(), day(1).start());
+    let segment = Segment::build(day(0), &[event(1, 1, 1, "page_view", "/")]);
+    let scan = |memory, stopped: bool| answer(&question, &[&segment], &Work { memory, stopped: &|| stopped }).err();
+    assert_eq!(scan(usize::MAX, true), Some(ScanError::Stopped));
+    assert_eq!(scan(1, false), Some(ScanError::TooLarge));
+    assert_eq!(scan(usize::MAX, false), None);
+}

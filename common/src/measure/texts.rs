@@ -1,0 +1,139 @@
+//! Distinct texts, each with a number.
+
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+
+/// Texts by number, one after another in one string.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Texts {
+    text: String,
+    ends: Vec<u32>,
+}
+
+impl Texts {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The text of that number; empty if there is none.
+    #[must_use]
+    pub fn get(&self, number: u32) -> &str {
+        let at = number as usize;
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let end = self.ends.get(at).copied().unwrap_or(start);
+        self.text.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// All of them, by number.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len() as u32).map(|number| self.get(number))
+    }
+
+    /// The number of a text.
+    #[must_use]
+    pub fn find(&self, text: &str) -> Option<u32> {
+        self.iter().position(|other| other == text).map(|at| at as u32)
+    }
+
+    /// Adds a text and returns its number.
+    pub(crate) fn push(&mut self, text: &str) -> u32 {
+        self.text.push_str(text);
+        self.ends.push(self.text.len() as u32);
+        self.ends.len() as u32 - 1
+    }
+
+    /// Removes all texts and keeps the space.
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// Replaces all texts by what `bytes` holds up to each of the `ends`; `None` if a text is not UTF-8.
+    pub(crate) fn replace(&mut self, bytes: Vec<u8>, ends: Vec<u32>) -> Option<()> {
+        let text = String::from_utf8(bytes).ok()?;
+        let ordered = ends.is_sorted() && ends.last().is_none_or(|end| *end as usize == text.len());
+        if !ordered || !ends.iter().all(|end| text.is_char_boundary(*end as usize)) {
+            return None;
+        }
+        (self.text, self.ends) = (text, ends);
+        Some(())
+    }
+
+    /// The bytes of memory that they take.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.text.capacity() + 4 * self.ends.capacity()
+    }
+}
+
+/// Texts that are given numbers as they come, each once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Interner {
+    texts: Texts,
+    numbers: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl Interner {
+    /// With these texts to begin with.
+    pub(crate) fn with(texts: &[&str]) -> Self {
+        let mut interner = Self::default();
+        texts.iter().for_each(|text| _ = interner.number(text));
+        interner
+    }
+
+    /// The number of a text, a new one if it has none yet.
+    pub(crate) fn number(&mut self, text: &str) -> u32 {
+        let hash = self.hasher.hash_one(text);
+        if let Some(number) = self.numbers.find(hash, |number| self.texts.get(*number) == text) {
+            return *number;
+        }
+        let number = self.texts.push(text);
+        let (texts, hasher) = (&self.texts, &self.hasher);
+        self.numbers.insert_unique(hash, number, |number| hasher.hash_one(texts.get(*number)));
+        number
+    }
+
+    /// The number of a text that has one.
+    pub(crate) fn find(&self, text: &str) -> Option<u32> {
+        self.numbers.find(self.hasher.hash_one(text), |number| self.texts.get(*number) == text).copied()
+    }
+
+    /// The texts, by number.
+    pub(crate) const fn texts(&self) -> &Texts {
+        &self.texts
+    }
+
+    /// The bytes of memory that they take.
+    pub(crate) fn memory(&self) -> usize {
+        self.texts.memory() + 5 * self.numbers.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_text_has_one_number() {
+        let mut interner = Interner::with(&["", "b"]);
+        assert_eq!((interner.number("b"), interner.number("é"), interner.number("")), (1, 2, 0));
+        assert_eq!((interner.find("é"), interner.find("x")), (Some(2), None));
+        assert_eq!(interner.texts().iter().collect::<Vec<_>>(), ["", "b", "é"]);
+        for number in 0..1_000 {
+            assert_eq!(interner.number(&format!("t{number}")), number + 3);
+        }
+        assert_eq!(interner.find("t999"), Some(1_002));
+        assert_eq!(interner.texts().get(9_999), "");
+    }
+}
