@@ -3,6 +3,7 @@
 //! Every promise here has a case in the conformance suite (`conformance`, feature `testing`),
 //! which runs on each engine.
 
+mod blocks;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "dynamodb"))]
 mod commits;
 #[cfg(feature = "testing")]
@@ -23,6 +24,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
+pub use self::blocks::{BlockKind, Blocks};
 use crate::event::Event;
 use crate::period::PeriodKey;
 use crate::site::Site;
@@ -316,7 +318,7 @@ pub trait SharedLimits: fmt::Debug + Send + Sync + 'static {
 /// sees its events (an engine that cannot promise this across instances says so in its
 /// documentation). Counts are exact unless an engine says otherwise.
 #[async_trait]
-pub trait Store: fmt::Debug + Send + Sync + 'static {
+pub trait Store: Blocks + fmt::Debug + Send + Sync + 'static {
     /// The engine's name, for logs and metrics.
     fn engine(&self) -> &'static str;
 

@@ -147,7 +147,7 @@ fn outlived(site: &Site, kept: Kept, cutoff: Day, now: Timestamp) -> Vec<Range> 
 }
 
 /// Deletes up to so many items of a range; answers how many.
-async fn delete_range(tables: &Tables, range: Range, most: usize) -> Result<usize> {
+pub(super) async fn delete_range(tables: &Tables, range: Range, most: usize) -> Result<usize> {
     let way = Way { consistent: true, backwards: false, page: i32::try_from(most).ok() };
     let mut deleted = 0;
     let pk = range.pk.clone();

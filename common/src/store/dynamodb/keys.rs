@@ -12,6 +12,7 @@
 //! | `c#site` | hour, hash | a click cell |
 //! | `u#site#visitor` | `-` | the days on which a visitor came |
 //! | `p#site` | minute, visitor | that a visitor came in this minute |
+//! | `b#site#kind` | day, number | a piece of a block |
 //! | `s` | site | a site: that it is there |
 //! | `h` | `sites` | how many sites there are |
 //! | `secret` | name | a secret |
@@ -25,6 +26,7 @@ use super::item::{Item, read_text};
 use super::table::{PARTITION_KEY, SORT_KEY};
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
+use crate::store::BlockKind;
 use crate::tally::{Click, Dimension};
 use crate::time::{Day, SECOND, Timestamp};
 use crate::visitor::VisitorId;
@@ -269,6 +271,15 @@ pub(super) fn present(site: &Site, slot: i64, visitor: VisitorId) -> Key {
 
 pub(super) fn read_present(sk: &str) -> Option<(i64, VisitorId)> {
     Some((i64::from_str_radix(sk.get(..8)?, 16).ok()?, VisitorId::parse(sk.get(9..)?)?))
+}
+
+pub(super) fn blocks(site: &Site, kind: BlockKind) -> String {
+    format!("b#{site}#{}", kind as u8)
+}
+
+/// A piece of a block, counted from 0.
+pub(super) fn block(site: &Site, kind: BlockKind, of: Day, piece: usize) -> Key {
+    Key::new(blocks(site, kind), format!("{}#{piece:04}", day(of)))
 }
 
 /// The partition of all sites.

@@ -26,6 +26,7 @@
 mod access;
 mod append;
 mod ask;
+mod blocks;
 mod client;
 mod counted;
 mod draft;
@@ -70,8 +71,8 @@ use self::keys::Key;
 use self::written::Written;
 use super::commits::LastCommit;
 use super::{
-    Appended, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret, SecretName, Span,
-    Step, Store, StoreError, TimelineFrom, Totals, Waited,
+    Appended, BlockKind, Blocks, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret,
+    SecretName, Span, Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::config::DynamoDbUrl;
 use crate::event::Event;
@@ -183,6 +184,23 @@ impl DynamoDb {
         let answer = question.await;
         self.tables.metrics.queried(query_type, started.elapsed());
         answer
+    }
+}
+
+#[async_trait]
+impl Blocks for DynamoDb {
+    async fn put_block(&self, site: &Site, kind: BlockKind, day: Day, bytes: Vec<u8>) -> Result<()> {
+        let put = self.timed("put_block", blocks::put(&self.tables, site, kind, day, &bytes)).await;
+        self.written.touch();
+        put
+    }
+
+    async fn blocks(&self, site: &Site, kind: BlockKind, days: Range<Day>) -> Result<Vec<(Day, Vec<u8>)>> {
+        self.timed("blocks", blocks::read(&self.tables, site, kind, days, self.consistent())).await
+    }
+
+    async fn delete_blocks(&self, kind: BlockKind, before: Day) -> Result<u64> {
+        blocks::delete(&self.tables, kind, before).await
     }
 }
 

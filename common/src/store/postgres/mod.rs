@@ -22,6 +22,7 @@
 
 mod address;
 mod append;
+mod blocks;
 mod changes;
 mod connection;
 mod deadline;
@@ -54,8 +55,8 @@ use self::truth::Truth;
 use self::writer::Handle;
 use super::commits::LastCommit;
 use super::{
-    Appended, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret, SecretName,
-    SharedLimits, Span, Step, Store, StoreError, TimelineFrom, Totals, Waited,
+    Appended, BlockKind, Blocks, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret,
+    SecretName, SharedLimits, Span, Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -143,6 +144,24 @@ impl Postgres {
 
     fn horizon(&self) -> facts::Horizon {
         self.truth.horizon()
+    }
+}
+
+#[async_trait]
+impl Blocks for Postgres {
+    async fn put_block(&self, site: &Site, kind: BlockKind, day: Day, bytes: Vec<u8>) -> Result<()> {
+        self.writer()?;
+        blocks::put(&self.connections, site, kind, day, bytes).await
+    }
+
+    async fn blocks(&self, site: &Site, kind: BlockKind, days: Range<Day>) -> Result<Vec<(Day, Vec<u8>)>> {
+        self.writer()?;
+        blocks::read(&self.connections, site, kind, days).await
+    }
+
+    async fn delete_blocks(&self, kind: BlockKind, before: Day) -> Result<u64> {
+        self.writer()?;
+        blocks::delete(&self.connections, kind, before).await
     }
 }
 

@@ -13,6 +13,7 @@
 mod aggregates;
 mod append;
 mod backup;
+mod blocks;
 mod checkpoint;
 mod connection;
 mod expiry;
@@ -42,8 +43,8 @@ use self::lock::Lock;
 use self::reads::Readers;
 use self::writer::Handle;
 use super::{
-    Appended, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret, SecretName, Span,
-    Step, Store, StoreError, TimelineFrom, Totals, Waited,
+    Appended, BlockKind, Blocks, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret,
+    SecretName, Span, Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -171,6 +172,29 @@ async fn look_around(writer: Handle) {
 async fn recounting(work: impl FnOnce() -> rusqlite::Result<Recount> + Send + 'static) -> Result<Recount> {
     let counted = tokio::task::spawn_blocking(work).await;
     Ok(counted.map_err(|error| StoreError::Other { engine: ENGINE, source: error.into() })??)
+}
+
+#[async_trait]
+impl Blocks for Sqlite {
+    async fn put_block(&self, site: &Site, kind: BlockKind, day: Day, bytes: Vec<u8>) -> Result<()> {
+        let site = site.clone();
+        self.writer()?.run(move |writer| blocks::put(writer, &site, kind, day, &bytes)).await
+    }
+
+    async fn blocks(&self, site: &Site, kind: BlockKind, days: Range<Day>) -> Result<Vec<(Day, Vec<u8>)>> {
+        let site = site.clone();
+        self.readers.ask("blocks", move |connection| blocks::read(connection, &site, kind, days)).await
+    }
+
+    async fn delete_blocks(&self, kind: BlockKind, before: Day) -> Result<u64> {
+        let mut deleted = 0;
+        loop {
+            match self.writer()?.run(move |writer| blocks::delete(writer, kind, before)).await? {
+                0 => return Ok(deleted),
+                step => deleted += step,
+            }
+        }
+    }
 }
 
 #[async_trait]

@@ -1,0 +1,91 @@
+//! Blocks: bytes of the core, beside the events. A block is cut into items, since the service
+//! takes 400 KB as one; a reader accepts only items of one and the same block.
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use sha2::{Digest, Sha256};
+
+use super::ask::Range;
+use super::client::Tables;
+use super::figures;
+use super::item::{Item, number, read_number, sort_key};
+use super::keys;
+use crate::site::Site;
+use crate::store::{BlockKind, Result};
+use crate::time::Day;
+
+/// Bytes of a block in one item: with names and digest well below the service's limit.
+const PIECE: usize = 350 * 1024;
+/// Blocks that one request deletes at most.
+const DELETED_AT_ONCE: usize = 250;
+
+/// Attributes of a piece.
+mod name {
+    /// The bytes.
+    pub(super) const BYTES: &str = "b";
+    /// How many pieces the block has.
+    pub(super) const PIECES: &str = "n";
+    /// The first half of the SHA-256 of the whole block: pieces of two blocks never pass for one.
+    pub(super) const DIGEST: &str = "d";
+}
+
+fn digest(bytes: &[u8]) -> Vec<u8> {
+    Sha256::digest(bytes)[..16].to_vec()
+}
+
+fn bytes<'a>(item: &'a Item, name: &str) -> &'a [u8] {
+    item.get(name).and_then(|value| value.as_b().ok()).map_or(&[], Blob::as_ref)
+}
+
+pub(super) async fn put(tables: &Tables, site: &Site, kind: BlockKind, day: Day, block: &[u8]) -> Result<()> {
+    let digest = digest(block);
+    // An empty block is one empty piece.
+    let pieces: Vec<&[u8]> = if block.is_empty() { vec![block] } else { block.chunks(PIECE).collect() };
+    let items = pieces.iter().enumerate().map(|(at, piece)| {
+        let mut item = keys::block(site, kind, day, at).attributes();
+        item.insert(name::BYTES.to_owned(), AttributeValue::B(Blob::new(*piece)));
+        item.insert(name::PIECES.to_owned(), number(pieces.len()));
+        item.insert(name::DIGEST.to_owned(), AttributeValue::B(Blob::new(digest.clone())));
+        item
+    });
+    tables.put_all(items.collect()).await
+}
+
+pub(super) async fn read(
+    tables: &Tables,
+    site: &Site,
+    kind: BlockKind,
+    days: std::ops::Range<Day>,
+    consistent: bool,
+) -> Result<Vec<(Day, Vec<u8>)>> {
+    if days.start >= days.end {
+        return Ok(Vec::new());
+    }
+    let range = figures::of_days(keys::blocks(site, kind), days.start, days.end.plus(-1));
+    let items = tables.all(range, consistent).await?;
+    let of_one_day = items.chunk_by(|a, b| keys::read_day(sort_key(a)) == keys::read_day(sort_key(b)));
+    Ok(of_one_day.filter_map(|pieces| Some((keys::read_day(sort_key(&pieces[0]))?, whole(pieces)?))).collect())
+}
+
+/// The block that these pieces of a day begin with; `None` when one is missing or another's.
+fn whole(pieces: &[Item]) -> Option<Vec<u8>> {
+    let count: usize = read_number(pieces.first()?, name::PIECES)?;
+    // A longer block that stood here before may have left pieces behind.
+    let block: Vec<u8> = pieces.get(..count)?.iter().flat_map(|item| bytes(item, name::BYTES)).copied().collect();
+    (digest(&block) == bytes(&pieces[0], name::DIGEST)).then_some(block)
+}
+
+pub(super) async fn delete(tables: &Tables, kind: BlockKind, before: Day) -> Result<u64> {
+    let mut deleted = 0;
+    for site in figures::sites(tables, true).await? {
+        let range = || Range::new(keys::blocks(&site, kind), "0", keys::day(before));
+        loop {
+            let pieces = super::expiry::delete_range(tables, range(), DELETED_AT_ONCE).await?;
+            if pieces == 0 {
+                break;
+            }
+            deleted += pieces as u64;
+        }
+    }
+    Ok(deleted)
+}
