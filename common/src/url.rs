@@ -51,6 +51,12 @@ impl Url {
         &self.0
     }
 
+    /// The same without a copy, for maps that are keyed by it.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// The page that it names: its path, without scheme, host and query; `/` when it has none.
     #[must_use]
     pub fn page(&self) -> &str {

@@ -25,6 +25,10 @@ struct Written<'a> {
     page_url: &'a Option<Url>,
     referrer: &'a Option<Url>,
     created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arrival: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a str>,
 }
 
 /// The same as they are read, each by itself, so that a mistake can name its field.
@@ -41,6 +45,10 @@ struct Read<'a> {
     #[serde(default)]
     referrer: Option<String>,
     created_at: String,
+    #[serde(default)]
+    arrival: Option<String>,
+    #[serde(default)]
+    client: Option<String>,
 }
 
 /// The line, with its line break.
@@ -48,6 +56,7 @@ struct Read<'a> {
 /// # Errors
 /// Never, as far as events go: their parts are JSON already.
 pub fn write(event: &Event) -> serde_json::Result<Vec<u8>> {
+    let [arrival, client] = event.facts.stored();
     let mut line = serde_json::to_vec(&Written {
         id: event.id,
         site: &event.site,
@@ -57,6 +66,8 @@ pub fn write(event: &Event) -> serde_json::Result<Vec<u8>> {
         page_url: &event.page_url,
         referrer: &event.referrer,
         created_at: event.created_at,
+        arrival,
+        client,
     })?;
     line.push(b'\n');
     Ok(line)
@@ -87,7 +98,7 @@ pub fn read(line: &[u8]) -> Result<Event, String> {
         page_url: url("page_url", read.page_url)?,
         referrer: url("referrer", read.referrer)?,
         created_at: Timestamp::parse(&read.created_at).ok_or_else(|| wrong("created_at", "an RFC 3339 instant"))?,
-        facts: Facts::default(),
+        facts: Facts::from_text(read.arrival.as_deref(), read.client.as_deref()),
     })
 }
 
@@ -171,7 +182,7 @@ mod tests {
                 page_url: page.as_deref().and_then(Url::parse),
                 referrer: None,
                 created_at: Timestamp::from_millis(millis),
-                facts: Facts::default(),
+                facts: Facts::from_text(page.as_deref(), Some("FR\t\t\tfr")),
             };
             prop_assert_eq!(read(&write(&event).unwrap()).unwrap(), event);
         }

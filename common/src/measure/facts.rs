@@ -23,6 +23,31 @@ pub const DIRECT_SOURCE: &str = "Direct / None";
 /// The channel of visitors who bring no referrer and no campaign.
 pub const DIRECT_CHANNEL: &str = "Direct";
 
+impl Facts {
+    /// Wraps what an engine stored: nothing, or else the texts of the two parts.
+    #[must_use]
+    pub fn from_stored(arrival: Option<&str>, client: Option<&str>) -> Self {
+        Self {
+            arrival: Arrival::from_stored(arrival.unwrap_or_default()),
+            client: Client::from_stored(client.unwrap_or_default()),
+        }
+    }
+
+    /// Reads what [`Self::stored`] wrote from a source that may hold anything: each field is bounded
+    /// again, and control characters are left out.
+    #[must_use]
+    pub fn from_text(arrival: Option<&str>, client: Option<&str>) -> Self {
+        let Self { arrival, client } = Self::from_stored(arrival, client);
+        Self { arrival: Arrival::new(&arrival.fields()), client: Client::new(&client.fields()) }
+    }
+
+    /// What an engine stores: the texts of the two parts, nothing for an empty one.
+    #[must_use]
+    pub fn stored(&self) -> [Option<&str>; 2] {
+        [self.arrival.to_stored(), self.client.to_stored()].map(|text| Some(text).filter(|text| !text.is_empty()))
+    }
+}
+
 /// The fields of an [`Arrival`]; what is unknown is empty, except source and channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArrivalFields<'a> {
@@ -92,6 +117,12 @@ impl Arrival {
     #[must_use]
     pub fn to_stored(&self) -> &str {
         &self.0
+    }
+
+    /// The same without a copy, for maps that are keyed by it.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// Wraps what an engine stored; nothing is an empty text.
@@ -184,6 +215,12 @@ impl Client {
     #[must_use]
     pub fn to_stored(&self) -> &str {
         &self.0
+    }
+
+    /// The same without a copy, for maps that are keyed by it.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// Wraps what an engine stored; nothing is an empty text.

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Fixture;
 use super::samples::{at, event, key, on_page, on_site, put, site, with_data};
+use crate::measure::facts::Facts;
 use crate::period::Period;
 use crate::site::Site;
 use crate::store::{Appended, StoreError, TimelineFrom};
@@ -18,6 +19,7 @@ pub async fn stored_events_come_back_whole(fixture: impl Fixture) {
         &json!({"text": "é\u{0}\"\\\u{1f600}", "big": 9_007_199_254_740_993_u64, "list": [1.5, null, true, {}]}),
     );
     whole.referrer = Url::parse("https://search.example/");
+    whole.facts = Facts::from_stored(Some("Search\tOrganic Search"), Some("FR\t\t\tfr"));
     let bare = event("page_view", 2, at("2025-12-08T10:00:00.124Z"));
     put(fixture.store(), &[whole.clone(), bare.clone()]).await;
     assert_eq!(fixture.store().timeline(&site(), TimelineFrom::all(0), 10).await.unwrap(), [bare, whole]);

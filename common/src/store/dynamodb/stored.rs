@@ -30,6 +30,9 @@ pub(super) const NUMBERED: [EventType; 9] = [
 pub(super) const POSITION: &str = "o";
 /// The event's own time; what only stands in for an event has none.
 const CREATED_AT: &str = "c";
+/// What was derived from the request that brought the event.
+const ARRIVAL: &str = "fa";
+const CLIENT: &str = "fc";
 /// Where the event is that an item stands in for.
 const ELSEWHERE: &str = "w";
 
@@ -56,8 +59,11 @@ pub(super) fn items(event: &Event, position: Position, retention: i64) -> Vec<(K
             item.insert(name.to_owned(), text(url.as_str()));
         }
     }
-    if let Some(data) = event.data.stored() {
-        item.insert("d".to_owned(), text(data));
+    let [arrival, client] = event.facts.stored();
+    for (name, value) in [("d", event.data.stored()), (ARRIVAL, arrival), (CLIENT, client)] {
+        if let Some(value) = value {
+            item.insert(name.to_owned(), text(value));
+        }
     }
     if natural {
         return vec![(key, item)];
@@ -104,7 +110,7 @@ pub(super) fn read(site: &Site, item: &Item) -> Option<Committed> {
             page_url: url("u"),
             referrer: url("r"),
             created_at,
-            facts: Facts::default(),
+            facts: Facts::from_stored(read_text(item, ARRIVAL), read_text(item, CLIENT)),
         },
     })
 }
@@ -140,6 +146,7 @@ mod tests {
         let mut whole = event(id_of("2025-12-08T10:00:01Z"));
         whole.data = EventData::new(json!({"é": [1]}).as_object().unwrap()).unwrap();
         whole.event_type = EventType::parse("signup").unwrap();
+        whole.facts = Facts::from_stored(Some("Google"), Some("FR\t\t\tfr"));
         for event in [whole, event(id_of("2024-01-01T00:00:00Z")), event(Uuid::max()), event(Uuid::nil())] {
             let items = items(&event, Position(5), 90);
             let (_, last) = items.last().unwrap();

@@ -55,19 +55,19 @@ impl Statements {
         let write = format!(
             "with events as (
                  insert into analytics_events
-                     (position, created_at, site, id, visitor, event_type, page_url, referrer, data)
+                     (position, created_at, site, id, visitor, event_type, page_url, referrer, data, arrival, client)
                  select * from unnest($1::int8[], $2::timestamptz[], $3::int4[], $4::uuid[], $5::uuid[],
-                     $6::text[], $7::text[], $8::text[], $9::text[])
+                     $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
              ), ids as (
                  insert into analytics_event_ids (position, site, day, id)
-                 select * from unnest($1::int8[], $3::int4[], $10::date[], $4::uuid[])
+                 select * from unnest($1::int8[], $3::int4[], $12::date[], $4::uuid[])
                  on conflict (site, id, day) do update set position = excluded.position
              ), counters as (
                  {}
              )
              update analytics_sites s set position = q.position
-             from unnest($11::int4[], $12::int8[]) as q (id, position) where s.id = q.id",
-            changes::add_counters("analytics", 13)
+             from unnest($13::int4[], $14::int8[]) as q (id, position) where s.id = q.id",
+            changes::add_counters("analytics", 15)
         );
         let (lock_sites, find, write, tables) = tokio::try_join!(
             client.prepare(
@@ -295,8 +295,10 @@ pub(super) async fn finish(
         let referrers: Vec<Option<&str>> =
             stored().map(|(event, ..)| event.referrer.as_ref().map(|url| url.as_str())).collect();
         let data: Vec<Option<&str>> = stored().map(|(event, ..)| event.data.stored()).collect();
+        let facts = stored().map(|(event, ..)| event.facts.stored());
+        let (arrivals, clients): (Vec<_>, Vec<_>) = facts.map(|[arrival, client]| (arrival, client)).unzip();
         let [counted_sites, counted_days, dimensions, values, ns] = sums.parameters();
-        let parameters: [Parameter<'_>; 17] = [
+        let parameters: [Parameter<'_>; 19] = [
             &positions,
             &times,
             &sites,
@@ -306,6 +308,8 @@ pub(super) async fn finish(
             &pages,
             &referrers,
             &data,
+            &arrivals,
+            &clients,
             &days,
             &moved,
             &to,

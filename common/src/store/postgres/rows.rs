@@ -13,7 +13,8 @@ use crate::url::Url;
 use super::values::count;
 
 /// The columns that [`committed`] reads.
-pub(super) const COLUMNS: &str = "position, id, visitor, event_type, data, page_url, referrer, created_at";
+pub(super) const COLUMNS: &str =
+    "position, id, visitor, event_type, data, page_url, referrer, created_at, arrival, client";
 
 /// Reads [`COLUMNS`].
 pub(super) fn committed(site: &Site, row: &Row) -> Result<Committed, Error> {
@@ -31,7 +32,7 @@ pub(super) fn committed(site: &Site, row: &Row) -> Result<Committed, Error> {
             page_url: url(row.try_get(5)?),
             referrer: url(row.try_get(6)?),
             created_at: row.try_get(7)?,
-            facts: Facts::default(),
+            facts: Facts::from_stored(row.try_get(8)?, row.try_get(9)?),
         },
     })
 }

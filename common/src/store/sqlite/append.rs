@@ -1,6 +1,7 @@
-//! Inserting events, and what is known of sites and addresses while doing it.
+//! Inserting events, and what is known of sites and texts while doing it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashlink::LruCache;
@@ -13,7 +14,7 @@ use crate::store::{Appended, Position};
 use crate::time::Day;
 use crate::url::Url;
 
-/// How many addresses are known at most.
+/// How many texts are known at most.
 const MOST_STRINGS: usize = 8_192;
 
 /// Turns events into rows and changes of the aggregates.
@@ -21,7 +22,7 @@ const MOST_STRINGS: usize = 8_192;
 pub(super) struct Appender {
     aggregates: Aggregates,
     sites: HashMap<Site, i64, RandomState>,
-    strings: LruCache<(Day, Url), i64, RandomState>,
+    strings: LruCache<(Day, Arc<str>), i64, RandomState>,
 }
 
 impl Appender {
@@ -33,7 +34,7 @@ impl Appender {
         }
     }
 
-    /// Forgets what is known: after a rollback, or when somebody else wrote.
+    /// Forgets what is known: after a rollback, or when another process wrote.
     pub(super) fn forget(&mut self) {
         self.aggregates.forget();
         self.sites.clear();
@@ -49,8 +50,8 @@ impl Appender {
         position: &mut u64,
     ) -> rusqlite::Result<Vec<(Appended, Option<Position>)>> {
         let mut insert = connection.prepare_cached(
-            "insert into events (position, site, id, visitor, event_type, created_at, page_url, referrer, data)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict (site, id) do nothing",
+            "insert into events (position, site, id, visitor, event_type, created_at, page_url, referrer, data, arrival, client)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) on conflict (site, id) do nothing",
         )?;
         let mut places = Vec::with_capacity(events.len());
         for event in events {
@@ -59,8 +60,11 @@ impl Appender {
                 continue;
             };
             let day = event.created_at.day();
-            let page_url = event.page_url.as_ref().map(|url| self.string(connection, day, url)).transpose()?;
-            let referrer = event.referrer.as_ref().map(|url| self.string(connection, day, url)).transpose()?;
+            let mut string = |text: Option<Arc<str>>| text.map(|text| self.string(connection, day, text)).transpose();
+            let page_url = string(event.page_url.as_ref().map(Url::shared))?;
+            let referrer = string(event.referrer.as_ref().map(Url::shared))?;
+            let arrival = string(Some(event.facts.arrival.shared()).filter(|text| !text.is_empty()))?;
+            let client = string(Some(event.facts.client.shared()).filter(|text| !text.is_empty()))?;
             let inserted = insert.execute(params![
                 *position as i64 + 1,
                 site,
@@ -71,6 +75,8 @@ impl Appender {
                 page_url,
                 referrer,
                 event.data.stored(),
+                arrival,
+                client,
             ])?;
             if inserted == 0 {
                 places.push((Appended::Duplicate, None));
@@ -107,19 +113,20 @@ impl Appender {
         Ok(id)
     }
 
-    /// An address's number on its day.
-    fn string(&mut self, connection: &Connection, day: Day, url: &Url) -> rusqlite::Result<i64> {
-        let key = (day, url.clone());
+    /// A text's number on its day.
+    fn string(&mut self, connection: &Connection, day: Day, text: Arc<str>) -> rusqlite::Result<i64> {
+        let key = (day, text);
         if let Some(id) = self.strings.get(&key) {
             return Ok(*id);
         }
+        let values = params![day.number(), key.1];
         let mut find = connection.prepare_cached("select id from strings where day = ?1 and value = ?2")?;
-        let found = find.query_row(params![day.number(), url.as_str()], |row| row.get(0)).optional()?;
+        let found = find.query_row(values, |row| row.get(0)).optional()?;
         let id = match found {
             Some(id) => id,
             None => connection
                 .prepare_cached("insert into strings (day, value) values (?1, ?2) returning id")?
-                .query_row(params![day.number(), url.as_str()], |row| row.get(0))?,
+                .query_row(values, |row| row.get(0))?,
         };
         self.strings.insert(key, id);
         Ok(id)

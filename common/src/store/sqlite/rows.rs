@@ -46,16 +46,19 @@ impl FromSql for EventType {
     }
 }
 
-/// The columns that [`committed`] reads, with the aliases `e`, `p` and `r` of [`EVENTS`].
-pub(super) const COLUMNS: &str = "e.position, e.id, e.visitor, e.event_type, e.data, p.value, r.value, e.created_at";
+/// The columns that [`committed`] reads, with the aliases of [`EVENTS`].
+pub(super) const COLUMNS: &str =
+    "e.position, e.id, e.visitor, e.event_type, e.data, p.value, r.value, e.created_at, a.value, c.value";
 
-/// Events joined with their addresses.
-pub(super) const EVENTS: &str =
-    "events e left join strings p on p.id = e.page_url left join strings r on r.id = e.referrer";
+/// Events joined with their texts.
+pub(super) const EVENTS: &str = "events e
+    left join strings p on p.id = e.page_url left join strings r on r.id = e.referrer
+    left join strings a on a.id = e.arrival left join strings c on c.id = e.client";
 
 /// Reads [`COLUMNS`].
 pub(super) fn committed(site: &Site, row: &Row<'_>) -> rusqlite::Result<Committed> {
-    let url = |text: Option<String>| text.map(|text| Url::from_stored(&text));
+    let text = |at| row.get_ref(at)?.as_str_or_null().map_err(rusqlite::Error::from);
+    let url = |at| Ok::<_, rusqlite::Error>(text(at)?.map(Url::from_stored));
     Ok(Committed {
         position: Position(row.get::<_, i64>(0)?.unsigned_abs()),
         event: Event {
@@ -64,10 +67,10 @@ pub(super) fn committed(site: &Site, row: &Row<'_>) -> rusqlite::Result<Committe
             visitor: Uuid::from_bytes(row.get(2)?).into(),
             event_type: row.get(3)?,
             data: EventData::from_stored(row.get(4)?),
-            page_url: url(row.get(5)?),
-            referrer: url(row.get(6)?),
+            page_url: url(5)?,
+            referrer: url(6)?,
             created_at: Timestamp::from_millis(row.get(7)?),
-            facts: Facts::default(),
+            facts: Facts::from_stored(text(8)?, text(9)?),
         },
     })
 }

@@ -43,6 +43,10 @@ struct Wire<'a> {
     u: Option<Cow<'a, str>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     r: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    fa: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    fc: Option<Cow<'a, str>>,
 }
 
 /// Writes a message; without `events`, or when they are too large, it names only the range.
@@ -60,6 +64,7 @@ pub(super) fn write(store: &str, instance: Uuid, from: u64, to: u64, events: Opt
 
 fn wire(committed: &Committed) -> Wire<'_> {
     let event = &committed.event;
+    let [arrival, client] = event.facts.stored();
     Wire {
         p: committed.position.0,
         i: event.id,
@@ -69,6 +74,8 @@ fn wire(committed: &Committed) -> Wire<'_> {
         d: event.data.stored().map(Cow::Borrowed),
         u: event.page_url.as_ref().map(|url| url.as_str().into()),
         r: event.referrer.as_ref().map(|url| url.as_str().into()),
+        fa: arrival.map(Cow::Borrowed),
+        fc: client.map(Cow::Borrowed),
     }
 }
 
@@ -106,7 +113,7 @@ fn committed(site: &Site, wire: Wire<'_>) -> Option<Committed> {
             page_url: wire.u.map(|url| Url::from_stored(&url)),
             referrer: wire.r.map(|url| Url::from_stored(&url)),
             created_at: Timestamp::from_millis(wire.at),
-            facts: Facts::default(),
+            facts: Facts::from_stored(wire.fa.as_deref(), wire.fc.as_deref()),
         },
     })
 }
@@ -131,7 +138,7 @@ mod tests {
                 page_url: Url::parse("/cv?theme=é"),
                 referrer: None,
                 created_at: Timestamp::from_millis(1_765_188_000_123),
-                facts: Facts::default(),
+                facts: Facts::from_stored(None, Some("FR\t\t\tfr")),
             },
         }
     }

@@ -6,3 +6,8 @@ create table blocks (
     bytes blob not null,
     unique (kind, site, day)
 );
+
+-- What was derived from the request that brought an event: numbers of strings, null where
+-- nothing is known.
+alter table events add column arrival integer;
+alter table events add column client integer;

@@ -9,3 +9,6 @@ create table analytics_blocks (
 
 -- The core compresses them.
 alter table analytics_blocks alter column bytes set storage external;
+
+-- What was derived from the request that brought an event; null where nothing is known.
+alter table analytics_events add column arrival text, add column client text;
