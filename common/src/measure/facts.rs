@@ -5,9 +5,35 @@
 //! values a day. The user agent, the address and the query strings that they are derived from
 //! are never part of them.
 
+//!
+//! | module | what it derives |
+//! |---|---|
+//! | `arrival`, `sources`, `channel` | the source of a visit, its referrer, channel and campaign |
+//! | `client` | the other fields, by means of |
+//! | `agent`, `os`, `device`, `hints` | user agents and client hints |
+//! | `place` | headers of platforms and proxies, time zones |
+//!
+//! The lists that they use are in `common/lists`, where `README.md` names their versions.
+
+mod agent;
+mod arrival;
+mod channel;
+mod client;
+mod device;
+mod hints;
+mod os;
+mod place;
+mod sources;
 mod stored;
 
 use std::sync::Arc;
+
+pub use arrival::has_click_id;
+pub use client::{Context, Headers, Language};
+pub use hints::Hints;
+pub use place::Place;
+
+use crate::url::Url;
 
 /// What is derived from a request at ingest and kept with its event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -16,6 +42,45 @@ pub struct Facts {
     pub arrival: Arrival,
     /// Who came, from where and with what.
     pub client: Client,
+}
+
+/// What facts are derived from: a request and the event that it brings.
+#[derive(Debug, Clone, Copy)]
+pub struct Observed<'a> {
+    /// The user agent; empty if there is none.
+    pub user_agent: &'a str,
+    /// What else its headers tell.
+    pub headers: &'a Headers,
+    /// What the event says of its visitor's surroundings.
+    pub context: &'a Context,
+    /// Where the client's address is, if a database was asked.
+    pub place: Option<&'a Place>,
+    /// Whether the visitor was named by the sender.
+    pub explicit: bool,
+    /// The page.
+    pub page_url: Option<&'a Url>,
+    /// Where the visitor came from.
+    pub referrer: Option<&'a Url>,
+    /// Whether the page's address, as sent, [had a click id](has_click_id).
+    pub ad_click: bool,
+    /// The site that the event names.
+    pub site: &'a str,
+    /// The origins of the site, besides that of the page.
+    pub origins: &'a [String],
+}
+
+impl Facts {
+    /// Derives them. The same input gives the same facts in the same version of the product.
+    #[must_use]
+    pub fn derive(observed: &Observed<'_>) -> Self {
+        let o = *observed;
+        // What stands in for the page's host where the page is only a path.
+        let host = o.headers.origin.as_deref().or_else(|| o.site.contains('.').then_some(o.site));
+        Self {
+            arrival: arrival::derive(o.page_url, host, o.referrer, o.ad_click, o.origins),
+            client: client::derive(o.user_agent, o.headers, o.context, o.place, o.explicit),
+        }
+    }
 }
 
 /// The source of visitors who bring no referrer and no campaign.

@@ -14,7 +14,11 @@ pub(super) fn pack(fields: &[&str], longest: usize) -> Arc<str> {
         if number > 0 {
             text.push(SEPARATOR);
         }
-        text.extend(field.chars().filter(|letter| !letter.is_control()).take(longest));
+        if field.len() <= longest && field.bytes().all(|byte| (b' '..0x7f).contains(&byte)) {
+            text.push_str(field);
+        } else {
+            text.extend(field.chars().filter(|letter| !letter.is_control()).take(longest));
+        }
     }
     text.trim_end_matches(SEPARATOR).into()
 }

@@ -1,0 +1,227 @@
+//! Where a visitor came from: referrer, source, channel and campaign.
+
+use std::borrow::Cow;
+
+use super::channel::Signals;
+use super::sources::{self, Category};
+use super::{Arrival, ArrivalFields, DIRECT_SOURCE};
+use crate::url::Url;
+
+/// Whether an address, as sent, has an advertisement's click id. Its value is never kept.
+#[must_use]
+pub fn has_click_id(address: &str) -> bool {
+    let query = address.split('#').next().and_then(|address| address.split_once('?')).map_or("", |(_, query)| query);
+    query.split('&').filter_map(|pair| pair.split_once('=')).any(|(name, value)| {
+        !value.is_empty() && (name.eq_ignore_ascii_case("gclid") || name.eq_ignore_ascii_case("msclkid"))
+    })
+}
+
+/// Derives where a visit came from. `host` stands in for the page's host where the page has none;
+/// `origins` are others of the site.
+pub(super) fn derive(
+    page: Option<&Url>,
+    host: Option<&str>,
+    referrer: Option<&Url>,
+    ad_click: bool,
+    origins: &[String],
+) -> Arrival {
+    let page_place = page.and_then(|page| place_of(page.as_str()));
+    let page_place = page_place.or_else(|| host.and_then(place_of));
+    let is_own = |host: &str| {
+        let host = without_www(host);
+        page_place.as_ref().is_some_and(|(page, _)| without_www(page) == host)
+            || origins.iter().any(|own| place_of(own).is_some_and(|(own, _)| without_www(&own) == host))
+    };
+    let referrer = referrer.and_then(|referrer| place_of(referrer.as_str()));
+    let (host, path) = match &referrer {
+        Some((host, path)) if !is_own(host) => (&**host, *path),
+        _ => ("", ""),
+    };
+
+    let parameter = |name| page.and_then(|page| page.query(name)).map(trimmed).unwrap_or_default();
+    let utm_source = parameter("utm_source");
+    let utm_medium = parameter("utm_medium");
+    let utm_campaign = parameter("utm_campaign");
+    let named =
+        [&utm_source, &parameter("source"), &parameter("ref")].into_iter().find(|name| !name.is_empty()).cloned();
+    let named_lower = named.as_deref().map(str::to_lowercase).unwrap_or_default();
+
+    let known = match &named {
+        Some(_) => sources::of_word(&named_lower),
+        None if host.is_empty() => None,
+        None => sources::of_host(without_www(host)),
+    };
+    let source = match (&known, &named) {
+        (Some(known), _) => known.name,
+        (None, Some(named)) => named,
+        (None, None) if host.is_empty() => DIRECT_SOURCE,
+        (None, None) => without_www(host),
+    };
+    let channel = Signals {
+        source: &named_lower,
+        category: known.map_or(Category::None, |known| known.category),
+        medium: &utm_medium.to_lowercase(),
+        campaign: &utm_campaign.to_lowercase(),
+        ad_click,
+        direct: named.is_none() && host.is_empty(),
+    }
+    .channel();
+    Arrival::new(&ArrivalFields {
+        source,
+        channel,
+        referrer: &if host.is_empty() { String::new() } else { format!("{host}{path}") },
+        utm_source: &utm_source,
+        utm_medium: &utm_medium,
+        utm_campaign: &utm_campaign,
+        utm_content: &parameter("utm_content"),
+        utm_term: &parameter("utm_term"),
+    })
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text.trim() {
+        all if all.len() == text.len() => text,
+        part => Cow::Owned(part.to_owned()),
+    }
+}
+
+fn without_www(host: &str) -> &str {
+    host.strip_prefix("www.").filter(|rest| rest.contains('.')).unwrap_or(host)
+}
+
+/// The host of an address, in lower case without port, and its path; nothing if it has no host.
+fn place_of(address: &str) -> Option<(Cow<'_, str>, &str)> {
+    let is_slash = |letter: char| matches!(letter, '/' | '\\');
+    let rest = match address.find(':') {
+        Some(colon) if address[colon + 1..].starts_with(is_slash) => &address[colon + 1..],
+        _ => address,
+    };
+    let authority = rest.trim_start_matches(is_slash);
+    if authority.len() < rest.len() && rest.len() - authority.len() < 2 {
+        return None;
+    }
+    let end =
+        authority.find(|letter: char| is_slash(letter) || letter == '?' || letter == '#').unwrap_or(authority.len());
+    let (host, rest) = authority.split_at(end);
+    let bare = authority.len() == address.len();
+    let host = match host.rsplit_once('@') {
+        // Without a scheme it is a person's address.
+        Some(_) if bare => return None,
+        Some((_, host)) => host,
+        None => host,
+    };
+    let host = match host.rfind(':') {
+        // Colons within brackets are those of an IPv6 address.
+        Some(colon) if !host[colon..].contains(']') => &host[..colon],
+        _ => host,
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    // Without a scheme only what has a dot is a host, and no path of the site itself.
+    if host.is_empty() || (bare && !host.contains('.')) {
+        return None;
+    }
+    let path = rest.split(['?', '#']).next().filter(|path| !path.is_empty()).unwrap_or("/");
+    let host =
+        if host.bytes().any(|byte| byte.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() };
+    Some((host, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrival(page: &str, referrer: &str, host: Option<&str>) -> Arrival {
+        let referrer = Some(referrer).filter(|referrer| !referrer.is_empty()).map(Url::from_stored);
+        let origins = ["https://cv.example".to_owned()];
+        derive(Some(&Url::from_stored(page)), host, referrer.as_ref(), has_click_id(page), &origins)
+    }
+
+    /// Source, channel and referrer.
+    fn told(page: &str, referrer: &str) -> String {
+        let arrival = arrival(page, referrer, None);
+        let fields = arrival.fields();
+        [fields.source, fields.channel, fields.referrer].join("|")
+    }
+
+    #[test]
+    fn referrers() {
+        for (referrer, expected) in [
+            ("", "Direct / None|Direct|"),
+            ("https://www.google.com/", "Google|Organic Search|www.google.com/"),
+            ("https://www.google.co.uk/search?q=secret", "Google|Organic Search|www.google.co.uk/search"),
+            ("https://chatgpt.com/", "ChatGPT|AI Assistants|chatgpt.com/"),
+            ("https://l.facebook.com/l.php?u=x", "Facebook|Organic Social|l.facebook.com/l.php"),
+            ("https://WWW.A.example:8443/Path/x#y", "a.example|Referral|www.a.example/Path/x"),
+            ("https://blog.a.example", "blog.a.example|Referral|blog.a.example/"),
+            ("android-app://com.google.android.gm/", "Gmail|Email|com.google.android.gm/"),
+            ("//b.example/x", "b.example|Referral|b.example/x"),
+            ("b.example/x", "b.example|Referral|b.example/x"),
+            ("/before", "Direct / None|Direct|"),
+            ("about:blank", "Direct / None|Direct|"),
+            ("mailto:joe@example.com", "Direct / None|Direct|"),
+            ("https://", "Direct / None|Direct|"),
+            ("https://[2001:db8::1]:8080/x", "[2001:db8::1]|Referral|[2001:db8::1]/x"),
+            ("https://www.com/", "www.com|Referral|www.com/"),
+        ] {
+            assert_eq!(told("/cv", referrer), expected, "{referrer}");
+        }
+    }
+
+    #[test]
+    fn the_site_itself_is_no_referrer() {
+        for (page, referrer) in [
+            ("https://shop.example/a", "https://shop.example/b"),
+            ("https://shop.example/a", "https://www.Shop.example:8443/b"),
+            ("https://www.shop.example/a", "http://shop.example/"),
+            ("/a", "https://cv.example/b"),
+            ("https://other.example/", "https://www.cv.example/b"),
+        ] {
+            assert_eq!(told(page, referrer), "Direct / None|Direct|", "{page} {referrer}");
+        }
+        assert_eq!(told("https://shop.example/", "https://a.shop.example/"), "a.shop.example|Referral|a.shop.example/");
+        assert_eq!(told("https://a.shop.example/", "https://shop.example/"), "shop.example|Referral|shop.example/");
+    }
+
+    #[test]
+    fn a_path_is_a_page_of_the_host_that_sends_it() {
+        let source = |page, host| arrival(page, "https://shop.example/b", host).fields().source.to_owned();
+        assert_eq!(source("/a", Some("https://shop.example:8443")), "Direct / None");
+        assert_eq!(source("/a", Some("shop.example")), "Direct / None");
+        assert_eq!(source("/a", Some("null")), "shop.example");
+        assert_eq!(source("https://other.example/a", Some("https://shop.example")), "shop.example");
+        assert_eq!(source("/a", None), "shop.example");
+    }
+
+    #[test]
+    fn campaigns_go_before_referrers() {
+        let google = "https://www.google.com/";
+        for (page, expected) in [
+            ("/?utm_source=News&utm_medium=email", "News|Email|www.google.com/"),
+            ("/?utm_source=GOOGLE&utm_medium=CPC", "Google|Paid Search|www.google.com/"),
+            ("/?ref=c&source=b&utm_source=a", "a|Referral|www.google.com/"),
+            ("/?ref=c&source=b", "b|Referral|www.google.com/"),
+            ("/?ref=c&utm_source=&source=%20", "c|Referral|www.google.com/"),
+            ("/?ref=ProductHunt", "Product Hunt|Organic Social|www.google.com/"),
+            ("/?utm_source=chatgpt.com", "ChatGPT|AI Assistants|www.google.com/"),
+            ("/?utm_source=%3D1%2B1", "=1+1|Referral|www.google.com/"),
+            ("/?utm_medium=email", "Google|Organic Search|www.google.com/"),
+            ("/?gclid=abc", "Google|Paid Search|www.google.com/"),
+            ("/?a=1&msclkid=abc#x", "Google|Paid Search|www.google.com/"),
+            ("/?gclid=&x=1", "Google|Organic Search|www.google.com/"),
+            ("/#?gclid=1", "Google|Organic Search|www.google.com/"),
+        ] {
+            assert_eq!(told(page, google), expected, "{page}");
+        }
+        assert_eq!(told("/?gclid=abc", ""), "Direct / None|Paid Search|");
+    }
+
+    #[test]
+    fn campaigns_are_kept_as_they_are_and_click_ids_are_not() {
+        let page = "/?utm_source=Ab&utm_medium=C%20d&utm_campaign=%C3%A9&utm_content=1+2&utm_term=t&gclid=secret";
+        let arrival = arrival(page, "", None);
+        let fields = arrival.fields();
+        assert_eq!((fields.utm_source, fields.utm_medium, fields.utm_campaign), ("Ab", "C d", "é"));
+        assert_eq!((fields.utm_content, fields.utm_term), ("1 2", "t"));
+        assert!(!arrival.to_stored().contains("secret"));
+    }
+}
