@@ -1,11 +1,14 @@
 //! What a process holds: opened once, shared by all its handlers.
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, Once};
 
 use crate::config::{Config, StoreUrl};
+use crate::geoip::{GeoIp, GeoIpError};
 use crate::http::answers::Answers;
 use crate::identity::Identity;
+use crate::measure::facts::Place;
 use crate::metrics::Metrics;
 use crate::source::Source;
 use crate::store::{Store, StoreError};
@@ -40,6 +43,16 @@ pub struct Parts {
     pub source: Arc<dyn Source>,
     /// Whether an untrusted proxy was reported.
     pub(crate) untrusted_proxy: Once,
+    /// Where addresses are, if a database is configured.
+    geoip: Option<GeoIp>,
+}
+
+impl Parts {
+    /// Where an address is, as far as the configured database knows.
+    #[must_use]
+    pub fn place(&self, address: Option<IpAddr>) -> Option<Place> {
+        Some(self.geoip.as_ref()?.place(address?))
+    }
 }
 
 /// How a process lives, which engines may want to know.
@@ -69,6 +82,9 @@ pub enum OpenError {
     /// This binary was built without the engine.
     #[error("this binary was built without the engine of {0}; build it with its cargo feature")]
     NotBuilt(String),
+    /// The database of places cannot be opened.
+    #[error("cannot open ANALYTICS_GEOIP: {0}")]
+    GeoIp(#[from] GeoIpError),
     /// A metric is registered twice.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -90,6 +106,7 @@ impl App {
     /// When the store cannot be opened.
     pub async fn open_for(life: Life, config: Config, source: Arc<dyn Source>) -> Result<Self, OpenError> {
         let metrics = Arc::new(Metrics::new()?);
+        let geoip = config.geoip.as_deref().map(GeoIp::open).transpose()?;
         let store: Arc<dyn Store> = match &config.store {
             #[cfg(feature = "sqlite")]
             StoreUrl::Sqlite(path) => {
@@ -128,12 +145,22 @@ impl App {
             #[allow(unreachable_patterns, reason = "a binary may have all engines")]
             other => return Err(OpenError::NotBuilt(other.to_string())),
         };
-        Ok(Self::with_store(config, store, metrics, source))
+        Ok(Self::assemble(config, store, metrics, source, geoip))
     }
 
     /// Over a store that is open already.
     #[must_use]
     pub fn with_store(config: Config, store: Arc<dyn Store>, metrics: Arc<Metrics>, source: Arc<dyn Source>) -> Self {
+        Self::assemble(config, store, metrics, source, None)
+    }
+
+    fn assemble(
+        config: Config,
+        store: Arc<dyn Store>,
+        metrics: Arc<Metrics>,
+        source: Arc<dyn Source>,
+        geoip: Option<GeoIp>,
+    ) -> Self {
         Self(Arc::new(Parts {
             identity: Identity::new(Arc::clone(&store), Arc::clone(&source)),
             answers: Answers::new(),
@@ -142,6 +169,7 @@ impl App {
             metrics,
             source,
             untrusted_proxy: Once::new(),
+            geoip,
         }))
     }
 

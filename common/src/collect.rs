@@ -11,7 +11,7 @@ use crate::App;
 use crate::bots::is_bot;
 use crate::config::IdentityMode;
 use crate::event::{Event, SentEvent};
-use crate::measure::facts::Facts;
+use crate::measure::facts::{Facts, Headers, Observed, Place};
 use crate::outcome::{Code, Filter, Outcome, Refusal};
 use crate::site::Site;
 use crate::store::Appended;
@@ -33,6 +33,8 @@ pub struct Sender {
     pub opt_out: bool,
     /// Whether it is a page of an origin that is not allowed.
     pub foreign_origin: bool,
+    /// What its headers tell of the browser and the place.
+    pub headers: Headers,
 }
 
 /// Never shows the address or the user agent.
@@ -71,8 +73,9 @@ pub async fn collect(app: &App, sender: Sender, sent: Vec<Result<SentEvent, Refu
 async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>>, now: Timestamp) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(sent.len());
     let mut events = Vec::with_capacity(sent.len());
+    let place = app.place(sender.address);
     for event in sent {
-        match admit(app, sender, event, now).await {
+        match admit(app, sender, place.as_ref(), event, now).await {
             Ok(event) => {
                 outcomes.push(Outcome::Stored(event.id));
                 events.push(event);
@@ -110,13 +113,20 @@ async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>
 }
 
 /// Cheap checks first: what is wrong, what is unwanted, who it is.
-async fn admit(app: &App, sender: &Sender, sent: Result<SentEvent, Refusal>, now: Timestamp) -> Result<Event, Outcome> {
+async fn admit(
+    app: &App,
+    sender: &Sender,
+    place: Option<&Place>,
+    sent: Result<SentEvent, Refusal>,
+    now: Timestamp,
+) -> Result<Event, Outcome> {
     let sent = sent.map_err(Outcome::Rejected)?;
     allowed_site(app, &sent.site).map_err(Outcome::Rejected)?;
     if let Some(filter) = unwanted(app, sender) {
         return Err(Outcome::Filtered(filter));
     }
     let created_at = sent.timestamp.unwrap_or(now);
+    let explicit = sent.visitor.is_some() || sender.visitor.is_some() || sender.session.is_some();
     let view = sent.view_id.filter(|view| view.is_fresh(created_at));
     // Both reports of a view have one time, so that they are of one visitor at midnight too.
     let created_at = view.map_or(created_at, |view| view.requested_at().min(created_at));
@@ -124,6 +134,18 @@ async fn admit(app: &App, sender: &Sender, sent: Result<SentEvent, Refusal>, now
         Some(named) => named,
         None => visitor(app, sender, &sent.site, created_at, now).await?,
     };
+    let facts = Facts::derive(&Observed {
+        user_agent: sender.user_agent.as_deref().unwrap_or_default(),
+        headers: &sender.headers,
+        context: &sent.context,
+        place,
+        explicit,
+        page_url: sent.page_url.as_ref(),
+        referrer: sent.referrer.as_ref(),
+        ad_click: sent.ad_click,
+        site: sent.site.as_str(),
+        origins: &app.config.allowed_origins,
+    });
     Ok(Event {
         id: match view {
             Some(view) => view.event_id(visitor),
@@ -136,7 +158,7 @@ async fn admit(app: &App, sender: &Sender, sent: Result<SentEvent, Refusal>, now
         page_url: sent.page_url,
         referrer: sent.referrer,
         created_at,
-        facts: Facts::default(),
+        facts,
     })
 }
 
@@ -222,4 +244,80 @@ pub fn error_text(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests {
+    use axum::Router;
+    use axum::extract::FromRequestParts;
+    use http::Request;
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::http::PeerAddress;
+    use crate::testing::TestApp;
+
+    const NOW: &str = "2025-12-08T12:00:00Z";
+
+    /// The facts of an event that a proxy at 10.0.0.1 sends on with these headers.
+    async fn facts(vars: &[(&str, &str)], headers: &[(&str, &str)], event: &str) -> Facts {
+        let test = TestApp::start(vars, |_| Router::new(), NOW).await;
+        let mut request = Request::post("/").extension(PeerAddress([10, 0, 0, 1].into()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (mut head, ()) = request.body(()).unwrap().into_parts();
+        let Ok(sender) = Sender::from_request_parts(&mut head, &test.app).await;
+        let now = test.app.now();
+        let raw: &RawValue = serde_json::from_str(event).unwrap();
+        admit(&test.app, &sender, None, SentEvent::parse(raw, now), now).await.unwrap().facts
+    }
+
+    const HEADERS: [(&str, &str); 5] = [
+        (
+            "user-agent",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+        ),
+        ("sec-ch-ua-platform-version", "\"15.0.0\""),
+        ("sec-ch-ua-platform", "\"Windows\""),
+        ("accept-language", "en-GB,en;q=0.9"),
+        ("cf-ipcountry", "GB"),
+    ];
+
+    const EVENT: &str = r#"{"event_type":"page_view","page_url":"https://cv.example/?gclid=1","referrer":
+        "https://www.google.com/","context":{"timezone":"Europe/Paris","screen_width":1440,"language":"fr"}}"#;
+
+    #[tokio::test]
+    async fn facts_are_derived_of_request_and_event() {
+        let facts = facts(&[("ANALYTICS_TRUSTED_PROXIES", "10.0.0.0/8")], &HEADERS, EVENT).await;
+        assert_eq!(facts.arrival.to_stored(), "Google\tPaid Search\twww.google.com/");
+        assert_eq!(facts.client.to_stored(), "GB\t\t\ten\tdesktop\tChrome\t142\tWindows\t11\tXL");
+    }
+
+    #[tokio::test]
+    async fn countries_of_senders_who_are_not_trusted_do_not_count() {
+        let facts = facts(&[], &HEADERS, EVENT).await;
+        assert_eq!(facts.client.fields().country, "FR");
+    }
+
+    #[tokio::test]
+    async fn visitors_who_are_named_are_explicit() {
+        let visitor = r#"{"event_type":"a","visitor_id":"3f2504e0-4f89-41d3-9a0c-0305e82c3301"}"#;
+        assert!(facts(&[], &[], visitor).await.client.fields().explicit);
+        let header = ("x-visitor-id", "3f2504e0-4f89-41d3-9a0c-0305e82c3301");
+        assert!(facts(&[], &[header], r#"{"event_type":"a"}"#).await.client.fields().explicit);
+        let cookie = ("cookie", "maicivy_session=3f2504e0-4f89-41d3-9a0c-0305e82c3301");
+        assert!(facts(&[], &[cookie], r#"{"event_type":"a"}"#).await.client.fields().explicit);
+        assert!(!facts(&[], &HEADERS, r#"{"event_type":"a"}"#).await.client.fields().explicit);
+    }
+
+    #[tokio::test]
+    async fn the_origin_tells_whose_page_a_path_is() {
+        let event = r#"{"event_type":"a","page_url":"/b","referrer":"https://shop.example/a"}"#;
+        let origin = ("origin", "https://shop.example");
+        let headers = [HEADERS.as_slice(), &[origin]].concat();
+        assert_eq!(facts(&[], &headers, event).await.arrival.fields().source, "Direct / None");
+        assert_eq!(facts(&[], &HEADERS, event).await.arrival.fields().source, "shop.example");
+    }
 }

@@ -37,7 +37,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 }
 
 /// All variables.
-pub const VARIABLES: [Variable; 23] = [
+pub const VARIABLES: [Variable; 24] = [
     variable("ANALYTICS_ADDR", "127.0.0.1:8080", "address and port that the local runtime listens on"),
     variable(
         "ANALYTICS_STORE",
@@ -69,6 +69,11 @@ pub const VARIABLES: [Variable; 23] = [
         "ANALYTICS_IGNORE",
         "",
         "networks (CIDR, comma-separated) whose events are filtered, such as your own and 127.0.0.0/8",
+    ),
+    variable(
+        "ANALYTICS_GEOIP",
+        "",
+        "file in MaxMind's format (.mmdb) that tells the country of addresses; none: time zones tell it",
     ),
     variable("ANALYTICS_SITES", "", "sites (comma-separated) that are measured; none: any, at most 1000"),
     variable("ANALYTICS_RETENTION_DAYS", "90", "days that events are kept, 1 to 365"),
@@ -200,6 +205,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Networks whose events are filtered.
     pub ignored: Vec<IpNet>,
+    /// The file of a database that tells where addresses are.
+    pub geoip: Option<PathBuf>,
     /// Which sites are measured; `None` for any.
     pub sites: Option<BTreeSet<Site>>,
     /// Days that events are kept.
@@ -294,6 +301,7 @@ impl Config {
                 "networks such as 10.0.0.0/8 or addresses, separated by commas",
                 reader::network,
             ),
+            geoip: reader.optional("ANALYTICS_GEOIP", "the path of a file", |text| Some(text.into())),
             sites: Some(
                 reader
                     .list(

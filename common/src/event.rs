@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::event_type::EventType;
-use crate::measure::facts::Facts;
+use crate::measure::facts::{Context, Facts, has_click_id};
 use crate::outcome::{Code, Refusal};
 use crate::site::Site;
 use crate::time::{DAY, SECOND, Timestamp};
@@ -176,12 +176,16 @@ pub struct SentEvent {
     pub timestamp: Option<Timestamp>,
     /// The view that the page-view layer named in its answer, of a page view that reports it.
     pub view_id: Option<ViewId>,
+    /// Whether the page's address, as sent, had an advertisement's click id.
+    pub ad_click: bool,
+    /// What it says of the visitor's surroundings.
+    pub context: Context,
 }
 
 impl SentEvent {
     /// An event of this type on this site and nothing more.
     #[must_use]
-    pub const fn new(site: Site, event_type: EventType) -> Self {
+    pub fn new(site: Site, event_type: EventType) -> Self {
         Self {
             id: None,
             site,
@@ -192,6 +196,8 @@ impl SentEvent {
             referrer: None,
             timestamp: None,
             view_id: None,
+            ad_click: false,
+            context: Context::default(),
         }
     }
 
@@ -241,6 +247,8 @@ impl SentEvent {
                 None => timestamp(wire.timestamp, now)?,
             },
             view_id,
+            ad_click: text(wire.page_url, "").is_ok_and(|page| page.is_some_and(|page| has_click_id(&page))),
+            context: context(wire.context),
         })
     }
 }
@@ -268,6 +276,7 @@ struct Wire<'a> {
     view_id: Option<&'a RawValue>,
     #[serde(borrow)]
     age_ms: Option<&'a RawValue>,
+    context: Option<&'a RawValue>,
 }
 
 // Rules are rendered only for those who break them: most events break none.
@@ -315,6 +324,25 @@ fn known_letter_type(event_type: &EventType, fields: &Map<String, Value>) -> Res
         }
         _ => Ok(()),
     }
+}
+
+/// What is malformed of it is passed over: an event is worth more than its surroundings.
+fn context(raw: Option<&RawValue>) -> Context {
+    #[derive(Deserialize)]
+    struct Fields<'a> {
+        #[serde(borrow)]
+        timezone: Option<&'a RawValue>,
+        #[serde(borrow)]
+        screen_width: Option<&'a RawValue>,
+        #[serde(borrow)]
+        language: Option<&'a RawValue>,
+    }
+    let Some(fields) = raw.and_then(|raw| serde_json::from_str::<Fields<'_>>(raw.get()).ok()) else {
+        return Context::default();
+    };
+    let string = |raw| text(raw, "").ok().flatten();
+    let width = fields.screen_width.and_then(|width| serde_json::from_str(width.get()).ok());
+    Context::new(string(fields.timezone).as_deref(), width, string(fields.language).as_deref())
 }
 
 fn timestamp(raw: Option<&RawValue>, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
@@ -371,6 +399,28 @@ mod tests {
     fn the_least_event() {
         let event = sent(r#"{"event_type":"scroll"}"#).unwrap();
         assert_eq!(event, SentEvent::new(Site::default(), EventType::Scroll));
+    }
+
+    #[test]
+    fn a_malformed_context_is_passed_over() {
+        let context = |json: &str| sent(&format!(r#"{{"event_type":"a","context":{json}}}"#)).unwrap().context;
+        let whole = Context::new(Some("Europe/Paris"), Some(1_440.0), Some("fr-FR"));
+        assert_eq!(context(r#"{"timezone":"Europe\/Paris","screen_width":1440,"language":"fr","x":[1]}"#), whole);
+        assert_ne!(whole, Context::default());
+        let width = Context::new(None, Some(390.5), None);
+        assert_eq!(context(r#"{"timezone":5,"screen_width":390.5,"language":{}}"#), width);
+        for json in ["null", "5", "[]", "{}", r#""Europe/Paris""#, r#"{"screen_width":"wide"}"#, r#"{"a":1,"a":2}"#] {
+            assert_eq!(context(json), Context::default(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_click_id_is_seen_and_not_kept() {
+        let event = sent(r#"{"event_type":"a","page_url":"/?utm_source=x\u0026gclid=secret"}"#).unwrap();
+        assert!(event.ad_click);
+        assert_eq!(event.page_url.unwrap().as_str(), "/?utm_source=x");
+        assert!(!sent(r#"{"event_type":"a","page_url":"/?gclid2=x"}"#).unwrap().ad_click);
+        assert!(!sent(r#"{"event_type":"a"}"#).unwrap().ad_click);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | [`collect`] | the write path: filter, identify, append, account |
 //! | [`app`], [`config`], [`metrics`], [`source`] | what a process holds |
 //! | [`http`] | the envelope, errors and parameters that all handlers share |
+//! | [`geoip`] | places of addresses, from a database of the operator's |
 //! | [`retention`] | the cleanup run |
 //!
 //! Time, event ids and secrets are passed in ([`source`]). Engines use randomness of their own only
@@ -26,6 +27,7 @@ pub mod collect;
 pub mod config;
 pub mod event;
 pub mod event_type;
+pub mod geoip;
 pub mod http;
 pub mod identity;
 #[cfg(feature = "lambda")]

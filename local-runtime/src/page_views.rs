@@ -40,6 +40,7 @@ use common::App;
 use common::collect::{Sender, allowed_site, collect, visitor};
 use common::event::SentEvent;
 use common::event_type::EventType;
+use common::measure::facts::has_click_id;
 use common::outcome::Outcome;
 use common::site::Site;
 use common::time::Timestamp;
@@ -55,6 +56,9 @@ use tower::{Layer, Service};
 /// How many page views may be on their way to the store; beyond that they are counted as
 /// failed and given up, so that a store that hangs cannot fill the memory.
 const MOST_UNDER_WAY: usize = 1_024;
+
+/// The most bytes of a host that are looked at: those of a name and a port.
+const LONGEST_HOST: usize = 260;
 
 use self::eligible::Navigation;
 pub(crate) use self::eligible::is_of_the_product;
@@ -127,11 +131,15 @@ impl PageViews {
 
     /// What the request tells, taken before the site answers it.
     async fn sight(&self, head: &mut Head) -> (Sender, SentEvent) {
-        let Ok::<_, Infallible>(sender) = Sender::from_request_parts(head, &self.0.app).await;
+        let Ok::<_, Infallible>(mut sender) = Sender::from_request_parts(head, &self.0.app).await;
+        // The page belongs to the host that it is asked of.
+        let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        sender.headers.origin = host.or(head.uri.host()).filter(|host| host.len() <= LONGEST_HOST).map(Into::into);
         let mut view = SentEvent::new(self.0.site.clone(), EventType::PageView);
         // Of an address that is too long the path alone still tells the page.
         let page = head.uri.path_and_query().and_then(|page| Url::parse(page.as_str()));
         view.page_url = page.or_else(|| Url::parse(head.uri.path()));
+        view.ad_click = head.uri.path_and_query().is_some_and(|page| has_click_id(page.as_str()));
         let referrer = head.headers.get(header::REFERER).and_then(|value| value.to_str().ok());
         view.referrer = referrer.filter(|referrer| !referrer.is_empty()).and_then(Url::parse);
         (sender, view)

@@ -11,6 +11,7 @@ use crate::App;
 use crate::collect::Sender;
 use crate::config::Config;
 use crate::http::is_allowed_origin;
+use crate::measure::facts::Headers;
 use crate::outcome::{Code, Refusal};
 use crate::visitor::VisitorId;
 
@@ -34,11 +35,9 @@ impl std::fmt::Debug for PeerAddress {
 /// further left could have been sent by anybody. `None` when the peer is not known.
 #[must_use]
 pub fn client_address(extensions: &Extensions, headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
-    let peer = extensions.get().map(|PeerAddress(peer)| *peer);
-    let peer = peer.or_else(|| extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip()))?;
-    let mut client = peer.to_canonical();
+    let mut client = peer_address(extensions)?;
     let mut hops = config.client_address_header.hops(headers);
-    while config.trusted_proxies.iter().any(|network| network.contains(&client)) {
+    while is_trusted(client, config) {
         match hops.next() {
             // A hop that cannot be read ends what can be believed.
             Some(Some(hop)) => client = hop,
@@ -46,6 +45,17 @@ pub fn client_address(extensions: &Extensions, headers: &HeaderMap, config: &Con
         }
     }
     Some(client)
+}
+
+/// The address at the other end of the connection, if it is known.
+fn peer_address(extensions: &Extensions) -> Option<IpAddr> {
+    let peer = extensions.get().map(|PeerAddress(peer)| *peer);
+    let peer = peer.or_else(|| extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip()))?;
+    Some(peer.to_canonical())
+}
+
+fn is_trusted(address: IpAddr, config: &Config) -> bool {
+    config.trusted_proxies.iter().any(|network| network.contains(&address))
 }
 
 /// The headers in which proxies say whom they forward for.
@@ -56,8 +66,7 @@ const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "cf-c
 /// anybody else may send these headers too.
 fn warn_of_untrusted_proxy(peer: IpAddr, headers: &HeaderMap, app: &App) {
     let peer = peer.to_canonical();
-    let is_trusted = || app.config.trusted_proxies.iter().any(|network| network.contains(&peer));
-    if is_private(peer) && FORWARDED.iter().any(|name| headers.contains_key(*name)) && !is_trusted() {
+    if is_private(peer) && FORWARDED.iter().any(|name| headers.contains_key(*name)) && !is_trusted(peer, &app.config) {
         app.untrusted_proxy.call_once(|| {
             app.metrics.untrusted_proxy.set(1);
             tracing::warn!(
@@ -87,7 +96,9 @@ impl FromRequestParts<App> for Sender {
         if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
             warn_of_untrusted_proxy(peer.ip(), headers, app);
         }
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        // Proxies name cities in UTF-8.
+        let text = |name: &str| headers.get(name).and_then(|value| str::from_utf8(value.as_bytes()).ok());
+        let trusted = peer_address(&parts.extensions).is_some_and(|peer| is_trusted(peer, &app.config));
         Ok(Self {
             address: client_address(&parts.extensions, headers, &app.config),
             user_agent: headers.get(header::USER_AGENT).and_then(|value| user_agent(value.as_bytes())),
@@ -101,6 +112,7 @@ impl FromRequestParts<App> for Sender {
             session: session(headers),
             foreign_origin: !is_allowed_origin(headers, &app.config.allowed_origins),
             opt_out: text("dnt") == Some("1") || text("sec-gpc") == Some("1"),
+            headers: Headers::read(text, trusted),
         })
     }
 }

@@ -59,6 +59,25 @@ pub struct EventOnTheWire {
     /// `timestamp`, for senders whose clock may be wrong.
     #[schema(minimum = -300_000, maximum = 86_400_000, example = 1500)]
     age_ms: Option<f64>,
+    /// What surrounds the visitor. What is malformed of it is passed over, and the event is kept.
+    context: Option<ContextOnTheWire>,
+}
+
+/// What surrounds a visitor, as a browser knows it. Country, screen class and language are derived
+/// from it where the request does not tell them; it is not kept itself.
+#[derive(Debug, ToSchema)]
+#[schema(as = Context)]
+#[allow(dead_code, reason = "the schema of the wire; common::event::SentEvent parses it")]
+pub struct ContextOnTheWire {
+    /// The browser's time zone, an IANA name.
+    #[schema(example = "Europe/Paris")]
+    timezone: Option<String>,
+    /// The screen's width in CSS pixels.
+    #[schema(example = 1440)]
+    screen_width: Option<f64>,
+    /// The browser's language, a BCP 47 tag.
+    #[schema(example = "fr")]
+    language: Option<String>,
 }
 
 /// What became of one event.

@@ -23,7 +23,7 @@ use common::collect::allowed_site;
 use common::config::IdentityMode;
 use common::event::{EARLIEST, Event, EventData};
 use common::event_type::EventType;
-use common::measure::facts::Facts;
+use common::measure::facts::{Context, Facts, Headers, Observed, has_click_id};
 use common::outcome::Refusal;
 use common::site::Site;
 use common::store::{Appended, StoreError};
@@ -210,6 +210,8 @@ impl Run<'_> {
         let agent = line.user_agent.as_deref().unwrap_or_default();
         let day = created_at.day();
         let visitor = self.app.identity.visitor(site, address(line.client), agent, day, self.now).await?;
+        let referrer = line.referrer.as_deref().and_then(Url::parse);
+        let facts = self.facts(agent, address(line.client), &line.target, &page_url, referrer.as_ref());
         self.batch.push(Event {
             id: self.fingerprints.id(line.time, bytes),
             site: site.clone(),
@@ -217,11 +219,27 @@ impl Run<'_> {
             event_type: EventType::PageView,
             data: EventData::EMPTY,
             page_url: Some(page_url),
-            referrer: line.referrer.as_deref().and_then(Url::parse),
+            referrer,
             created_at,
-            facts: Facts::default(),
+            facts,
         });
         Ok(Ok(None))
+    }
+
+    /// What a line tells, as far as it goes.
+    fn facts(&self, agent: &str, address: IpAddr, target: &str, page: &Url, referrer: Option<&Url>) -> Facts {
+        Facts::derive(&Observed {
+            user_agent: agent,
+            headers: &Headers::default(),
+            context: &Context::default(),
+            place: self.app.place(Some(address)).as_ref(),
+            explicit: false,
+            page_url: Some(page),
+            referrer,
+            ad_click: has_click_id(target),
+            site: self.import.site.as_str(),
+            origins: &self.app.config.allowed_origins,
+        })
     }
 
     async fn append(&mut self) -> Result<(), ImportError> {
