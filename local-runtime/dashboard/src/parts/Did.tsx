@@ -2,6 +2,7 @@
 
 import type { Messages } from "../text";
 import { say } from "../text";
+import { readable, visible } from "../text/address";
 import { show } from "../text/now";
 import type { Happening } from "../wire";
 import type { IconName } from "./Icon";
@@ -27,7 +28,7 @@ const NAMES = ["element", "button", "label", "name", "id", "form", "href", "url"
 
 function text(data: Record<string, unknown>, name: string): string | null {
   const value = data[name];
-  return typeof value === "string" && value !== "" ? value : null;
+  return typeof value === "string" && value !== "" ? visible(value) : null;
 }
 
 /** What was done, and with what. Custom events are called by their names. */
@@ -35,7 +36,7 @@ export function described({ type, data, page }: Happening, words: Messages): { d
   const did = words.did[type] ?? type;
   switch (type) {
     case "page_view":
-      return { did, what: page };
+      return { did, what: page === null ? null : readable(page) };
     case "cv_theme_change":
       return { did, what: text(data, "theme") };
     case "letter_generate":
@@ -55,10 +56,11 @@ export function described({ type, data, page }: Happening, words: Messages): { d
 export function Did({ event, withPage = false }: { event: Happening; withPage?: boolean }) {
   const { did, what } = described(event, say.value);
   const named = say.value.did[event.type] !== undefined;
+  const page = event.page === null ? null : readable(event.page);
   return (
     <span class="did">
-      {named ? <span>{did}</span> : <code>{did}</code>} {what !== null && <b>{what}</b>}{" "}
-      {withPage && event.page !== null && event.page !== what && <span class="where">{event.page}</span>}
+      {named ? <span>{did}</span> : <code>{did}</code>} {what !== null && <b dir="auto">{what}</b>}{" "}
+      {withPage && page !== null && page !== what && <span class="where" dir="auto">{page}</span>}
     </span>
   );
 }

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { HOURS, allPlaces, hours, page, pages, places } from "../state/figures";
 import { colours } from "../state/preferences";
 import { say } from "../text";
+import { readable, visible } from "../text/address";
 import { show } from "../text/now";
 import type { Place } from "../wire";
 import { byElement } from "./elements";
@@ -40,7 +41,7 @@ export function Heatmap() {
             <option value="">{words.allPages}</option>
             {choices().map(([path, clicks]) => (
               <option key={path} value={path}>
-                {path} ({show.value.number(clicks)})
+                {readable(path)} ({show.value.number(clicks)})
               </option>
             ))}
           </select>
@@ -134,7 +135,7 @@ function Map({ places }: { places: readonly Place[] }) {
                   onPointerEnter={() => setPointed({ place, listed: true })}
                   onPointerLeave={() => setPointed(null)}
                 >
-                  <code>{place.element ?? words.unnamed}</code>
+                  <code>{visible(place.element ?? words.unnamed)}</code>
                   <span class="most-count">{show.value.number(place.count)}</span>
                   <span class="note">{words.at(show.value.position(place.x), show.value.position(place.y))}</span>
                 </button>
@@ -159,11 +160,11 @@ function Tip({ place }: { place: Place }) {
         style={{ left: `${place.x}%`, top: `${place.y}%` }}
       >
         <p>
-          <code>{place.element ?? words.unnamed}</code>
+          <code>{visible(place.element ?? words.unnamed)}</code>
         </p>
         <p>{words.clicks(place.count, show.value.number(place.count))}</p>
         <p class="note">
-          {place.page}
+          <bdi>{readable(place.page)}</bdi>
           <span class="dot"> · </span>
           {show.value.position(place.x)} × {show.value.position(place.y)}
         </p>
@@ -189,9 +190,11 @@ function Table({ places }: { places: readonly Place[] }) {
           {places.slice(0, MOST_ROWS).map((place) => (
             <tr key={`${place.page} ${place.x} ${place.y}`}>
               <th scope="row">
-                <code>{place.element ?? words.unnamed}</code>
+                <code>{visible(place.element ?? words.unnamed)}</code>
               </th>
-              <td>{place.page}</td>
+              <td>
+                <bdi>{readable(place.page)}</bdi>
+              </td>
               <td>{words.at(show.value.position(place.x), show.value.position(place.y))}</td>
               <td>{show.value.number(place.count)}</td>
             </tr>

@@ -3,6 +3,7 @@
 import { useRef } from "preact/hooks";
 import { backToNewest, events, hasOlder, newest, older, unlisted } from "../state/timeline";
 import { say } from "../text";
+import { readable, visible } from "../text/address";
 import { show } from "../text/now";
 import type { Happening } from "../wire";
 import { Did, iconOf } from "./Did";
@@ -97,10 +98,10 @@ function Details({ event }: { event: Happening }) {
   const rows: [string, string | null][] = [
     [words.time, `${show.value.instant(event.at)} (${new Date(event.at).toISOString()})`],
     [words.type, event.type],
-    [words.page, event.page],
-    [words.referrer, event.referrer],
+    [words.page, event.page === null ? null : readable(event.page)],
+    [words.referrer, event.referrer === null ? null : readable(event.referrer)],
     [words.visitor, event.visitor],
-    [words.data, Object.keys(event.data).length > 0 ? JSON.stringify(event.data) : null],
+    [words.data, Object.keys(event.data).length > 0 ? visible(JSON.stringify(event.data)) : null],
     [words.id, event.id],
   ];
   return (
@@ -110,7 +111,9 @@ function Details({ event }: { event: Happening }) {
           value !== null && (
             <div key={name}>
               <dt>{name}</dt>
-              <dd>{value}</dd>
+              <dd>
+                <bdi>{value}</bdi>
+              </dd>
             </div>
           ),
       )}
