@@ -309,9 +309,7 @@ fn field<T>(
 }
 
 fn url(raw: Option<&RawValue>, name: &str) -> Result<Option<Url>, Refusal> {
-    let longest = Url::LONGEST;
-    let rule = format_args!("{name} must be a string of at most {longest} characters without control characters");
-    field(raw, rule, Url::parse)
+    field(raw, format_args!("{name} must be a string"), |text| Some(Url::new(text)))
 }
 
 fn known_letter_type(event_type: &EventType, fields: &Map<String, Value>) -> Result<(), Refusal> {
@@ -433,7 +431,6 @@ mod tests {
             (r#"{"event_type":"a","event_type":"b"}"#, Code::InvalidEvent, "at most once"),
             (r#"{"event_type":"a","event_data":[]}"#, Code::InvalidEvent, "event_data"),
             (r#"{"event_type":"a","page_url":1}"#, Code::InvalidEvent, "page_url"),
-            (r#"{"event_type":"a","page_url":"a\u0000"}"#, Code::InvalidEvent, "page_url"),
             (r#"{"event_type":"a","referrer":{}}"#, Code::InvalidEvent, "referrer"),
             (r#"{"event_type":"a","visitor_id":"joe"}"#, Code::InvalidEvent, "visitor_id"),
             (r#"{"event_type":"a","event_id":7}"#, Code::InvalidEvent, "event_id"),

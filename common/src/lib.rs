@@ -5,7 +5,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`time`], [`period`] | instants, days, ISO weeks, months: all UTC |
-//! | [`site`], [`visitor`], [`event_type`], [`url`], [`event`] | the vocabulary: parsed once, valid ever after |
+//! | [`site`], [`visitor`], [`event_type`], [`url`], [`event`], [`json`] | the vocabulary: parsed once, valid ever after |
 //! | [`view_id`] | a page view that the server and the page may both report |
 //! | [`tally`] | what an event adds to the aggregates, said once for every engine |
 //! | [`measure`] | what is derived from events at ingest, and how questions are answered |
@@ -30,6 +30,7 @@ pub mod event_type;
 pub mod geoip;
 pub mod http;
 pub mod identity;
+pub mod json;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod measure;

@@ -7,6 +7,7 @@ pub mod emf;
 pub mod gauges;
 pub mod pool;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::event_type::EventType;
 use crate::outcome::{Code, Filter, Outcome};
 use crate::tally;
 use crate::time::Timestamp;
+use crate::url::Url;
 
 /// How many distinct values a label may have before the rest are `other`.
 pub const MOST_LABELS: usize = 200;
@@ -257,8 +259,8 @@ impl Metrics {
         }
         match event.event_type {
             EventType::PageView => {
-                let page = event.page_url.as_ref().map_or("/", |url| url.page());
-                self.page_views_total.with_label_values(&[self.paths.label(page)]).inc();
+                let page = event.page_url.as_ref().map_or(Cow::Borrowed("/"), Url::page);
+                self.page_views_total.with_label_values(&[self.paths.label(&page)]).inc();
             }
             EventType::LetterGenerate => {
                 let letter_type = tally::letter_type(event).unwrap_or("unspecified");

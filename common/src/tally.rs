@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::event::Event;
 use crate::event_type::EventType;
+use crate::url::Url;
 
 /// How many distinct values of a dimension, and how many click targets, a site may have in a
 /// day; whatever else comes that day is counted under [`OTHER`].
@@ -128,7 +129,7 @@ fn click(event: &Event) -> Option<Click> {
     Some(Click {
         x: percent("x")?,
         y: percent("y")?,
-        page: event.page_url.as_ref().map_or("/", |url| url.page()).to_owned(),
+        page: event.page_url.as_ref().map_or(Cow::Borrowed("/"), Url::page).into_owned(),
         element: element.unwrap_or_default().chars().take(LONGEST_ELEMENT).collect(),
     })
 }
@@ -147,7 +148,6 @@ mod tests {
     use crate::measure::facts::Facts;
     use crate::site::Site;
     use crate::time::Timestamp;
-    use crate::url::Url;
 
     fn event(event_type: &str, page_url: &str, data: Value) -> Event {
         Event {
@@ -156,7 +156,7 @@ mod tests {
             visitor: Uuid::nil().into(),
             event_type: EventType::parse(event_type).unwrap(),
             data: EventData::new(data.as_object().unwrap()).unwrap(),
-            page_url: Url::parse(page_url),
+            page_url: Some(Url::new(page_url)),
             referrer: None,
             created_at: Timestamp::from_millis(0),
             facts: Facts::default(),

@@ -74,7 +74,13 @@ impl TestApp {
     }
 
     /// Sends a body to a path below [`BASE_PATH`], with these headers, from an address.
-    pub async fn post(&self, path: &str, headers: &[(&str, &str)], address: Option<&str>, body: &str) -> TestAnswer {
+    pub async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        address: Option<&str>,
+        body: impl AsRef<[u8]>,
+    ) -> TestAnswer {
         let mut request = Request::post(format!("{BASE_PATH}{path}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -82,7 +88,7 @@ impl TestApp {
         if let Some(address) = address {
             request = request.extension(PeerAddress(address.parse::<IpAddr>().unwrap()));
         }
-        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+        self.send(request.body(Body::from(body.as_ref().to_owned())).unwrap()).await
     }
 
     /// Sends a request.
@@ -107,7 +113,7 @@ pub async fn store_event(app: &App, who: u128, event_type: &str, page_url: &str,
         visitor: Uuid::from_u128(who).into(),
         event_type: EventType::parse(event_type).unwrap(),
         data: EventData::new(data.as_object().unwrap()).unwrap(),
-        page_url: Url::parse(page_url),
+        page_url: Some(Url::new(page_url)),
         referrer: None,
         created_at: at,
         facts: Facts::default(),

@@ -66,6 +66,13 @@ enum Command {
     /// Parts of pages, failed requests, bots and what is older than the retention are left out
     /// and counted; lines that cannot be read are listed with their numbers and skipped. Importing
     /// a file again stores nothing twice, also when it has grown or was packed.
+    ///
+    /// Read are Combined and Common lines, with or without the virtual host, of Apache, nginx,
+    /// lighttpd, Traefik and nginx Proxy Manager; JSON of Caddy, Traefik, nginx and others, also
+    /// inside Docker's; CloudFront, AWS load balancers, IIS (W3C Extended); and any other format
+    /// that --log-format gives. Times without a zone are UTC.
+    ///
+    /// To follow a log: tail -n +1 -F access.log | local-runtime import -
     Import(Import),
     /// Write all events as lines of JSON, visitors included, to move them or to keep them
     ///
@@ -102,15 +109,25 @@ struct Serve {
 
 #[derive(Debug, Args)]
 struct Import {
-    /// Access logs or exports, plain or .gz, in order; - is the standard input
+    /// Access logs or exports, plain, .gz, .bz2, .zst or .xz, in order; - is the standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The site that access logs belong to [default: default]
     #[arg(long, value_parser = import::site)]
     site: Option<common::site::Site>,
-    /// What the lines are; common ones have no user agent, so that bots count as people
+    /// Import only requests to this host, of logs that name it; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = import::vhost)]
+    vhost: Vec<String>,
+    /// The format as the server's configuration has it, of nginx ($remote_addr …) or Apache (%h …),
+    /// if it is not told from the lines
+    #[arg(long, value_name = "FORMAT", value_parser = import::template)]
+    log_format: Option<crate::import::template::Template>,
+    /// What the lines are
     #[arg(long, value_enum, default_value_t)]
     format: import::Lines,
+    /// The files are complete: also read a last line that has no line break
+    #[arg(long)]
+    finished: bool,
     /// Move all times by whole days so that the newest line's day is today, to try an old log
     #[arg(long)]
     rebase: bool,

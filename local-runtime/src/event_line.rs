@@ -6,6 +6,7 @@
 use common::event::{Event, EventData};
 use common::event_type::EventType;
 use common::measure::facts::Facts;
+use common::json::mend;
 use common::site::Site;
 use common::time::Timestamp;
 use common::url::Url;
@@ -78,7 +79,8 @@ pub fn write(event: &Event) -> serde_json::Result<Vec<u8>> {
 /// # Errors
 /// What is wrong with it, in words that name the field and repeat nothing of it.
 pub fn read(line: &[u8]) -> Result<Event, String> {
-    let read: Read<'_> = serde_json::from_slice(line).map_err(|error| match error.classify() {
+    let line = mend(line);
+    let read: Read<'_> = serde_json::from_slice(&line).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => {
             "it must be a JSON object with the strings id, site, visitor_id, event_type and created_at".to_owned()
         }
@@ -95,17 +97,11 @@ pub fn read(line: &[u8]) -> Result<Event, String> {
         visitor: VisitorId::parse(&read.visitor_id).ok_or_else(|| wrong("visitor_id", "a UUID"))?,
         event_type,
         data,
-        page_url: url("page_url", read.page_url)?,
-        referrer: url("referrer", read.referrer)?,
+        page_url: read.page_url.as_deref().map(Url::new),
+        referrer: read.referrer.as_deref().map(Url::new),
         created_at: Timestamp::parse(&read.created_at).ok_or_else(|| wrong("created_at", "an RFC 3339 instant"))?,
         facts: Facts::from_text(read.arrival.as_deref(), read.client.as_deref()),
     })
-}
-
-fn url(field: &str, text: Option<String>) -> Result<Option<Url>, String> {
-    let Some(text) = text else { return Ok(None) };
-    let url = Url::parse(&text).ok_or_else(|| wrong(field, "at most 2048 characters without control characters"))?;
-    Ok(Some(url))
 }
 
 fn wrong(field: &str, rule: &str) -> String {
@@ -149,7 +145,6 @@ mod tests {
             ("cv.example", "Hunter2", "site must"),
             ("signup:v2", "Hunter2", "event_type must"),
             ("2025-12-08T10:15:30.125Z", "hunter2", "created_at must"),
-            ("/cv?", "/hunter2\\u0001?", "page_url must"),
             ("{}", "\"hunter2\"", "event_data must"),
             ("\"site\":", "\"sight\":", "site, visitor_id"),
             ("}\n", "", "no valid JSON"),
@@ -179,7 +174,7 @@ mod tests {
                 visitor: Uuid::from_u128(!id).into(),
                 event_type: EventType::LinkClick,
                 data: EventData::new(fields.as_object().unwrap()).unwrap(),
-                page_url: page.as_deref().and_then(Url::parse),
+                page_url: page.as_deref().map(Url::new),
                 referrer: None,
                 created_at: Timestamp::from_millis(millis),
                 facts: Facts::from_text(page.as_deref(), Some("FR\t\t\tfr")),

@@ -136,12 +136,10 @@ impl PageViews {
         let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         sender.headers.origin = host.or(head.uri.host()).filter(|host| host.len() <= LONGEST_HOST).map(Into::into);
         let mut view = SentEvent::new(self.0.site.clone(), EventType::PageView);
-        // Of an address that is too long the path alone still tells the page.
-        let page = head.uri.path_and_query().and_then(|page| Url::parse(page.as_str()));
-        view.page_url = page.or_else(|| Url::parse(head.uri.path()));
+        view.page_url = head.uri.path_and_query().map(|page| Url::new(page.as_str()));
         view.ad_click = head.uri.path_and_query().is_some_and(|page| has_click_id(page.as_str()));
-        let referrer = head.headers.get(header::REFERER).and_then(|value| value.to_str().ok());
-        view.referrer = referrer.filter(|referrer| !referrer.is_empty()).and_then(Url::parse);
+        let referrer = head.headers.get(header::REFERER).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        view.referrer = referrer.filter(|referrer| !referrer.is_empty()).map(|referrer| Url::new(&referrer));
         (sender, view)
     }
 

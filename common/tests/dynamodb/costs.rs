@@ -25,8 +25,8 @@ fn view(number: u64, who: u64, at: Timestamp, url: &str) -> Event {
         visitor: Uuid::from_u64_pair(0xfeed, who).into(),
         event_type: EventType::PageView,
         data: EventData::EMPTY,
-        page_url: Url::parse(url),
-        referrer: Url::parse("https://search.example/"),
+        page_url: Some(Url::new(url)),
+        referrer: Some(Url::new("https://search.example/")),
         created_at: at,
         facts: Facts::default(),
     }

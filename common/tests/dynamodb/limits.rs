@@ -16,7 +16,7 @@ use crate::table::Table;
 
 /// Nearly as large as an event can be: 24 KB.
 fn large(number: u64) -> Event {
-    let page = format!("/{}", "\u{10ffff}".repeat(Url::LONGEST - 1));
+    let page = format!("/?ref={}", "\u{10ffff}".repeat(Url::LONGEST));
     let mut event = on_page(event("page_view", number % 5, at("2025-12-08T10:00:00Z").plus(number as i64 * 10)), &page);
     event.referrer = event.page_url.clone();
     with_data(event, &json!({"k": "x".repeat(EventData::LARGEST - 8)}))

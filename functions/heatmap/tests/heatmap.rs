@@ -17,6 +17,11 @@ async fn places_of_a_page() {
     ] {
         store_event(&test.app, 1, "click", page, &data, at).await;
     }
+    // One page, however it is written.
+    for spelling in ["//cv", "/%63v/", "/./cv", "/cv;jsessionid=1", "https://x.example/cv%3Fy", "cv"] {
+        let page = test.get(&format!("/heatmap?hours=1&page={spelling}")).await.body;
+        assert_eq!(page["meta"], json!({"page_url": "/cv", "hours": 1, "count": 1}), "{spelling}");
+    }
     let cta = json!({"x": 45, "y": 20, "count": 2, "page_url": "/cv", "element": "cta"});
     let hour = test.get("/heatmap?page_url=/cv&hours=1").await.body;
     assert_eq!(hour, json!({"success": true, "data": [cta], "meta": {"page_url": "/cv", "hours": 1, "count": 1}}));

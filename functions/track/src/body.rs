@@ -1,11 +1,13 @@
 //! Bodies: bounded, and read whatever their Content-Type says, as beacons send text/plain.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::body::Bytes;
 use axum::extract::Request;
+use common::json::mend;
 use common::outcome::{Code, Refusal};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
@@ -43,15 +45,19 @@ impl Drop for Share<'_> {
     }
 }
 
-/// Reads a body of at most `most` bytes.
+/// Reads a body of at most `most` bytes, and mends it (see [`mend`]).
 ///
 /// # Errors
 /// `PAYLOAD_TOO_LARGE`; `INVALID_JSON` when it ends early or comes too slowly; `UNAVAILABLE`
 /// when too much is being read already.
 pub(crate) async fn read(request: Request<Body>, most: usize) -> Result<Bytes, Refusal> {
-    tokio::time::timeout(PATIENCE, collect(request.into_body(), most, &HELD)).await.unwrap_or_else(|_| {
+    let body = tokio::time::timeout(PATIENCE, collect(request.into_body(), most, &HELD)).await.unwrap_or_else(|_| {
         let seconds = PATIENCE.as_secs();
         Err(Refusal::new(Code::InvalidJson, format!("the body must be complete within {seconds} seconds")))
+    });
+    body.map(|body| match mend(&body) {
+        Cow::Borrowed(kept) => body.slice_ref(kept),
+        Cow::Owned(mended) => mended.into(),
     })
 }
 

@@ -33,8 +33,9 @@ pub struct EventOnTheWire {
     /// `theme`, letters `letter_type` (`motivation` or `anti_motivation`).
     #[schema(value_type = Option<Object>, example = json!({"button": "cta", "x": 45.2, "y": 20}))]
     event_data: Option<serde_json::Value>,
-    /// The page; of its query only `theme`, `ref`, `source` and `utm_*` are kept.
-    #[schema(max_length = 2048, example = "/cv?theme=backend")]
+    /// The page; of its query only `theme`, `ref`, `source` and `utm_*` are kept, and at most 2,048
+    /// characters altogether.
+    #[schema(example = "/cv?theme=backend")]
     page_url: Option<String>,
     /// The visitor, a UUID; without it one is told by header, cookie, or for the day.
     #[schema(format = Uuid)]
@@ -45,8 +46,7 @@ pub struct EventOnTheWire {
     /// The site, `default` when none is named.
     #[schema(pattern = "^[a-z0-9.-]{1,63}$")]
     site: Option<String>,
-    /// Where the visitor came from.
-    #[schema(max_length = 2048)]
+    /// Where the visitor came from; kept like `page_url`.
     referrer: Option<String>,
     /// The event's own time, at most 24 h ago and 5 minutes ahead; now when not said.
     #[schema(format = DateTime)]

@@ -238,6 +238,44 @@ async fn a_store_that_is_away_is_a_503_and_the_event_failed() {
     assert!(outcomes(&test.app).contains(&("{outcome=\"failed\",reason=\"\"}".to_owned(), 2)));
 }
 
+/// One field that is too long or malformed never costs the event.
+#[tokio::test]
+async fn bodies_are_mended() {
+    let test = start(&[]).await;
+    let long = format!(r#"{{"event_type":"page_view","referrer":"https://a.example/{}"}}"#, "é".repeat(3_000));
+    for body in [
+        &b"\xef\xbb\xbf{\"event_type\":\"page_view\"}"[..],
+        br#"{"event_type":"search","event_data":{"q":"party\ud83d"}}"#,
+        br#"{"event_type":"page_view","page_url":"/a\udc00\u0000\n"}"#,
+        b"{\"event_type\":\"page_view\",\"page_url\":\"/caf\xe9\"}",
+        long.as_bytes(),
+    ] {
+        let one = test.post("/event", &[FIREFOX], ADDRESS, body).await;
+        assert_eq!(one.status, 201, "{}", one.body);
+        let start = if body.starts_with(b"\xef") { 3 } else { 0 };
+        let batch = [&body[..start], b"[", &body[start..], b"]"].concat();
+        let batch = test.post("/events", &[FIREFOX], ADDRESS, &batch).await;
+        assert_eq!(batch.body["data"]["stored"], 1, "{}", batch.body);
+    }
+}
+
+/// Bodies that were once refused or kept too much, where they are at hand.
+#[tokio::test]
+async fn real_bodies() {
+    let cases = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/cases");
+    let test = start(&[]).await;
+    for name in ["bodies.txt", "body-long-referrer.json"] {
+        let Ok(text) = std::fs::read_to_string(cases.join(name)) else {
+            eprintln!("skipped: {name} is not there");
+            continue;
+        };
+        for body in text.lines().filter(|line| line.starts_with('{')) {
+            let answer = test.post("/event", &[FIREFOX], ADDRESS, body).await;
+            assert_eq!(answer.status, 201, "{name}: {}", answer.body);
+        }
+    }
+}
+
 #[tokio::test]
 async fn bodies_are_bounded_and_json() {
     let test = start(&[]).await;

@@ -9,17 +9,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Failure, say};
 use crate::import::input::Input;
-use crate::import::line::Format;
+use crate::import::template::Template;
 use crate::import::{Import, events};
 
 /// What is imported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Lines {
-    /// Access logs with user agents
+    /// Access logs; the format is told from the lines
     #[default]
-    Combined,
-    /// Access logs without
-    Common,
+    #[value(aliases = ["combined", "common"])]
+    Log,
     /// Events that `export` wrote
     Events,
 }
@@ -29,6 +28,16 @@ pub(super) fn site(text: &str) -> Result<Site, String> {
     Site::parse(text).ok_or_else(|| format!("a site is {}", Site::RULE))
 }
 
+/// Parses `--vhost`.
+pub(super) fn vhost(text: &str) -> Result<String, String> {
+    crate::import::host(text).ok_or_else(|| "a host is a name like cv.example".to_owned())
+}
+
+/// Parses `--log-format`.
+pub(super) fn template(text: &str) -> Result<Template, String> {
+    Template::parse(text).map_err(|mistake| mistake.to_string())
+}
+
 /// Imports and prints the report. Fails when not one line could be read.
 ///
 /// # Errors
@@ -36,23 +45,32 @@ pub(super) fn site(text: &str) -> Result<Site, String> {
 pub(super) async fn run(app: &App, arguments: super::Import) -> Result<ExitCode, Failure> {
     let inputs: Vec<Input> = arguments.files.into_iter().map(Input::new).collect();
     let bar = bar(&inputs);
-    let format = match arguments.format {
-        Lines::Combined => Format::Combined,
-        Lines::Common => Format::Common,
-        Lines::Events if arguments.site.is_some() || arguments.rebase => {
+    if arguments.format == Lines::Events {
+        let of_logs = arguments.site.is_some()
+            || arguments.rebase
+            || arguments.finished
+            || arguments.log_format.is_some()
+            || !arguments.vhost.is_empty();
+        if of_logs {
             return Err(Failure::Usage(
-                "--site and --rebase are for access logs: events have a site and a time".into(),
+                "--site, --vhost, --log-format, --finished and --rebase are for access logs: events have a site and a time"
+                    .into(),
             ));
         }
-        Lines::Events => {
-            let report = events::run(app, &inputs, app.now(), &bar).await;
-            bar.finish_and_clear();
-            let report = report?;
-            say(&report);
-            return Ok(code(report.is_unreadable()));
-        }
+        let report = events::run(app, &inputs, app.now(), &bar).await;
+        bar.finish_and_clear();
+        let report = report?;
+        say(&report);
+        return Ok(code(report.is_unreadable()));
+    }
+    let import = Import {
+        inputs,
+        site: arguments.site.unwrap_or_default(),
+        vhosts: arguments.vhost,
+        format: arguments.log_format,
+        finished: arguments.finished,
+        rebase: arguments.rebase,
     };
-    let import = Import { inputs, site: arguments.site.unwrap_or_default(), format, rebase: arguments.rebase };
     let report = crate::import::run(app, &import, app.now(), &bar).await;
     bar.finish_and_clear();
     let report = report?;

@@ -37,8 +37,8 @@ fn event(n: u64) -> Event {
         event_type: [EventType::PageView, EventType::ButtonClick, EventType::Custom("own".into())][(n % 3) as usize]
             .clone(),
         data: EventData::new(data.as_object().unwrap()).unwrap(),
-        page_url: Url::parse(&format!("/cv/{}?theme=x&no=1", n % 5)),
-        referrer: n.is_multiple_of(2).then(|| Url::parse("https://search.example/").unwrap()),
+        page_url: Some(Url::new(&format!("/cv/{}?theme=x&no=1", n % 5))),
+        referrer: n.is_multiple_of(2).then(|| Url::new("https://search.example/")),
         created_at: now().plus(-((n - n % 3) as i64) * HOUR / 7),
         facts: Facts::default(),
     }

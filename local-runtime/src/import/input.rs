@@ -1,20 +1,51 @@
-//! Where lines come from: files, plain or compressed with gzip, and the standard input.
+//! Where lines come from: files, plain or packed, and the standard input.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
-use flate2::bufread::MultiGzDecoder;
+use common::time::{SECOND, Timestamp};
 use indicatif::ProgressBar;
+use tokio::sync::mpsc;
 
-use super::lines::Lines;
+use super::lines::{Line, Lines};
+use super::unpack::{as_utf8, unpack};
 
 /// How a file is named that is the standard input.
 pub const STANDARD_INPUT: &str = "-";
 
+/// A plain file that was not written to for so long is finished: a minute, in milliseconds.
+const WRITING: i64 = 60 * SECOND;
+/// Lines that are read ahead.
+const AHEAD: usize = 1_024;
+const BUFFER: usize = 128 * 1024;
+
 /// One file to import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input(PathBuf);
+
+/// What is read of an input, piece by piece.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// A line.
+    Line {
+        /// Its number in the input, from 1.
+        number: u64,
+        /// Its bytes; `None` when there are too many.
+        bytes: Option<Vec<u8>>,
+        /// Whether a line break ends it, or the end of a packed file, which is not written to any
+        /// more.
+        is_ended: bool,
+    },
+    /// The input could not be read on.
+    Failed {
+        /// The last line that was read.
+        line: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+}
 
 impl Input {
     /// The file at `path`, or for `-` the standard input.
@@ -42,83 +73,115 @@ impl Input {
         file.map(|file| file.len()).filter(|_| !self.is_standard_input())
     }
 
-    /// Opens it. What begins like gzip is unpacked, whatever it is called; `progress` counts the
-    /// bytes read before that.
+    /// Whether it is a file that was not written to lately, so that its last line is complete.
+    pub(super) fn is_at_rest(&self, now: Timestamp) -> bool {
+        let file = std::fs::metadata(&self.0).ok().filter(|file| file.is_file() && !self.is_standard_input());
+        let written = file.and_then(|file| file.modified().ok()?.duration_since(UNIX_EPOCH).ok());
+        written.is_some_and(|written| now.millis() - written.as_millis() as i64 > WRITING)
+    }
+
+    /// Opens it. What is packed is unpacked, whatever it is called; `progress` counts the bytes
+    /// read before that.
     ///
     /// # Errors
     /// When it cannot be opened or its beginning cannot be read.
     pub fn open(&self, progress: &ProgressBar) -> io::Result<Lines<Box<dyn BufRead + Send>>> {
+        self.open_packed(progress).map(|(lines, _)| lines)
+    }
+
+    /// Opens it, and says whether it is packed.
+    fn open_packed(&self, progress: &ProgressBar) -> io::Result<(Lines<Box<dyn BufRead + Send>>, bool)> {
         let raw: Box<dyn Read + Send> =
             if self.is_standard_input() { Box::new(io::stdin()) } else { Box::new(File::open(&self.0)?) };
-        let mut input = BufReader::with_capacity(BUFFER, progress.wrap_read(raw));
-        // A pipe may bring one byte at first; that it is gzip shows only with two.
-        let mut begin = Vec::with_capacity(GZIP.len());
-        input.by_ref().take(GZIP.len() as u64).read_to_end(&mut begin)?;
-        let is_gzip = begin == GZIP;
-        let whole = io::Cursor::new(begin).chain(input);
-        Ok(Lines::new(if is_gzip {
-            Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(whole)))
-        } else {
-            Box::new(whole)
-        }))
+        let (unpacked, is_packed) = unpack(Box::new(BufReader::with_capacity(BUFFER, progress.wrap_read(raw))))?;
+        Ok((Lines::new(as_utf8(unpacked)?), is_packed))
+    }
+
+    /// Reads it on a thread of its own, so that lines can be waited for: a pipe may bring the next
+    /// one after hours. The thread ends with the input, or when the receiver is dropped and a line
+    /// comes.
+    pub(super) fn pieces(&self, progress: &ProgressBar) -> mpsc::Receiver<Piece> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let (input, progress) = (self.clone(), progress.clone());
+        std::thread::spawn(move || {
+            let (mut lines, is_packed) = match input.open_packed(&progress) {
+                Ok(opened) => opened,
+                Err(source) => {
+                    let _ = sender.blocking_send(Piece::Failed { line: 0, source });
+                    return;
+                }
+            };
+            loop {
+                let read = match lines.next_line() {
+                    Ok(Some((number, Line::Bytes(bytes)))) => Ok((number, Some(bytes.to_vec()))),
+                    Ok(Some((number, Line::TooLong))) => Ok((number, None)),
+                    Ok(None) => return,
+                    Err(source) => Err(source),
+                };
+                let piece = match read {
+                    Ok((number, bytes)) => Piece::Line { number, bytes, is_ended: is_packed || lines.is_ended() },
+                    Err(source) => Piece::Failed { line: lines.number(), source },
+                };
+                let is_last = matches!(piece, Piece::Failed { .. });
+                if sender.blocking_send(piece).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        receiver
     }
 }
-
-/// RFC 1952, section 2.3.1.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-const BUFFER: usize = 128 * 1024;
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
 
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
     use super::*;
-    use crate::import::lines::Line;
 
-    fn read(bytes: &[u8]) -> Vec<Vec<u8>> {
+    fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
+        file
+    }
+
+    #[tokio::test]
+    async fn lines_come_with_their_numbers_and_ends() {
+        let file = file(b"a\n\nb");
         let input = Input::new(file.path().to_owned());
-        assert_eq!(input.size(), Some(bytes.len() as u64));
-        let mut lines = input.open(&ProgressBar::hidden()).unwrap();
+        assert_eq!(input.size(), Some(4));
+        let mut pieces = input.pieces(&ProgressBar::hidden());
         let mut found = Vec::new();
-        while let Some((_, Line::Bytes(line))) = lines.next_line().unwrap() {
-            found.push(line.to_vec());
+        while let Some(Piece::Line { number, bytes, is_ended }) = pieces.recv().await {
+            found.push((number, bytes.unwrap(), is_ended));
         }
-        found
+        assert_eq!(found, [(1, b"a".to_vec(), true), (3, b"b".to_vec(), false)]);
     }
 
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
+    #[tokio::test]
+    async fn the_end_of_a_packed_file_ends_its_last_line() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(b"a").unwrap();
+        let packed = encoder.finish().unwrap();
+        let whole = file(&packed);
+        let mut pieces = Input::new(whole.path().to_owned()).pieces(&ProgressBar::hidden());
+        assert!(matches!(pieces.recv().await, Some(Piece::Line { is_ended: true, .. })));
+        let cut = file(&packed[..packed.len() - 6]);
+        let mut pieces = Input::new(cut.path().to_owned()).pieces(&ProgressBar::hidden());
+        let mut last = None;
+        while let Some(piece) = pieces.recv().await {
+            last = Some(piece);
+        }
+        assert!(matches!(last, Some(Piece::Failed { .. })), "what is cut off is an error");
     }
 
     #[test]
-    fn plain_and_packed() {
-        assert_eq!(read(b"a\nb"), [b"a", b"b"]);
-        assert_eq!(read(b"x"), [b"x"]);
-        assert!(read(b"").is_empty());
-        // Rotated files are often several members, one behind the other.
-        assert_eq!(read(&[gzip(b"a\nb\n"), gzip(b"c\n")].concat()), [b"a", b"b", b"c"]);
-    }
-
-    #[test]
-    fn what_is_cut_off_is_an_error() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        let packed = gzip(b"a line that is long enough to be cut\n");
-        file.write_all(&packed[..packed.len() - 12]).unwrap();
-        let mut lines = Input::new(file.path().to_owned()).open(&ProgressBar::hidden()).unwrap();
-        let error = loop {
-            match lines.next_line() {
-                Ok(Some(_)) => {}
-                Ok(None) => panic!("the end came as if nothing were missing"),
-                Err(error) => break error,
-            }
-        };
-        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    fn a_file_is_at_rest_a_minute_after_it_was_written() {
+        let file = file(b"a");
+        let written = Timestamp::parse("2026-01-02T03:04:05Z").unwrap();
+        file.as_file().set_modified(UNIX_EPOCH + std::time::Duration::from_millis(written.millis() as u64)).unwrap();
+        let input = Input::new(file.path().to_owned());
+        assert!(!input.is_at_rest(written.plus(WRITING)));
+        assert!(input.is_at_rest(written.plus(WRITING + 1)));
+        assert!(!Input::new("-".into()).is_at_rest(written));
     }
 }

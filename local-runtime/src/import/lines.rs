@@ -14,18 +14,20 @@ pub enum Line<'a> {
     TooLong,
 }
 
-/// Cuts an input into lines. They end with LF or CR LF; the last one needs no end.
+/// Cuts an input into lines. They end with LF or CR LF; the last one may have no end, see
+/// [`Lines::is_ended`].
 #[derive(Debug)]
 pub struct Lines<R> {
     input: R,
     line: Vec<u8>,
     number: u64,
+    is_ended: bool,
 }
 
 impl<R: BufRead> Lines<R> {
     /// Before the first line of an input.
     pub const fn new(input: R) -> Self {
-        Self { input, line: Vec::new(), number: 0 }
+        Self { input, line: Vec::new(), number: 0, is_ended: true }
     }
 
     /// The next line that is not blank, and its number in the input, from 1.
@@ -52,6 +54,11 @@ impl<R: BufRead> Lines<R> {
         self.number
     }
 
+    /// Whether the line that was read last has a line break.
+    pub const fn is_ended(&self) -> bool {
+        self.is_ended
+    }
+
     /// Reads one line and says whether it is too long; `None` at the end of the input.
     fn fill(&mut self) -> io::Result<Option<bool>> {
         self.line.clear();
@@ -62,6 +69,7 @@ impl<R: BufRead> Lines<R> {
                 chunk => chunk?,
             };
             if chunk.is_empty() {
+                self.is_ended = !read_any;
                 return Ok(read_any.then_some(too_long));
             }
             read_any = true;
@@ -104,6 +112,18 @@ mod tests {
             assert_eq!(lines(b"ab\r\n\n \ncde\nf", buffer), [(1, Some(2)), (4, Some(3)), (5, Some(1))]);
             assert_eq!(lines(b"", buffer), []);
             assert_eq!(lines(b"\n\n", buffer), []);
+        }
+    }
+
+    #[test]
+    fn the_last_line_may_have_no_end() {
+        for (input, ended) in [(&b"a\nb"[..], false), (b"a\nb\n", true), (b"a\r", false), (b"a\n\n", true)] {
+            let mut lines = Lines::new(input);
+            let mut last = true;
+            while lines.next_line().unwrap().is_some() {
+                last = lines.is_ended();
+            }
+            assert_eq!(last, ended, "{input:?}");
         }
     }
 

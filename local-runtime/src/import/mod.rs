@@ -1,22 +1,34 @@
 //! Imports access logs: page views of people, stored as if they had been sent when they happened.
 //!
-//! Read in this order: [`input`] opens files, [`lines`] cuts them, [`mod@line`] reads one, [`page`]
-//! says whether a person saw a page, [`fingerprint`] gives it an id, and here it is given a
-//! visitor and appended. [`report`] is what is left at the end. [`events`] imports the lines of
-//! an `export` instead, as the events that they are.
+//! Read in this order: [`input`] opens files, [`mod@unpack`] unpacks them, [`lines`] cuts them.
+//! [`format`](mod@format) tells the format of each line and hands it to [`text`], [`template`],
+//! [`w3c`] or [`json`], which find its [`fields`] ([`client`] and [`date`] read two of them), and
+//! these make one [`record`]. [`page`] says whether a person saw a page, [`fingerprint`] gives it
+//! an id, and here it is given a visitor and appended. [`report`] is what is left at the end.
+//! [`events`] imports the lines of an `export` instead, as the events that they are.
 //!
-//! Memory is bounded by the longest line, one batch, and 12 bytes a page view of a file.
+//! Memory is bounded by the longest line, the lines read ahead, one batch, and 12 bytes a page view
+//! of a file.
 
+mod client;
+mod date;
 pub mod events;
+mod fields;
 pub mod fingerprint;
+pub mod format;
 pub mod input;
-pub mod line;
+mod json;
 pub mod lines;
 pub mod page;
+pub mod record;
 pub mod report;
+pub mod template;
+mod text;
+mod unpack;
+mod w3c;
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
 
 use common::App;
 use common::collect::allowed_site;
@@ -30,17 +42,22 @@ use common::store::{Appended, StoreError};
 use common::time::{DAY, Day, Timestamp};
 use common::url::Url;
 use indicatif::ProgressBar;
-use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use self::fingerprint::Fingerprints;
-use self::input::Input;
-use self::line::{Client, Format, LogLine, Malformed};
+use self::format::Reader;
+use self::input::{Input, Piece};
 use self::lines::Line;
 use self::page::{LeftOut, left_out};
+use self::record::{Malformed, Record};
 pub use self::report::Report;
+use self::template::Template;
 
 /// Page views that are appended at once, in one transaction.
 const BATCH: usize = 1_000;
+/// How long a page view that was read may wait for others before they are appended.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What is to be imported.
 #[derive(Debug, Clone)]
@@ -49,8 +66,13 @@ pub struct Import {
     pub inputs: Vec<Input>,
     /// The site it belongs to.
     pub site: Site,
-    /// How much its lines tell.
-    pub format: Format,
+    /// The hosts of which lines are imported, in lower case and without ports; none for all.
+    pub vhosts: Vec<String>,
+    /// The format; none when it is told from the lines.
+    pub format: Option<Template>,
+    /// Whether a last line without a line break is complete. Without this it is read only if its
+    /// file was packed, or not written to for a minute.
+    pub finished: bool,
     /// Whether all times are moved by whole days, so that the newest line's day is today. Lines
     /// of that day that are later than the clock are then events of later today.
     pub rebase: bool,
@@ -102,37 +124,30 @@ pub async fn run(app: &App, import: &Import, now: Timestamp, progress: &Progress
             return Err(ImportError::RebasedStandardInput);
         }
         progress.set_message("finding the newest line");
-        let newest = newest_day(import, progress)?.unwrap_or(now.day());
+        let newest = newest_day(app, import, progress)?.unwrap_or(now.day());
         moved_days = Some(now.day().number() - newest.number());
         progress.reset();
     }
     progress.set_message("importing");
-    let mut run = Run {
-        app,
-        import,
-        now,
-        cutoff: common::retention::cutoff(app.config.retention_days, now),
-        fingerprints: Fingerprints::new(import.site.clone()),
-        batch: Vec::with_capacity(BATCH),
-        report: Report::new(app.config.retention_days, moved_days),
-    };
+    let mut run = Run::new(app, import, now, moved_days);
     for input in &import.inputs {
-        run.file(input, progress).await?;
+        run.file(input, input.pieces(progress)).await?;
     }
     run.append().await?;
     Ok(run.report)
 }
 
 /// The day of the newest line that can be read.
-fn newest_day(import: &Import, progress: &ProgressBar) -> Result<Option<Day>, ImportError> {
+fn newest_day(app: &App, import: &Import, progress: &ProgressBar) -> Result<Option<Day>, ImportError> {
     let mut newest = None;
     for input in &import.inputs {
         let mut lines = input.open(progress).map_err(|source| unreadable(input, 0, source))?;
+        let mut reader = Reader::new(&app.config.trusted_proxies, import.format.as_ref());
         loop {
             match lines.next_line() {
                 Ok(Some((_, Line::Bytes(bytes)))) => {
-                    if let Ok(line) = LogLine::parse(bytes, import.format) {
-                        newest = newest.max(Some(line.time.day()));
+                    if let Ok(Some((record, _))) = reader.read(bytes) {
+                        newest = newest.max(Some(record.time.day()));
                     }
                 }
                 Ok(Some((_, Line::TooLong))) => {}
@@ -144,6 +159,12 @@ fn newest_day(import: &Import, progress: &ProgressBar) -> Result<Option<Day>, Im
     Ok(newest)
 }
 
+/// A host as `--vhost` names it: in lower case, without a port.
+#[must_use]
+pub fn host(text: &str) -> Option<String> {
+    client::is_host(text).then(|| client::host_name(text))
+}
+
 fn unreadable(input: &Input, line: u64, source: io::Error) -> ImportError {
     ImportError::Read { name: input.name(), line, source }
 }
@@ -151,36 +172,72 @@ fn unreadable(input: &Input, line: u64, source: io::Error) -> ImportError {
 struct Run<'a> {
     app: &'a App,
     import: &'a Import,
+    /// When the import began.
     now: Timestamp,
-    cutoff: Day,
     fingerprints: Fingerprints,
     batch: Vec<Event>,
+    /// How long the oldest event of the batch may wait.
+    linger: Duration,
+    /// When the batch is appended at the latest.
+    append_at: Option<Instant>,
     report: Report,
 }
 
-impl Run<'_> {
-    async fn file(&mut self, input: &Input, progress: &ProgressBar) -> Result<(), ImportError> {
+impl<'a> Run<'a> {
+    fn new(app: &'a App, import: &'a Import, now: Timestamp, moved_days: Option<i32>) -> Self {
+        Self {
+            app,
+            import,
+            now,
+            fingerprints: Fingerprints::new(import.site.clone()),
+            batch: Vec::with_capacity(BATCH),
+            linger: LINGER,
+            append_at: None,
+            report: Report::new(app.config.retention_days, moved_days),
+        }
+    }
+
+    async fn file(&mut self, input: &Input, mut pieces: mpsc::Receiver<Piece>) -> Result<(), ImportError> {
         let name = input.name();
-        let mut lines = input.open(progress).map_err(|source| unreadable(input, 0, source))?;
         self.fingerprints.next_file();
+        let mut reader = Reader::new(&self.app.config.trusted_proxies, self.import.format.as_ref());
         loop {
-            let (number, line) = match lines.next_line() {
-                Ok(Some(next)) => next,
-                Ok(None) => return Ok(()),
-                Err(source) => return Err(unreadable(input, lines.number(), source)),
+            let piece = match self.append_at {
+                None => pieces.recv().await,
+                Some(at) => match tokio::time::timeout_at(at, pieces.recv()).await {
+                    Ok(piece) => piece,
+                    Err(_) => {
+                        self.append().await?;
+                        continue;
+                    }
+                },
             };
-            self.report.lines += 1;
-            let bytes = match line {
-                Line::Bytes(bytes) => bytes,
-                Line::TooLong => {
-                    self.report.skip(&name, number, Malformed::TooLong);
+            let (number, bytes) = match piece {
+                None => return Ok(()),
+                Some(Piece::Failed { line, source }) => return Err(unreadable(input, line, source)),
+                Some(Piece::Line { number, is_ended, .. })
+                    if !is_ended && !self.import.finished && !input.is_at_rest(self.now) =>
+                {
+                    self.report.leave_for_later(&name, number);
                     continue;
                 }
+                Some(Piece::Line { number, bytes, .. }) => (number, bytes),
             };
-            match self.line(bytes).await? {
-                Ok(None) => {}
-                Ok(Some(reason)) => self.report.leave_out(reason),
-                Err(why) => self.report.skip(&name, number, why),
+            let read = match &bytes {
+                Some(bytes) => reader.read(bytes),
+                None => Err(Malformed::TooLong),
+            };
+            match (read, bytes) {
+                (Ok(Some((record, format))), Some(bytes)) => {
+                    self.report.lines += 1;
+                    self.report.read_as(format);
+                    self.take(record, &bytes).await?;
+                }
+                (Ok(_), _) => {}
+                (Err(why), _) => {
+                    self.report.lines += 1;
+                    self.report.skip(&name, number, why);
+                }
             }
             if self.batch.len() == BATCH {
                 self.append().await?;
@@ -188,32 +245,29 @@ impl Run<'_> {
         }
     }
 
-    /// Puts a line into the batch, or says why it is left out or cannot be read.
-    async fn line(&mut self, bytes: &[u8]) -> Result<Result<Option<LeftOut>, Malformed>, StoreError> {
-        let line = match LogLine::parse(bytes, self.import.format) {
-            Ok(line) => line,
-            Err(why) => return Ok(Err(why)),
-        };
-        if let Some(reason) = left_out(&line, self.import.format) {
-            return Ok(Ok(Some(reason)));
+    /// Puts a request into the batch, or counts why it is left out.
+    async fn take(&mut self, record: Record, line: &[u8]) -> Result<(), StoreError> {
+        self.report.see_host(record.host.as_deref());
+        let created_at = record.time.plus(i64::from(self.report.moved_days.unwrap_or(0)) * DAY);
+        // An import that follows a log goes on for days.
+        let now = self.app.now();
+        let is_old = created_at.day() < common::retention::cutoff(self.app.config.retention_days, now);
+        let is_new = self.report.moved_days.is_none() && created_at > now.plus(EARLIEST);
+        let reason = left_out(&record, &self.import.vhosts);
+        let reason = reason.or(is_old.then_some(LeftOut::TooOld)).or(is_new.then_some(LeftOut::TooNew));
+        if let Some(reason) = reason {
+            self.report.leave_out(reason);
+            return Ok(());
         }
-        let created_at = line.time.plus(i64::from(self.report.moved_days.unwrap_or(0)) * DAY);
-        if created_at.day() < self.cutoff {
-            return Ok(Ok(Some(LeftOut::TooOld)));
-        }
-        if self.report.moved_days.is_none() && created_at > self.now.plus(EARLIEST) {
-            return Ok(Ok(Some(LeftOut::TooNew)));
-        }
-        let Some(page_url) = Url::parse(&line.target) else { return Ok(Err(Malformed::Path)) };
-
         let site = &self.import.site;
-        let agent = line.user_agent.as_deref().unwrap_or_default();
         let day = created_at.day();
-        let visitor = self.app.identity.visitor(site, address(line.client), agent, day, self.now).await?;
-        let referrer = line.referrer.as_deref().and_then(Url::parse);
-        let facts = self.facts(agent, address(line.client), &line.target, &page_url, referrer.as_ref());
+        let visitor = self.app.identity.visitor(site, record.client, record.agent.as_str(), day, now).await?;
+        self.append_at.get_or_insert_with(|| Instant::now() + self.linger);
+        let page_url = Url::new(&record.target);
+        let referrer = record.referrer.as_deref().map(Url::new);
+        let facts = self.facts(&record, &page_url, referrer.as_ref());
         self.batch.push(Event {
-            id: self.fingerprints.id(line.time, bytes),
+            id: self.fingerprints.id(record.time, line),
             site: site.clone(),
             visitor,
             event_type: EventType::PageView,
@@ -223,32 +277,34 @@ impl Run<'_> {
             created_at,
             facts,
         });
-        Ok(Ok(None))
+        Ok(())
     }
 
     /// What a line tells, as far as it goes.
-    fn facts(&self, agent: &str, address: IpAddr, target: &str, page: &Url, referrer: Option<&Url>) -> Facts {
+    fn facts(&self, record: &Record, page: &Url, referrer: Option<&Url>) -> Facts {
         Facts::derive(&Observed {
-            user_agent: agent,
+            user_agent: record.agent.as_str(),
             headers: &Headers::default(),
             context: &Context::default(),
-            place: self.app.place(Some(address)).as_ref(),
+            place: self.app.place(Some(record.client)).as_ref(),
             explicit: false,
             page_url: Some(page),
             referrer,
-            ad_click: has_click_id(target),
+            ad_click: has_click_id(&record.target),
             site: self.import.site.as_str(),
             origins: &self.app.config.allowed_origins,
         })
     }
 
     async fn append(&mut self) -> Result<(), ImportError> {
+        self.append_at = None;
         if self.batch.is_empty() {
             return Ok(());
         }
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-        let ahead: Vec<bool> = batch.iter().map(|event| event.created_at > self.now).collect();
-        for (appended, ahead) in self.app.store.append(batch, self.now).await?.into_iter().zip(ahead) {
+        let now = self.app.now();
+        let ahead: Vec<bool> = batch.iter().map(|event| event.created_at > now).collect();
+        for (appended, ahead) in self.app.store.append(batch, now).await?.into_iter().zip(ahead) {
             match appended {
                 Appended::Stored { .. } => {
                     self.report.imported += 1;
@@ -259,21 +315,6 @@ impl Run<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// The address that a visitor is told by. A host name stands for one of the unique local
-/// addresses (RFC 4193), which no visitor from outside can have; like every address it is
-/// salted and hashed before it is stored.
-fn address(client: Client<'_>) -> IpAddr {
-    match client {
-        Client::Address(address) => address,
-        Client::Name(name) => {
-            let digest: [u8; 32] = Sha256::digest(name.to_ascii_lowercase()).into();
-            let mut octets = [0xfd; 16];
-            octets[1..].copy_from_slice(&digest[..15]);
-            Ipv6Addr::from(octets).into()
-        }
     }
 }
 

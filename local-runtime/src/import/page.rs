@@ -2,11 +2,13 @@
 
 use common::bots::is_bot;
 
-use super::line::{Format, LogLine};
+use super::record::{Agent, Record};
 
 /// Why a good line is no page view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LeftOut {
+    /// It is of another host than those that were asked for.
+    OtherHost,
     /// The method is not `GET`.
     Method,
     /// The status is neither 200 nor 304.
@@ -23,7 +25,8 @@ pub enum LeftOut {
 
 impl LeftOut {
     /// All of them, in the order in which lines are checked.
-    pub const ALL: [Self; 6] = [Self::Method, Self::Status, Self::Asset, Self::Bot, Self::TooOld, Self::TooNew];
+    pub const ALL: [Self; 7] =
+        [Self::OtherHost, Self::Method, Self::Status, Self::Asset, Self::Bot, Self::TooOld, Self::TooNew];
 }
 
 /// Endings of what is no page by itself.
@@ -44,26 +47,34 @@ const ASSETS: [&[&str]; 7] = [
     &["zip", "gz", "tgz", "tar", "bz2", "xz", "7z", "rar", "jar", "rpm", "deb", "dmg", "msi", "apk", "iso", "exe"],
 ];
 
-/// Says why a line is no page view of a person, if it is none; what is cheap to see first.
+/// Says why a request is no page view of a person on one of these hosts (of any if none is named),
+/// if it is none; what is cheap to see first.
 ///
-/// In the Common Log Format nobody can tell who is a bot.
+/// Without user agents bots cannot be told from people.
 #[must_use]
-pub fn left_out(line: &LogLine<'_>, format: Format) -> Option<LeftOut> {
-    if line.method != "GET" {
+pub fn left_out(record: &Record, vhosts: &[String]) -> Option<LeftOut> {
+    if !vhosts.is_empty() && record.host.as_ref().is_none_or(|host| !vhosts.contains(host)) {
+        return Some(LeftOut::OtherHost);
+    }
+    if record.method != "GET" {
         return Some(LeftOut::Method);
     }
-    if !matches!(line.status, 200 | 304) {
+    if !matches!(record.status, 200 | 304) {
         return Some(LeftOut::Status);
     }
-    if is_asset(&line.target) {
+    if is_asset(&record.target) {
         return Some(LeftOut::Asset);
     }
-    let bot = format == Format::Combined && line.user_agent.as_deref().is_none_or(is_bot);
-    bot.then_some(LeftOut::Bot)
+    let is_bot = match &record.agent {
+        Agent::Unknown => false,
+        Agent::Missing => true,
+        Agent::Sent(agent) => is_bot(agent),
+    };
+    is_bot.then_some(LeftOut::Bot)
 }
 
 fn is_asset(target: &str) -> bool {
-    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let path = target.split(['?', '#', ';']).next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
     name.rsplit_once('.')
         .is_some_and(|(_, ending)| ASSETS.iter().copied().flatten().any(|asset| asset.eq_ignore_ascii_case(ending)))
@@ -71,23 +82,37 @@ fn is_asset(target: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use common::time::Timestamp;
+
     use super::*;
 
     const PERSON: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0";
 
-    fn judge(request: &str, status: u16, agent: &str, format: Format) -> Option<LeftOut> {
-        let line =
-            format!("198.18.0.1 - - [17/May/2015:10:05:03 +0000] \"{request} HTTP/1.1\" {status} 1 \"-\" \"{agent}\"");
-        left_out(&LogLine::parse(line.as_bytes(), format).unwrap(), format)
+    fn record(request: &str, status: u16, agent: &str) -> Record {
+        let (method, target) = request.split_once(' ').unwrap();
+        Record {
+            host: Some("site.example".into()),
+            client: "198.18.0.1".parse().unwrap(),
+            time: Timestamp::from_millis(0),
+            method: method.into(),
+            target: target.into(),
+            status,
+            referrer: None,
+            agent: if agent == "-" { Agent::Missing } else { Agent::Sent(agent.into()) },
+        }
+    }
+
+    fn judge(request: &str, status: u16, agent: &str) -> Option<LeftOut> {
+        left_out(&record(request, status, agent), &[])
     }
 
     #[test]
     fn pages_are_what_a_person_was_shown() {
         for page in ["/", "/cv", "/cv/", "/a.html", "/a.php?x=b.png", "/v1.2/notes", "/files/x.py", "http://x.example/"]
         {
-            assert_eq!(judge(&format!("GET {page}"), 200, PERSON, Format::Combined), None, "{page}");
+            assert_eq!(judge(&format!("GET {page}"), 200, PERSON), None, "{page}");
         }
-        assert_eq!(judge("GET /", 304, PERSON, Format::Combined), None);
+        assert_eq!(judge("GET /", 304, PERSON), None);
     }
 
     #[test]
@@ -104,8 +129,18 @@ mod tests {
             ("GET /", 200, "-", LeftOut::Bot),
             ("GET /", 200, "curl/8.5.0", LeftOut::Bot),
         ] {
-            assert_eq!(judge(request, status, agent, Format::Combined), Some(reason), "{request} {status} {agent}");
+            assert_eq!(judge(request, status, agent), Some(reason), "{request} {status} {agent}");
         }
-        assert_eq!(judge("GET /", 200, "curl/8.5.0", Format::Common), None);
+        assert_eq!(left_out(&Record { agent: Agent::Unknown, ..record("GET /", 200, "") }, &[]), None);
+    }
+
+    #[test]
+    fn hosts_may_be_chosen() {
+        let vhosts = ["site.example".to_owned(), "b.example".to_owned()];
+        let of = |host: Option<&str>| {
+            left_out(&Record { host: host.map(Into::into), ..record("GET /", 200, PERSON) }, &vhosts)
+        };
+        assert_eq!([of(Some("site.example")), of(Some("b.example"))], [None, None]);
+        assert_eq!([of(Some("c.example")), of(None)], [Some(LeftOut::OtherHost); 2]);
     }
 }

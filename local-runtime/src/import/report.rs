@@ -1,9 +1,12 @@
 //! What became of the lines.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::line::Malformed;
+use super::format::Format;
 use super::page::LeftOut;
+use super::record::{Expected, Found, Malformed};
+use super::template::Template;
 
 /// A line that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +20,7 @@ pub struct Bad {
 }
 
 /// Every line that was read ends in exactly one of these:
-/// `lines = imported + duplicates + left out + malformed`.
+/// `lines = imported + duplicates + left out + unfinished + malformed`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Lines read, without blank ones.
@@ -27,6 +30,12 @@ pub struct Report {
     /// Page views that an earlier import stored.
     pub duplicates: u64,
     left_out: [u64; LeftOut::ALL.len()],
+    /// Last lines without a line break, of files that may still be written to.
+    pub unfinished: u64,
+    unfinished_at: Vec<(String, u64)>,
+    /// In which formats how many lines were read.
+    pub formats: BTreeMap<Format, u64>,
+    hosts: BTreeSet<String>,
     /// Lines that could not be read.
     pub malformed: u64,
     /// The first [`Report::MOST_LISTED`] of them.
@@ -52,6 +61,26 @@ impl Report {
         self.left_out[reason as usize] += 1;
     }
 
+    pub(super) fn read_as(&mut self, format: Format) {
+        *self.formats.entry(format).or_default() += 1;
+    }
+
+    /// Remembers which hosts there are, as far as they are worth listing.
+    pub(super) fn see_host(&mut self, host: Option<&str>) {
+        if let Some(host) = host.filter(|host| self.hosts.len() <= Self::MOST_LISTED && !self.hosts.contains(*host)) {
+            self.hosts.insert(host.to_owned());
+        }
+    }
+
+    /// A last line that may not be complete.
+    pub(super) fn leave_for_later(&mut self, file: &str, line: u64) {
+        self.lines += 1;
+        self.unfinished += 1;
+        if self.unfinished_at.len() < Self::MOST_LISTED {
+            self.unfinished_at.push((file.to_owned(), line));
+        }
+    }
+
     pub(super) fn skip(&mut self, file: &str, line: u64, why: Malformed) {
         self.malformed += 1;
         if self.listed.len() < Self::MOST_LISTED {
@@ -65,7 +94,7 @@ impl Report {
         self.left_out[reason as usize]
     }
 
-    /// Whether there were lines and none of them could be read: most likely the wrong format.
+    /// Whether there were lines and none of them could be read: most likely an unknown format.
     #[must_use]
     pub const fn is_unreadable(&self) -> bool {
         self.lines > 0 && self.malformed == self.lines
@@ -77,6 +106,12 @@ impl fmt::Display for Report {
         let of = |reason| self.left_out(reason);
         let not_a_page = of(LeftOut::Method) + of(LeftOut::Status) + of(LeftOut::Asset);
         writeln!(f, "{:>10} lines read", self.lines)?;
+        for (format, lines) in &self.formats {
+            match self.formats.len() {
+                1 => writeln!(f, "           format: {format}")?,
+                _ => writeln!(f, "           format: {format}, {lines} lines")?,
+            }
+        }
         write!(f, "{:>10} imported", self.imported)?;
         match self.moved_days {
             Some(days) => writeln!(f, ", moved by {days} days ({} of them lie later today)", self.ahead)?,
@@ -90,9 +125,18 @@ impl fmt::Display for Report {
             of(LeftOut::Status),
             of(LeftOut::Asset)
         )?;
+        if of(LeftOut::OtherHost) > 0 {
+            writeln!(f, "{:>10} left out: other_host (not in --vhost)", of(LeftOut::OtherHost))?;
+        }
         writeln!(f, "{:>10} left out: bot", of(LeftOut::Bot))?;
         writeln!(f, "{:>10} left out: too_old (kept are {} days)", of(LeftOut::TooOld), self.retention_days)?;
         writeln!(f, "{:>10} left out: too_new", of(LeftOut::TooNew))?;
+        if self.unfinished > 0 {
+            writeln!(f, "{:>10} left out: unfinished (last line without a line break)", self.unfinished)?;
+            for (file, line) in &self.unfinished_at {
+                writeln!(f, "           {file}:{line}")?;
+            }
+        }
         write!(f, "{:>10} malformed", self.malformed)?;
         for bad in &self.listed {
             write!(f, "\n           {}:{}: {}", bad.file, bad.line, bad.why)?;
@@ -103,8 +147,42 @@ impl fmt::Display for Report {
         if self.imported + self.duplicates == 0 && of(LeftOut::TooOld) > 0 {
             write!(f, "\nhint: all page views are too old; --rebase moves them to today, for a trial")?;
         }
+        if self.unfinished > 0 {
+            write!(
+                f,
+                "\nhint: a last line without a line break may be incomplete; import the file again when it has grown or \
+                 was not written to for a minute, or say --finished"
+            )?;
+        }
+        if self.hosts.len() > 1 && of(LeftOut::OtherHost) == 0 {
+            let (all, more) = (self.hosts.len(), self.hosts.len() > Self::MOST_LISTED);
+            let hosts: Vec<&str> = self.hosts.iter().take(Self::MOST_LISTED).map(String::as_str).collect();
+            let count = if more { format!("more than {}", all - 1) } else { all.to_string() };
+            write!(f, "\nhint: the lines are of {count} hosts; --vhost selects: {}", hosts.join(", "))?;
+        }
+        if of(LeftOut::OtherHost) > 0 && self.hosts.is_empty() {
+            write!(f, "\nhint: no line names a host, so --vhost leaves out all of them")?;
+        }
         if self.is_unreadable() {
-            write!(f, "\nhint: not one line could be read; --format common is for logs without user agents")?;
+            let is_name = |bad: &Bad| {
+                matches!(bad.why, Malformed::Unexpected { expected: Expected::Client, found: Found::HostName, .. })
+            };
+            let is_headless = |bad: &Bad| matches!(bad.why, Malformed::Unexpected { expected: Expected::Header, .. });
+            if self.listed.iter().all(is_name) {
+                write!(
+                    f,
+                    "\nhint: a host name is no client address; if the server looks up the names of clients, give its format: \
+                     --log-format '%h %l %u %t \"%r\" %>s %b \"%{{Referer}}i\" \"%{{User-Agent}}i\"'"
+                )?;
+            } else if self.listed.iter().all(is_headless) {
+                write!(f, "\nhint: the file must begin with its #Fields line, which names the columns")?;
+            } else {
+                write!(
+                    f,
+                    "\nhint: no line could be read; give the format as the server's configuration has it: --log-format {}",
+                    Template::EXAMPLE
+                )?;
+            }
         }
         Ok(())
     }

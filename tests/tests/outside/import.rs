@@ -134,6 +134,51 @@ async fn sites_formats_and_compression() {
 }
 
 #[tokio::test]
+async fn hosts_and_formats_can_be_named() {
+    let home = Home::new();
+    let mut log = AccessLog::default();
+    log.combined(days_ago(1), Line::default()).combined(days_ago(1), Line { address: "198.18.5.8", ..Line::default() });
+    let mut lines = log.text().lines();
+    let hosts = format!("a.example:443 {}\nb.example {}\n", lines.next().unwrap(), lines.next().unwrap());
+    let path = home.write("vhosts.log", hosts);
+    let output = home.run(&["import", "--site", "a", "--vhost", "A.example", &path]).await.expect_code(0).output();
+    assert!(output.contains("Combined with virtual host") && output.contains("other_host"), "{output}");
+    home.run(&["import", "--site", "both", "--vhost", "a.example", "--vhost", "b.example", &path]).await.expect_code(0);
+
+    let own = format!("{}T12:00:00Z|198.18.5.9|GET|/cv|200|{}\n", days_ago(1), tests::BROWSER);
+    let own = home.write("own.log", own);
+    let format = "$time_iso8601|$remote_addr|$request_method|$request_uri|$status|$http_user_agent";
+    let output = home.run(&["import", "--site", "own", &own]).await.expect_code(1).output();
+    assert!(output.contains("expected a client address") && output.contains("--log-format"), "{output}");
+    home.run(&["import", "--site", "own", "--log-format", format, &own]).await.expect_code(0);
+    for (site, count) in [("a", 1), ("both", 2), ("own", 1)] {
+        assert_eq!(views(&home, site, 1..2).await, [count], "{site}");
+    }
+    home.run(&["import", "--log-format", "$status", &own]).await.expect_code(64);
+    home.run(&["import", "--vhost", "no host", &own]).await.expect_code(64);
+}
+
+/// A file that is still being written to, and then complete.
+#[tokio::test]
+async fn a_last_line_is_imported_once_it_is_complete() {
+    let home = Home::new();
+    let mut log = AccessLog::default();
+    log.combined(days_ago(1), Line::default()).combined(days_ago(1), Line::default());
+    let whole = log.text().trim_end().to_owned() + " 1234";
+    for end in [whole.len() - 2, whole.len()] {
+        let path = home.write("access.log", &whole[..end]);
+        let output = home.run(&["import", &path]).await.expect_code(0).output();
+        assert!(output.contains("unfinished"), "{output}");
+        assert_eq!(views(&home, "default", 1..2).await, [1]);
+    }
+    let path = home.write("access.log", &whole);
+    home.run(&["import", "--finished", &path]).await.expect_code(0);
+    let path = home.write("access.log", whole + "\n");
+    home.run(&["import", &path]).await.expect_code(0);
+    assert_eq!(views(&home, "default", 1..2).await, [2]);
+}
+
+#[tokio::test]
 async fn too_old_or_rebased() {
     let home = Home::new();
     let mut log = AccessLog::default();

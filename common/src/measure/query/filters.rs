@@ -314,7 +314,7 @@ fn normal(dimension: &Dimension, value: String, place: &str) -> Result<String> {
 }
 
 pub(in crate::measure) fn page_form(text: &str) -> String {
-    Url::parse(text).map_or_else(|| text.to_owned(), |url| url.page().to_owned())
+    Url::new(text).page().into_owned()
 }
 
 fn events_only(filter: &Filter) -> bool {

@@ -18,7 +18,7 @@ pub async fn stored_events_come_back_whole(fixture: impl Fixture) {
         on_page(event("signup.done", 1, at("2025-12-08T10:00:00.123Z")), "https://x.example/é?theme=a&ref=b"),
         &json!({"text": "é\u{0}\"\\\u{1f600}", "big": 9_007_199_254_740_993_u64, "list": [1.5, null, true, {}]}),
     );
-    whole.referrer = Url::parse("https://search.example/");
+    whole.referrer = Some(Url::new("https://search.example/"));
     whole.facts = Facts::from_stored(Some("Search\tOrganic Search"), Some("FR\t\t\tfr"));
     let bare = event("page_view", 2, at("2025-12-08T10:00:00.124Z"));
     put(fixture.store(), &[whole.clone(), bare.clone()]).await;

@@ -74,7 +74,7 @@ pub fn with_data(mut event: Event, data: &Value) -> Event {
 
 #[must_use]
 pub fn on_page(mut event: Event, url: &str) -> Event {
-    event.page_url = Url::parse(url);
+    event.page_url = Some(Url::new(url));
     event
 }
 

@@ -135,7 +135,7 @@ mod tests {
                 visitor: Uuid::from_u128(7).into(),
                 event_type: EventType::parse("signup.done").unwrap(),
                 data: EventData::new(fields.as_object().unwrap()).unwrap(),
-                page_url: Url::parse("/cv?theme=é"),
+                page_url: Some(Url::new("/cv?theme=é")),
                 referrer: None,
                 created_at: Timestamp::from_millis(1_765_188_000_123),
                 facts: Facts::from_stored(None, Some("FR\t\t\tfr")),
