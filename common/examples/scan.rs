@@ -95,7 +95,7 @@ fn events(day: Day, count: u64, random: &mut Random) -> Vec<Event> {
                 visitor: visitor.into(),
                 event_type: EventType::parse(name).expect("a name"),
                 data: data.as_object().map_or(EventData::EMPTY, |data| EventData::new(data).expect("data")),
-                page_url: Url::parse(&format!("https://example.com/blog/a-page-about-something-{page}")),
+                page_url: Some(Url::new(&format!("https://example.com/blog/a-page-about-something-{page}"))),
                 referrer: None,
                 created_at: at,
                 facts: Facts { arrival: arrival.clone(), client: client.clone() },

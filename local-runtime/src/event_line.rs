@@ -5,8 +5,8 @@
 
 use common::event::{Event, EventData};
 use common::event_type::EventType;
-use common::measure::facts::Facts;
 use common::json::mend;
+use common::measure::facts::Facts;
 use common::site::Site;
 use common::time::Timestamp;
 use common::url::Url;

@@ -29,7 +29,7 @@ pub(super) fn event(id: u64, visitor: u64, millis: i64, event_type: &str, page: 
         visitor: Uuid::from_u64_pair(0xfeed, visitor).into(),
         event_type: EventType::parse(event_type).unwrap(),
         data: EventData::EMPTY,
-        page_url: (!page.is_empty()).then(|| Url::parse(page).unwrap()),
+        page_url: (!page.is_empty()).then(|| Url::new(page)),
         referrer: None,
         created_at: day(0).start().plus(millis),
         facts: Facts::default(),
