@@ -19,9 +19,10 @@ pub(super) struct Pass<'a> {
     pub(super) wanted: Wanted,
 }
 
-/// What is counted besides visitors, visits and events.
+/// What is counted besides visitors.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wanted {
+    events: bool,
     views: bool,
     bounces: bool,
     durations: bool,
@@ -32,6 +33,7 @@ impl Wanted {
     pub(super) fn of(metrics: &[Metric]) -> Self {
         let any = |of: &[Metric]| of.iter().any(|metric| metrics.contains(metric));
         Self {
+            events: any(&[Metric::Visits, Metric::Events, Metric::Pageviews, Metric::ViewsPerVisit]),
             views: any(&[Metric::Pageviews, Metric::ViewsPerVisit]),
             bounces: any(&[Metric::BounceRate]),
             durations: any(&[Metric::VisitDuration]),
@@ -40,24 +42,34 @@ impl Wanted {
     }
 }
 
-/// What one group counts on one day.
+/// The visitors of one group on one day. It is small, so that the groups of a day fit into the
+/// processor's nearest cache.
 #[derive(Debug, Clone, Copy)]
-struct Count {
-    last_visitor: u32,
-    last_visit: u32,
+struct Visitors {
+    last: u32,
     /// Cookieless ones.
-    visitors: u32,
+    count: u32,
+}
+
+const NO_VISITORS: Visitors = Visitors { last: u32::MAX, count: 0 };
+
+/// What else one group counts on one day.
+#[derive(Debug, Clone, Copy)]
+struct Events {
+    last_visit: u32,
     visits: u32,
     events: u32,
     views: u32,
 }
 
-const NOTHING: Count =
-    Count { last_visitor: u32::MAX, last_visit: u32::MAX, visitors: 0, visits: 0, events: 0, views: 0 };
+const NO_EVENTS: Events = Events { last_visit: u32::MAX, visits: 0, events: 0, views: 0 };
 
 /// What the groups count on one day.
 struct Counts {
-    groups: Vec<Count>,
+    visitors: Vec<Visitors>,
+    /// Empty unless it is wanted.
+    events: Vec<Events>,
+    count_events: bool,
     /// Of whole visits, by group.
     visits: Vec<Counted>,
     /// Explicit visitors of groups: (group, number), each once.
@@ -71,18 +83,25 @@ impl Counts {
     /// Counts an event, or several of one visit. Reports of no visit have none.
     #[inline(always)]
     fn count(&mut self, group: u32, (visitor, number): Who, visit: Option<usize>, events: u32, views: u32) {
-        let group_at = group as usize;
-        if group_at >= self.groups.len() {
-            self.groups.resize(group_at + 1, NOTHING);
+        let at = group as usize;
+        if at >= self.visitors.len() {
+            self.visitors.resize(at + 1, NO_VISITORS);
         }
-        let count = &mut self.groups[group_at];
-        if count.last_visitor != visitor as u32 {
-            count.last_visitor = visitor as u32;
+        let visitors = &mut self.visitors[at];
+        if visitors.last != visitor as u32 {
+            visitors.last = visitor as u32;
             match number {
                 Some(number) => self.explicit.push((group, number)),
-                None => count.visitors += 1,
+                None => visitors.count += 1,
             }
         }
+        if !self.count_events {
+            return;
+        }
+        if at >= self.events.len() {
+            self.events.resize(self.visitors.len(), NO_EVENTS);
+        }
+        let count = &mut self.events[at];
         if let Some(visit) = visit
             && count.last_visit != visit as u32
         {
@@ -144,7 +163,13 @@ impl Pass<'_> {
         let values = self.dimensions.iter().map(|place| Values::of(opened, self.question, *place, goal));
         let mut groups = Groups::new(values.collect::<Result<_, Damaged>>()?);
         let of = groups.of_day(opened, visits, rows);
-        let mut counts = Counts { groups: vec![NOTHING; groups.len()], visits: Vec::new(), explicit: Vec::new() };
+        let mut counts = Counts {
+            visitors: vec![NO_VISITORS; groups.len()],
+            events: Vec::new(),
+            count_events: self.wanted.events,
+            visits: Vec::new(),
+            explicit: Vec::new(),
+        };
         let loop_ = Loop { pass: self, opened, numbers, work, visits };
         match (&of, rows) {
             (Of::Same, Mask::All) if !opened.reports_are_events => loop_.visits(|_| 0, &mut groups, &mut counts)?,
@@ -174,17 +199,20 @@ impl Pass<'_> {
         let mut places = totals.of_day(self.question, &self.dimensions, opened)?;
         let mut rows = vec![NONE; groups.len()];
         for (group, row) in rows.iter_mut().enumerate() {
-            let count = counts.groups.get(group).copied().unwrap_or(NOTHING);
+            let visitors = counts.visitors.get(group).copied().unwrap_or(NO_VISITORS);
+            let events = counts.events.get(group).copied().unwrap_or(NO_EVENTS);
             let of_visits = counts.visits.get(group).copied().unwrap_or_default();
-            if count.events == 0 && of_visits == Counted::default() {
+            let has_events = visitors.last != u32::MAX;
+            if !has_events && of_visits == Counted::default() {
                 continue;
             }
             *row = places.row(groups.values(group));
             let counted = Counted {
-                visitors: count.visitors.into(),
-                visits: count.visits.into(),
-                events: count.events.into(),
-                views: count.views.into(),
+                days: has_events.into(),
+                visitors: visitors.count.into(),
+                visits: events.visits.into(),
+                events: events.events.into(),
+                views: events.views.into(),
                 ..of_visits
             };
             places.add(*row, &counted);

@@ -15,6 +15,8 @@ use crate::measure::texts::{Interner, Texts};
 /// Numbers of one group; all of them add up over days but for explicit visitors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counted {
+    /// Days on which it has an event.
+    pub(super) days: u64,
     pub(super) visitors: u64,
     pub(super) visits: u64,
     pub(super) events: u64,
@@ -33,6 +35,7 @@ pub(super) struct Counted {
 
 impl Counted {
     fn add(&mut self, other: &Self) {
+        self.days += other.days;
         self.visitors += other.visitors;
         self.visits += other.visits;
         self.events += other.events;
@@ -66,6 +69,9 @@ pub(super) struct Totals {
     is_text: [bool; 3],
     /// For each dimension the texts of the day before, with their numbers.
     before: [Option<Known>; 3],
+    /// The row of each value, if there is one dimension.
+    of_value: Vec<u32>,
+    /// The row of all values together, if there are others.
     numbers: HashMap<[u32; 3], u32, RandomState>,
     rows: Vec<([u32; 3], Counted, VisitorSet)>,
     sets: usize,
@@ -78,6 +84,7 @@ impl Totals {
             texts: Default::default(),
             is_text: [false; 3],
             before: Default::default(),
+            of_value: Vec::new(),
             numbers: HashMap::default(),
             rows: Vec::new(),
             sets: 0,
@@ -119,7 +126,11 @@ impl Totals {
                 Label::Number(number) => *number,
             };
         }
-        let row = self.numbers.get(&key).and_then(|row| self.rows.get_mut(*row as usize));
+        let row = match self.dimensions {
+            1 => self.of_value.get(key[0] as usize),
+            _ => self.numbers.get(&key),
+        };
+        let row = row.and_then(|row| self.rows.get_mut(*row as usize));
         row.map_or(0, |(_, counted, set)| counted.visitors + set.count())
     }
 
@@ -129,7 +140,7 @@ impl Totals {
         if at_least_one && self.rows.is_empty() {
             each(&[], &Counted::default());
         }
-        for (key, counted, set) in self.rows.iter_mut().filter(|(_, counted, _)| at_least_one || counted.events > 0) {
+        for (key, counted, set) in self.rows.iter_mut().filter(|(_, counted, _)| at_least_one || counted.days > 0) {
             let label = |at: usize| match self.is_text[at] {
                 true => Label::Text(self.texts[at].texts().get(key[at])),
                 false => Label::Number(key[at]),
@@ -142,6 +153,7 @@ impl Totals {
     /// The bytes of memory that it takes.
     pub(super) fn memory(&self) -> usize {
         self.texts.iter().map(Interner::memory).sum::<usize>()
+            + self.of_value.capacity() * 4
             + self.numbers.capacity() * 17
             + self.rows.capacity() * size_of::<([u32; 3], Counted, VisitorSet)>()
             + self.sets
@@ -201,11 +213,21 @@ impl Places<'_> {
                 key[at] = *number;
             }
         }
-        let Totals { numbers, rows, .. } = self.totals;
-        *numbers.entry(key).or_insert_with(|| {
+        let Totals { dimensions, of_value, numbers, rows, .. } = self.totals;
+        let row = if *dimensions == 1 {
+            let at = key[0] as usize;
+            if at >= of_value.len() {
+                of_value.resize(at + 1, NONE);
+            }
+            &mut of_value[at]
+        } else {
+            numbers.entry(key).or_insert(NONE)
+        };
+        if *row == NONE {
+            *row = rows.len() as u32;
             rows.push((key, Counted::default(), VisitorSet::default()));
-            rows.len() as u32 - 1
-        })
+        }
+        *row
     }
 
     pub(super) fn add(&mut self, row: u32, counted: &Counted) {
