@@ -19,8 +19,6 @@ use crate::time::{Day, Timestamp};
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/queries/cases.json");
 /// What an event says of its source and channel is derived at ingest, and tested there.
 const DERIVED: [&str; 4] = ["referrer", "utm_source", "utm_medium", "utm_campaign"];
-/// A case about the normal form of a page's address, which is that of [`Url`](crate::url::Url).
-const NORMAL_FORM: u64 = 49;
 
 fn events(case: &Value) -> Vec<Event> {
     let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
@@ -127,7 +125,7 @@ fn cases_have_the_answers_that_follow_from_the_rules() {
         .filter(|case| ["query", "funnel", "retention"].contains(&case["kind"].as_str().unwrap()))
         .filter(|case| {
             let events = case["events"].as_array().unwrap();
-            case["n"] != NORMAL_FORM && !events.iter().any(|event| DERIVED.iter().any(|key| event.get(*key).is_some()))
+            !events.iter().any(|event| DERIVED.iter().any(|key| event.get(*key).is_some()))
         })
         .filter_map(|case| {
             let got = answer(case);

@@ -37,7 +37,7 @@ impl<'a> Record<'a> {
     pub(super) fn of(event: &'a Event) -> Self {
         let mut record = Self { theme: theme(event), letter_type: letter_type(event), ..Self::default() };
         if let Some(url) = &event.page_url {
-            record.page = url.page().into();
+            record.page = url.page();
             record.hostname = hostname(url.as_str());
         }
         if event.data.stored().is_none() {
