@@ -282,9 +282,11 @@ impl<'a> Run<'a> {
 
     /// What a line tells, as far as it goes.
     fn facts(&self, record: &Record, page: &Url, referrer: Option<&Url>) -> Facts {
+        // The host that the line names is that of its page.
+        let origin = record.host.as_deref().map(Into::into);
         Facts::derive(&Observed {
             user_agent: record.agent.as_str(),
-            headers: &Headers::default(),
+            headers: &Headers { origin, ..Headers::default() },
             context: &Context::default(),
             place: self.app.place(Some(record.client)).as_ref(),
             explicit: false,

@@ -74,6 +74,33 @@ fn line(client: &str, time: &str, target: &str) -> String {
 }
 
 #[tokio::test]
+async fn facts_are_derived_of_what_a_line_tells() {
+    let home = Home::new(&[]).await;
+    let of = |host: &str, time, target| format!("{host}:443 {}", line("198.18.0.1", time, target));
+    let lines = [
+        of("cv.example", "08/Dec/2025:10:00:00", "/a"),
+        of("www.search.example", "08/Dec/2025:10:01:00", "/b"),
+        of("cv.example", "08/Dec/2025:10:02:00", "/c?gclid=x"),
+    ];
+    home.import(&[&home.write("log", &lines)], false).await.unwrap();
+    let mut events = home.app.store.timeline(&Site::default(), TimelineFrom::all(0), 10).await.unwrap();
+    events.reverse();
+    let told = events.iter().map(|committed| {
+        let (arrival, client) = (committed.event.facts.arrival.fields(), committed.event.facts.client.fields());
+        [arrival.source, arrival.channel, client.browser, client.os, client.device].join("|")
+    });
+    let told: Vec<String> = told.collect();
+    assert_eq!(
+        told,
+        [
+            "search.example|Referral|Firefox|Linux|desktop",
+            "Direct / None|Direct|Firefox|Linux|desktop",
+            "search.example|Paid Search|Firefox|Linux|desktop",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn page_views_get_visitors_of_their_own_day() {
     let home = Home::new(&[]).await;
     let input = home.write(
