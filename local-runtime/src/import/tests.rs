@@ -85,8 +85,8 @@ async fn facts_are_derived_of_what_a_line_tells() {
     home.import(&[&home.write("log", &lines)], false).await.unwrap();
     let mut events = home.app.store.timeline(&Site::default(), TimelineFrom::all(0), 10).await.unwrap();
     events.reverse();
-    let told = events.iter().map(|committed| {
-        let (arrival, client) = (committed.event.facts.arrival.fields(), committed.event.facts.client.fields());
+    let told = events.iter().map(|event| {
+        let (arrival, client) = (event.facts.arrival.fields(), event.facts.client.fields());
         [arrival.source, arrival.channel, client.browser, client.os, client.device].join("|")
     });
     let told: Vec<String> = told.collect();
