@@ -34,8 +34,7 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
         text.split_once(", ").filter(|(day, _)| day.chars().all(char::is_alphabetic)).map_or(text, |(_, rest)| rest);
     let is_separator = |letter: char| matches!(letter, '/' | '-' | ' ' | '.' | '年' | '月');
     let (first, rest) = number(text)?;
-    let (middle, rest) =
-        rest.strip_prefix(is_separator)?.split_once(|letter| matches!(letter, '/' | '-' | ' ' | '月'))?;
+    let (middle, rest) = rest.strip_prefix(is_separator)?.split_once(['/', '-', ' ', '月'])?;
     let month = month(middle)?;
     let (last, rest) = number(rest)?;
     let (year, day) = if first > 31 { (first, last) } else { (last, first) };

@@ -11,6 +11,9 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 /// Readers that can be passed on.
 type Bytes = Box<dyn BufRead + Send>;
 
+/// Makes a unit of UTF-16 of its bytes.
+type Unit = fn([u8; 2]) -> u16;
+
 const BUFFER: usize = 128 * 1024;
 /// The most memory that a file may ask for to be unpacked: as much as `zstd --long` and `xz -9` need.
 const MOST_MEMORY: u64 = 128 << 20;
@@ -40,7 +43,7 @@ pub(super) fn unpack(input: Bytes) -> io::Result<(Bytes, bool)> {
 /// When the first bytes cannot be read.
 pub(super) fn as_utf8(input: Bytes) -> io::Result<Bytes> {
     let (begin, mut input) = peek(input, 3)?;
-    let (skip, unit): (usize, Option<fn([u8; 2]) -> u16>) = match begin[..] {
+    let (skip, unit): (usize, Option<Unit>) = match begin[..] {
         [0xff, 0xfe, ..] => (2, Some(u16::from_le_bytes)),
         [0xfe, 0xff, ..] => (2, Some(u16::from_be_bytes)),
         [0xef, 0xbb, 0xbf] => (3, None),
@@ -109,7 +112,7 @@ impl Read for Zstd {
 /// UTF-16, with what is no character as U+FFFD.
 struct Utf16 {
     input: Bytes,
-    unit: fn([u8; 2]) -> u16,
+    unit: Unit,
     /// The first half of a pair of surrogates.
     high: Option<u16>,
 }
