@@ -84,13 +84,14 @@ fn add_all(connection: &Connection, covered: Covered, progress: Heard<'_>) -> ru
             find.query_map([], |row| Ok((row.get(0)?, Site::parse(&row.get::<_, String>(1)?).unwrap_or_default())))?;
         rows.collect::<rusqlite::Result<_>>()?
     };
-    let sql = format!("select {COLUMNS}, e.site from main.{EVENTS} where e.created_at >= ?1 order by e.position");
+    let sql =
+        format!("select {COLUMNS}, e.site as site_id from main.{EVENTS} where e.created_at >= ?1 order by e.position");
     let mut find = connection.prepare(&sql)?;
     let mut rows = find.query([start])?;
     let mut aggregates = Aggregates::of_schema("recount");
     let mut done = 0;
     while let Some(row) = rows.next()? {
-        let id: i64 = row.get(8)?;
+        let id: i64 = row.get("site_id")?;
         let site = sites.get(&id).cloned().unwrap_or_default();
         aggregates.add(connection, id, &committed(&site, row)?.event)?;
         done += 1;
