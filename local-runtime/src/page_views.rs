@@ -163,15 +163,12 @@ impl PageViews {
         };
         let mut draining = self.0.draining.subscribe();
         self.0.under_way.spawn(async move {
-            let reported = async {
-                let (Some(mut feed), Ok(visitor)) = (feed, visitor(&app, &sender, &view.site, now, now).await) else {
-                    return false;
-                };
-                is_reported(&app, &mut feed, &view, visitor, now).await
-            };
-            let is_reported = tokio::select! {
-                is_reported = reported => is_reported,
-                _ = draining.wait_for(|draining| *draining) => false,
+            let is_reported = match (feed, visitor(&app, &sender, &view.site, now, now).await) {
+                (Some(mut feed), Ok(visitor)) => {
+                    let stop = async { draining.wait_for(|draining| *draining).await.map(drop).unwrap_or_default() };
+                    is_reported(&app, &mut feed, &view, visitor, now, stop).await
+                }
+                _ => false,
             };
             if !is_reported {
                 collect(&app, sender, vec![Ok(view)], now).await;

@@ -23,13 +23,14 @@ const REPORTED_BEFORE: i64 = 3 * SECOND;
 pub(super) type Feed = Receiver<Arc<[Committed]>>;
 
 /// Whether the tracker reports this view of a visitor, requested at `now`; `feed` has what was
-/// committed since.
+/// committed since. It waits for [`REPORT_TIMEOUT`], and no longer than `stop`.
 pub(super) async fn is_reported(
     app: &App,
     feed: &mut Feed,
     view: &SentEvent,
     visitor: VisitorId,
     now: Timestamp,
+    stop: impl Future<Output = ()>,
 ) -> bool {
     let page = view.page_url.as_ref().map(|url| url.page());
     let is_report = |event: &Event| {
@@ -37,23 +38,30 @@ pub(super) async fn is_reported(
             && event.visitor == visitor
             && event.page_url.as_ref().map(|url| url.page()) == page
     };
-    let recent = app.store.timeline(&view.site, TimelineFrom::all(0), 10).await.unwrap_or_default();
-    if recent.iter().any(|event| event.created_at >= now.plus(-REPORTED_BEFORE) && is_report(event)) {
+    let is_stored = async || {
+        let recent = app.store.timeline(&view.site, TimelineFrom::all(0), 10).await.unwrap_or_default();
+        recent.iter().any(|event| event.created_at >= now.plus(-REPORTED_BEFORE) && is_report(event))
+    };
+    if is_stored().await {
         return true;
     }
     let reported = async {
         loop {
             match feed.recv().await {
                 Ok(committed) => {
-                    let is_reported = committed.iter().any(|it| it.event.site == view.site && is_report(&it.event));
-                    if is_reported {
-                        return true;
+                    if committed.iter().any(|it| it.event.site == view.site && is_report(&it.event)) {
+                        return;
                     }
                 }
                 Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return false,
+                Err(RecvError::Closed) => return std::future::pending().await,
             }
         }
     };
-    tokio::time::timeout(REPORT_TIMEOUT, reported).await.unwrap_or(false)
+    tokio::select! {
+        biased;
+        () = reported => true,
+        // The feed may have lagged, or have more to read when the wait is cut short.
+        _ = tokio::time::timeout(REPORT_TIMEOUT, stop) => is_stored().await,
+    }
 }
