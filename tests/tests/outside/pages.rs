@@ -201,7 +201,7 @@ async fn a_site_of_ones_own() {
     let server = server.end().await.serve().await;
     let timeline = server.data("/timeline").await;
     let seen: Vec<_> = list(&timeline).iter().map(|event| text(&event["page_url"])).collect();
-    assert_eq!(seen, ["/docs/", "/about.html?theme=ai"]);
+    assert_eq!(seen, ["/docs", "/about.html?theme=ai"]);
     assert!(list(&timeline).iter().all(|event| event["event_type"] == "page_view"));
     assert_eq!(
         [&timeline[1]["referrer"], &timeline[0]["referrer"]],

@@ -147,7 +147,7 @@ async fn a_redis_that_cannot_prove_itself_is_not_used() {
         (right, "", "invalid peer certificate: UnknownIssuer"),
         (elsewhere, &*own, "not valid for name"),
         // It waits for the end of what it takes for a command.
-        (plain.port(), &*own, "redis is away"),
+        (plain.port(), &*own, "redis is unavailable"),
     ] {
         let home = home.clone().env("ANALYTICS_REDIS", format!("rediss://:hunter2@127.0.0.1:{port}{roots}"));
         let server = home.serve().await;
