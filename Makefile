@@ -83,7 +83,7 @@ bench: ## measure this machine's ceiling and the product beside it (ARGS=--quick
 	$(CARGO) build --release -p local-runtime -p tests --bins
 	$(TARGET)/release/bench $(ARGS)
 
-lambda: ## the eight functions as they are shipped, for this machine (ENGINE=dynamodb or postgres)
+lambda: ## the functions as they are shipped, for this machine (ENGINE=dynamodb or postgres)
 	@for function in $(FUNCTIONS); do \
 		$(CARGO) build --profile lambda --package $$function --bin $$function \
 			--no-default-features --features $(ENGINE) || exit 1; \

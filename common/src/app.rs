@@ -9,6 +9,7 @@ use crate::geoip::{GeoIp, GeoIpError};
 use crate::http::answers::Answers;
 use crate::identity::Identity;
 use crate::measure::facts::Place;
+use crate::measure::service::Service;
 use crate::metrics::Metrics;
 use crate::source::Source;
 use crate::store::{Store, StoreError};
@@ -37,6 +38,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Who visitors are.
     pub identity: Identity,
+    /// What answers queries.
+    pub measure: Service,
     /// Answers that are still right.
     pub answers: Answers,
     /// Time and randomness.
@@ -163,6 +166,7 @@ impl App {
     ) -> Self {
         Self(Arc::new(Parts {
             identity: Identity::new(Arc::clone(&store), Arc::clone(&source)),
+            measure: Service::new(&config),
             answers: Answers::new(),
             config,
             store,

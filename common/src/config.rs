@@ -19,6 +19,7 @@ use ipnet::IpNet;
 pub use self::dynamodb::DynamoDbUrl;
 pub use self::platform::{Keys, Platform};
 use self::reader::Reader;
+use crate::measure::zone::Zone;
 use crate::site::Site;
 
 /// A variable, its default and what it means, as `.env.example` and `--help` show it.
@@ -37,7 +38,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 }
 
 /// All variables.
-pub const VARIABLES: [Variable; 24] = [
+pub const VARIABLES: [Variable; 26] = [
     variable("ANALYTICS_ADDR", "127.0.0.1:8080", "address and port that the local runtime listens on"),
     variable(
         "ANALYTICS_STORE",
@@ -87,6 +88,8 @@ pub const VARIABLES: [Variable; 24] = [
         "300",
         "how long after an event a visitor counts as current, 10 to 3600",
     ),
+    variable("ANALYTICS_TIMEZONE", "UTC", "time zone of queries that name none, such as Europe/Paris"),
+    variable("ANALYTICS_QUERY_MEMORY", "64", "memory for the columns that queries read, in MiB, 1 to 65536"),
     variable(
         "ANALYTICS_ADMIN_TOKEN",
         "",
@@ -223,6 +226,10 @@ pub struct Config {
     pub ws_max_per_address: usize,
     /// Milliseconds after an event that a visitor counts as current.
     pub active_window: i64,
+    /// The time zone of queries that name none.
+    pub timezone: Zone,
+    /// Memory for the columns that queries read, in bytes.
+    pub query_memory: u64,
     /// The token of admin calls; without one they are off.
     pub admin_token: Option<AdminToken>,
     /// Whether `DNT` and `Sec-GPC` are honoured.
@@ -319,6 +326,8 @@ impl Config {
             read_limit: reader.number("ANALYTICS_READ_LIMIT", 1..=u32::MAX),
             ws_max: reader.number("ANALYTICS_WS_MAX", 0..=100_000),
             ws_max_per_address: reader.number("ANALYTICS_WS_MAX_PER_ADDRESS", 1..=100_000),
+            timezone: reader.parse("ANALYTICS_TIMEZONE", "a time zone such as Europe/Paris", Zone::parse),
+            query_memory: reader.number("ANALYTICS_QUERY_MEMORY", 1..=65_536_u64) << 20,
             active_window: 1_000 * reader.number("ANALYTICS_ACTIVE_WINDOW_SECONDS", 10..=3_600_i64),
             admin_token: reader.optional("ANALYTICS_ADMIN_TOKEN", "at least 16 characters", |text| {
                 (text.len() >= 16).then(|| AdminToken(text.to_owned()))

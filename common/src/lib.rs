@@ -1,4 +1,4 @@
-//! The core of maicivy-analytics: everything that all eight functions share.
+//! The core of maicivy-analytics: everything that all functions share.
 //!
 //! Read in this order:
 //!

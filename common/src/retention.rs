@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::App;
-use crate::store::{Store, StoreError, Waited};
+use crate::store::{BlockKind, Store, StoreError, Waited};
 use crate::time::{DAY, Day, HOUR, Timestamp};
 
 /// How far a scheduled run may lie behind the last one, in milliseconds: 3 days. It deletes so
@@ -172,6 +172,7 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Report, StoreError> {
             break;
         }
     }
+    app.store.delete_blocks(BlockKind::Segment, cutoff).await?;
     app.store.cleaned(now).await?;
     if app.store.waited().await?.is_some() {
         app.store.note_waited(None).await?;

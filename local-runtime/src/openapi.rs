@@ -66,6 +66,7 @@ fn document() -> utoipa::openapi::OpenApi {
         letters::openapi(),
         timeline::openapi(),
         heatmap::openapi(),
+        query::openapi(),
         cleanup::openapi(),
     ] {
         document.merge(function);
@@ -84,7 +85,8 @@ mod tests {
     fn every_endpoint_is_documented() {
         let document = document();
         let paths: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
-        for endpoint in ["event", "events", "realtime", "stats", "themes", "letters", "timeline", "heatmap", "cleanup"]
+        for endpoint in
+            ["event", "events", "realtime", "stats", "themes", "letters", "timeline", "heatmap", "query", "cleanup"]
         {
             assert!(paths.contains(&&*format!("/api/v1/analytics/{endpoint}")), "{endpoint}: {paths:?}");
         }

@@ -33,6 +33,7 @@ pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router 
         .merge(letters::router(app.clone()))
         .merge(timeline::router(app.clone()))
         .merge(heatmap::router(app.clone()))
+        .merge(query::router(app.clone()))
         .merge(cleanup::router(app.clone()))
         .merge(live::router(Arc::clone(&services.hub)))
         .merge(openapi::router())

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use crate::collect::error_text;
+use crate::measure::service::QueryError;
 use crate::outcome::{Code, Refusal};
 use crate::store::StoreError;
 
@@ -25,12 +26,26 @@ pub enum ApiError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Queries take too long, or too many wait.
+    #[error("queries take too long")]
+    Late,
     /// The store did not take the events; the cause is logged already.
     #[error("events were not stored")]
     NotStored,
     /// One of these, for each of those who asked the same question at the same time.
     #[error(transparent)]
     Shared(Arc<ApiError>),
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Store(error) => Self::Store(error),
+            QueryError::Late => Self::Late,
+            QueryError::TooLarge(_) => Self::Refused(Refusal::new(Code::InvalidQuery, error.to_string())),
+            QueryError::Damaged => Self::Store(StoreError::Other { engine: "query", source: error.into() }),
+        }
+    }
 }
 
 impl From<Code> for StatusCode {
@@ -110,6 +125,10 @@ impl ApiError {
             Self::Refused(Refusal { code, message }) => (Failure { code: *code, message: message.clone() }, None),
             Self::RateLimited { retry_after } => {
                 (Failure::of_status(StatusCode::TOO_MANY_REQUESTS), Some(*retry_after))
+            }
+            Self::Late => {
+                let message = "the query takes too long now; ask for less, or again later";
+                (Failure { code: Code::Unavailable, message: message.to_owned() }, Some(1))
             }
             Self::NotStored => {
                 let message = "the store is unavailable; send the same events with the same event_id again later";

@@ -30,7 +30,8 @@ pub const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cr
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
-/// Marks a failure that has a page of its own for people: its body is not put into the envelope.
+/// Marks a failure whose body is its own, such as a page for people or another API's format: it is not
+/// put into the envelope.
 #[derive(Debug, Clone, Copy)]
 pub struct ErrorPage;
 

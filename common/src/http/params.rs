@@ -34,6 +34,12 @@ impl Params {
         Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
+    /// All of them, in the order in which they were sent.
+    #[must_use]
+    pub fn all(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// A parameter as it was sent.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

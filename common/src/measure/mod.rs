@@ -12,8 +12,11 @@
 //! | [`columns`], [`texts`] | what a scan reads of a day |
 //! | [`head`], [`segment`] | a day's columns while it is open, and once it is closed |
 //! | [`scan`] | answers questions from the columns of days |
+//! | [`days`] | where the columns of a day come from: memory, the store, or its events |
+//! | [`service`] | answers queries: days, then scan, within bounds |
 
 pub mod columns;
+pub mod days;
 pub mod facts;
 pub mod head;
 pub mod plausible;
@@ -23,6 +26,7 @@ pub mod question;
 mod record;
 pub mod scan;
 pub mod segment;
+pub mod service;
 pub mod texts;
 pub mod visits;
 pub mod zone;

@@ -1,4 +1,4 @@
-//! The eight Lambda binaries, invoked as the platform does: they answer what the local runtime
+//! The Lambda binaries, invoked as the platform does: they answer what the local runtime
 //! answers from the same store, whatever stands before them.
 
 use std::collections::BTreeMap;
@@ -148,6 +148,14 @@ fn questions() -> Vec<(&'static str, Vec<Request>)> {
             ]),
         ),
         ("heatmap", ask(&["/heatmap", "/heatmap?page_url=%2Fcv&hours=1", "/heatmap?page=/cv", "/heatmap?hours=169"])),
+        (
+            "query",
+            ask(&[
+                "/query?q=%7B%22metrics%22%3A%5B%22pageviews%22%2C%22visitors%22%5D%2C%22date_range%22%3A%22day%22%2C%22dimensions%22%3A%5B%22event%3Apage%22%5D%7D",
+                "/query?q=%7B%7D",
+                "/query",
+            ]),
+        ),
         (
             "cleanup",
             vec![

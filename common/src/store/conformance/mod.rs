@@ -21,6 +21,7 @@ mod blocks;
 mod feed;
 mod keeping;
 mod property;
+mod queries;
 mod questions;
 pub mod samples;
 
@@ -77,6 +78,8 @@ macro_rules! store_conformance {
             feed: commits_are_heard_in_order, duplicates_are_not_heard, positions_grow,
                 a_feed_is_resumed_without_gap_or_repeat, reads_while_events_are_committed_have_no_holes;
             blocks: blocks_come_back_by_day, a_block_is_replaced_whole, blocks_of_old_days_are_deleted;
+            queries: closed_days_are_answered_from_segments, open_days_are_answered_as_events_arrive,
+                facts_and_properties_are_dimensions, queries_are_answered_while_events_arrive;
             keeping: the_first_secret_wins, secrets_expire, old_days_go, cleanup_is_idempotent,
                 positions_are_not_given_again, long_counters_outlive_events, visitors_outlive_their_events, cleanups_are_remembered,
                 a_cleanup_is_claimed_once_a_day, runs_of_a_wrong_clock_do_not_count, waiting_runs_are_remembered,

@@ -1,0 +1,199 @@
+//! Answers queries: finds the days that they are about, and scans their columns on a thread of its own,
+//! within bounds of time, memory and processors.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use super::columns::Columns;
+use super::days::{self, Counts, Days, Held};
+use super::query::{Context, FunnelQuery, FunnelResults, Meta, Query, Results, RetentionQuery, RetentionResults};
+use super::question::Question;
+use super::scan::{self, ScanError, Work};
+use super::zone::Zone;
+use crate::config::Config;
+use crate::site::Site;
+use crate::store::{Store, StoreError};
+use crate::time::{Day, SECOND, Timestamp};
+
+/// How long the work for one query may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How long a query waits for its turn.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The days before and after a range that may be part of it, whatever the time zone.
+const ZONES: i32 = 1;
+
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Too many queries at the same time, or this one takes too long.
+    #[error("queries take too long")]
+    Late,
+    /// It needs more memory than a query may take.
+    #[error("the query needs more than {0} bytes of memory")]
+    TooLarge(usize),
+    /// A stored segment is damaged.
+    #[error("a segment is damaged")]
+    Damaged,
+}
+
+/// Answers queries about the sites of a store.
+#[derive(Debug)]
+pub struct Service {
+    days: Days,
+    zone: Zone,
+    active_window_seconds: u32,
+    retention_days: u32,
+    memory: usize,
+    /// One scan a processor would leave none for ingest: half of them, at least one.
+    scans: Arc<Semaphore>,
+}
+
+impl Service {
+    /// Of one store.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            days: Days::new(config.query_memory),
+            zone: config.timezone.clone(),
+            active_window_seconds: u32::try_from(config.active_window / SECOND).unwrap_or(u32::MAX),
+            retention_days: config.retention_days,
+            memory: usize::try_from(config.query_memory).unwrap_or(usize::MAX),
+            scans: Arc::new(Semaphore::new((processors / 2).max(1))),
+        }
+    }
+
+    /// How many events a site has on each day whose events are kept.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn counts(&self, store: &dyn Store, site: &Site, now: Timestamp) -> Result<Counts, StoreError> {
+        let first = crate::retention::cutoff(self.retention_days, now);
+        days::counts(store, site, first..now.day().plus(2)).await
+    }
+
+    /// What the meaning of queries about a site with these events depends on.
+    #[must_use]
+    pub fn context(&self, counts: &Counts, now: Timestamp) -> Context<'static> {
+        Context {
+            zone: self.zone.clone(),
+            first_day: counts.keys().next().copied(),
+            active_window_seconds: self.active_window_seconds,
+            ..Context::at(now)
+        }
+    }
+
+    /// Answers a query.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn query(
+        &self,
+        store: &dyn Store,
+        query: &Query,
+        counts: &Counts,
+        now: Timestamp,
+    ) -> Result<(Results, Meta), QueryError> {
+        let answer = self.answer(store, &query.question, counts, now).await?;
+        let comparison = match &query.comparison {
+            Some(question) => Some(self.answer(store, question, counts, now).await?),
+            None => None,
+        };
+        Ok(query.results(answer, comparison))
+    }
+
+    async fn answer(
+        &self,
+        store: &dyn Store,
+        question: &Question,
+        counts: &Counts,
+        now: Timestamp,
+    ) -> Result<super::question::Answer, QueryError> {
+        let days = days_of(question.range.start, question.range.end);
+        let held = self.days.hold(store, &question.site, counts, days, now).await?;
+        let question = question.clone();
+        self.scan(held, move |columns, work| scan::answer(&question, columns, work)).await
+    }
+
+    /// Answers a funnel.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn funnel(
+        &self,
+        store: &dyn Store,
+        query: &FunnelQuery,
+        counts: &Counts,
+        now: Timestamp,
+    ) -> Result<FunnelResults, QueryError> {
+        let funnel = query.funnel.clone();
+        let held =
+            self.days.hold(store, &funnel.site, counts, days_of(funnel.range.start, funnel.range.end), now).await?;
+        let (answer, _) = self.scan(held, move |columns, work| scan::funnel::answer(&funnel, columns, work)).await?;
+        Ok(query.results(answer))
+    }
+
+    /// Answers in which weeks visitors return.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn retention(
+        &self,
+        store: &dyn Store,
+        query: &RetentionQuery,
+        counts: &Counts,
+        now: Timestamp,
+    ) -> Result<RetentionResults, QueryError> {
+        let retention = query.retention.clone();
+        let all = counts.keys().next().zip(counts.keys().next_back()).map(|(first, last)| *first..last.plus(1));
+        let held = self.days.hold(store, &retention.site, counts, all.unwrap_or(now.day()..now.day()), now).await?;
+        let answer = self.scan(held, move |columns, work| scan::retention::answer(&retention, columns, work)).await?;
+        Ok(query.results(&answer))
+    }
+
+    /// Scans on a thread of its own. The scan stops at its deadline, and when the future is dropped
+    /// because the client is gone.
+    async fn scan<T: Send + 'static>(
+        &self,
+        held: Held,
+        scan: impl FnOnce(&[&dyn Columns], &Work<'_>) -> Result<T, ScanError> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let turn = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(&self.scans).acquire_owned()).await;
+        let turn = turn.map_err(|_| QueryError::Late)?.map_err(|_| QueryError::Late)?;
+        let wanted = Wanted(Arc::default());
+        let unwanted = Arc::clone(&wanted.0);
+        let memory = self.memory;
+        let scanned = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let deadline = Instant::now() + DEADLINE;
+            let stopped = || unwanted.load(Ordering::Relaxed) || Instant::now() > deadline;
+            scan(&held.columns(), &Work { memory, stopped: &stopped })
+        });
+        scanned.await.map_err(|_| QueryError::Damaged)?.map_err(|error| match error {
+            ScanError::Stopped => QueryError::Late,
+            ScanError::TooLarge => QueryError::TooLarge(memory),
+            ScanError::Damaged(_) => QueryError::Damaged,
+        })
+    }
+}
+
+/// Tells a scan to stop when it is dropped.
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The UTC days that an interval of instants touches.
+fn days_of(start: Timestamp, end: Timestamp) -> Range<Day> {
+    start.day().plus(-ZONES)..end.day().plus(1 + ZONES)
+}

@@ -1,0 +1,206 @@
+//! Questions of the query language: metrics by dimensions, funnels, retention; and the same in
+//! Plausible's formats.
+
+mod plausible;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use common::App;
+use common::collect::allowed_site;
+use common::http::{Answer, ApiError, BASE_PATH, Params};
+use common::measure::days::Counts;
+use common::measure::query::openapi::{FunnelRequest, QueryRequest, RetentionRequest};
+use common::measure::query::{
+    self, Context, FunnelQuery, FunnelResults, Meta, Query, Results, RetentionQuery, RetentionResults,
+};
+use common::outcome::{Code, Refusal};
+use common::time::Timestamp;
+use serde_json::Value;
+use utoipa::OpenApi;
+
+/// The most bytes of a query.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// `POST /query`, `GET /query?q=…`, `POST /query/funnel` and `POST /query/retention`.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route(&format!("{BASE_PATH}/query"), get(linked).post(sent))
+        .route(&format!("{BASE_PATH}/query/funnel"), post(funnel))
+        .route(&format!("{BASE_PATH}/query/retention"), post(retention))
+        .merge(plausible::router())
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .with_state(app)
+}
+
+/// The documentation of this endpoint.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    #[derive(OpenApi)]
+    #[openapi(paths(
+        linked,
+        sent,
+        funnel,
+        retention,
+        plausible::v2,
+        plausible::realtime,
+        plausible::aggregate,
+        plausible::timeseries,
+        plausible::breakdown
+    ))]
+    struct Api;
+    Api::openapi()
+}
+
+/// A query as part of a link.
+#[utoipa::path(
+    get,
+    path = "/api/v1/analytics/query",
+    tag = "questions",
+    params(
+        ("q" = String, Query, description = "The query, as JSON"),
+        ("format" = Option<String>, Query, description = "`json` (the default) or `csv`"),
+    ),
+    responses(
+        (status = 200, description = "Rows of dimensions and metrics; what was covered in `meta`", body = Answer<Results, Meta>),
+        (status = 400, description = "INVALID_QUERY, INVALID_JSON, INVALID_DATE, INVALID_LIMIT, INVALID_OFFSET or INVALID_SITE, with what is allowed"),
+        (status = 503, description = "UNAVAILABLE, with Retry-After"),
+    )
+)]
+async fn linked(State(app): State<App>, params: Params, headers: HeaderMap) -> Result<Response, ApiError> {
+    let text = params.get("q").ok_or_else(|| Refusal::new(Code::InvalidQuery, "q must be a query, as JSON"))?;
+    answer(&app, &query::json(text.as_bytes())?, wants_csv(&params, &headers)?).await
+}
+
+/// A query as a body.
+#[utoipa::path(
+    post,
+    path = "/api/v1/analytics/query",
+    tag = "questions",
+    request_body(content = QueryRequest, description = "The query", example = json!({
+        "site": "default", "metrics": ["visitors", "bounce_rate"], "date_range": "30d",
+        "dimensions": ["event:page"], "filters": [["is", "visit:country", ["FR", "BE"]]]
+    })),
+    params(("format" = Option<String>, Query, description = "`json` (the default) or `csv`")),
+    responses(
+        (status = 200, description = "Rows of dimensions and metrics; what was covered in `meta`", body = Answer<Results, Meta>),
+        (status = 400, description = "INVALID_QUERY, INVALID_JSON, INVALID_DATE, INVALID_LIMIT, INVALID_OFFSET or INVALID_SITE, with what is allowed"),
+        (status = 413, description = "PAYLOAD_TOO_LARGE: at most 64 KiB"),
+        (status = 503, description = "UNAVAILABLE, with Retry-After"),
+    )
+)]
+async fn sent(State(app): State<App>, params: Params, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
+    answer(&app, &query::json(&body)?, wants_csv(&params, &headers)?).await
+}
+
+async fn answer(app: &App, value: &Value, csv: bool) -> Result<Response, ApiError> {
+    let now = app.now();
+    let (counts, context) = prepare(app, value, now).await?;
+    let query = Query::parse(value, &context)?;
+    if csv {
+        let (results, _) = app.measure.query(&*app.store, &query, &counts, now).await?;
+        return Ok(as_csv(query.csv(&results)));
+    }
+    app.answer(format!("query/{}", query.key()), async {
+        let (results, meta) = app.measure.query(&*app.store, &query, &counts, now).await?;
+        Ok(Answer::with_meta(results, meta))
+    })
+    .await
+}
+
+/// How many visitors take each of 2 to 8 steps in order.
+#[utoipa::path(
+    post,
+    path = "/api/v1/analytics/query/funnel",
+    tag = "questions",
+    request_body(content = FunnelRequest, description = "The funnel", example = json!({
+        "site": "default", "date_range": "30d", "within": "visit",
+        "steps": [["is", "event:page", ["/"]], ["is", "event:name", ["signup"]]]
+    })),
+    params(("format" = Option<String>, Query, description = "`json` (the default) or `csv`")),
+    responses(
+        (status = 200, description = "Visitors, drop-off and median time of each step", body = Answer<FunnelResults>),
+        (status = 400, description = "INVALID_QUERY, INVALID_JSON, INVALID_DATE, INVALID_LIMIT or INVALID_SITE, with what is allowed"),
+        (status = 503, description = "UNAVAILABLE, with Retry-After"),
+    )
+)]
+async fn funnel(State(app): State<App>, params: Params, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
+    let (value, csv, now) = (query::json(&body)?, wants_csv(&params, &headers)?, app.now());
+    let (counts, context) = prepare(&app, &value, now).await?;
+    let query = FunnelQuery::parse(&value, &context)?;
+    if csv {
+        let results = app.measure.funnel(&*app.store, &query, &counts, now).await?;
+        return Ok(as_csv(results.csv(&query)));
+    }
+    app.answer(format!("funnel/{}", query.key()), async {
+        Ok(Answer::new(app.measure.funnel(&*app.store, &query, &counts, now).await?))
+    })
+    .await
+}
+
+/// How many visitors with an explicit id return in the weeks after their first.
+#[utoipa::path(
+    post,
+    path = "/api/v1/analytics/query/retention",
+    tag = "questions",
+    request_body(content = RetentionRequest, description = "The site, its zone, and for how many weeks", example = json!({
+        "site": "default", "weeks": 8
+    })),
+    params(("format" = Option<String>, Query, description = "`json` (the default) or `csv`")),
+    responses(
+        (status = 200, description = "A cohort for each week, oldest first", body = Answer<RetentionResults>),
+        (status = 400, description = "INVALID_QUERY, INVALID_JSON or INVALID_SITE, with what is allowed"),
+        (status = 503, description = "UNAVAILABLE, with Retry-After"),
+    )
+)]
+async fn retention(
+    State(app): State<App>,
+    params: Params,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let (value, csv, now) = (query::json(&body)?, wants_csv(&params, &headers)?, app.now());
+    let (counts, context) = prepare(&app, &value, now).await?;
+    let query = RetentionQuery::parse(&value, &context)?;
+    if csv {
+        return Ok(as_csv(app.measure.retention(&*app.store, &query, &counts, now).await?.csv()));
+    }
+    app.answer(format!("retention/{}", query.key()), async {
+        Ok(Answer::new(app.measure.retention(&*app.store, &query, &counts, now).await?))
+    })
+    .await
+}
+
+/// What the meaning of a query depends on; its site must be one that is measured.
+async fn prepare(app: &App, value: &Value, now: Timestamp) -> Result<(Counts, Context<'static>), ApiError> {
+    let site = Query::site(value)?;
+    allowed_site(app, &site)?;
+    let counts = app.measure.counts(&*app.store, &site, now).await?;
+    let context = app.measure.context(&counts, now);
+    Ok((counts, context))
+}
+
+/// Whether `format`, or else the header `Accept`, asks for CSV.
+fn wants_csv(params: &Params, headers: &HeaderMap) -> Result<bool, Refusal> {
+    match params.get("format") {
+        Some("csv") => Ok(true),
+        Some("json") => Ok(false),
+        Some(_) => Err(Refusal::new(Code::InvalidQuery, "format must be json or csv")),
+        None => {
+            let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+            let first = accepted.flat_map(|value| value.split(',')).next();
+            Ok(first.is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim() == "text/csv"))
+        }
+    }
+}
+
+fn as_csv(text: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, text).into_response()
+}

@@ -1,0 +1,128 @@
+//! Queries, funnels, retention, CSV, and Plausible's formats.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use axum::body::Body;
+use axum::http::Request;
+use axum::http::request::Builder;
+use common::testing::{TestAnswer, TestApp, store_event};
+use serde_json::{Value, json};
+
+const TODAY: &str = "/query?q=%7B%22metrics%22%3A%5B%22pageviews%22%5D%2C%22date_range%22%3A%22day%22%7D";
+
+async fn start() -> TestApp {
+    let test = TestApp::start(&[], query::router, "2025-12-08T12:00:00Z").await;
+    for (who, event_type, page, at) in [
+        (1, "page_view", "/", "2025-12-01T10:00:00Z"),
+        (1, "page_view", "/cv", "2025-12-01T10:00:30Z"),
+        (2, "page_view", "/", "2025-12-02T10:00:00Z"),
+        (2, "page_view", "/cv", "2025-12-08T11:00:00Z"),
+        (2, "signup", "/cv", "2025-12-08T11:00:10Z"),
+    ] {
+        store_event(&test.app, who, event_type, page, &json!({}), at).await;
+    }
+    test
+}
+
+async fn post(test: &TestApp, path: &str, body: &Value) -> TestAnswer {
+    test.post(path, &[], None, &body.to_string()).await
+}
+
+async fn send(test: &TestApp, request: Builder, body: &str) -> TestAnswer {
+    test.send(request.body(Body::from(body.to_owned())).unwrap()).await
+}
+
+#[tokio::test]
+async fn questions_by_body_and_by_link() {
+    let test = start().await;
+    let asked = json!({"metrics": ["visitors", "pageviews"], "dimensions": ["event:page"], "date_range": "7d"});
+    let answer = post(&test, "/query", &asked).await;
+    let rows = json!([
+        {"dimensions": ["/"], "metrics": [2, 2]},
+        {"dimensions": ["/cv"], "metrics": [1, 1]},
+    ]);
+    assert_eq!(answer.body["data"], json!({"results": rows, "total_rows": 2}), "{}", answer.body);
+    assert!(answer.body["meta"]["range"][0].as_str().unwrap().starts_with("2025-12-01T00:00:00"), "{}", answer.body);
+    assert_eq!(test.get(TODAY).await.body["data"]["results"], json!([{"dimensions": [], "metrics": [1]}]));
+    // What was stored since is part of the next answer.
+    store_event(&test.app, 3, "page_view", "/", &json!({}), "2025-12-08T11:59:00Z").await;
+    assert_eq!(test.get(TODAY).await.body["data"]["results"], json!([{"dimensions": [], "metrics": [2]}]));
+}
+
+#[tokio::test]
+async fn mistakes_say_what_is_allowed() {
+    let test = start().await;
+    for (body, code, part) in [
+        ("", "INVALID_JSON", "JSON"),
+        ("[]", "INVALID_QUERY", "object"),
+        (r#"{"metrics":["visitor"],"date_range":"7d"}"#, "INVALID_QUERY", "did you mean visitors?"),
+        (r#"{"metrics":["visitors"],"date_range":"7d","site":"No Slug"}"#, "INVALID_SITE", "site"),
+        (r#"{"metrics":["visitors"],"date_range":"7 days"}"#, "INVALID_DATE", "7d"),
+    ] {
+        let answer = test.post("/query", &[], None, body).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.body["code"].as_str()),
+            (400, Some(code)),
+            "{body}: {}",
+            answer.body
+        );
+        assert!(answer.body["error"].as_str().unwrap().contains(part), "{body}: {}", answer.body);
+    }
+    assert_eq!(test.get("/query").await.body["code"], "INVALID_QUERY");
+    let large = test.post("/query", &[], None, &format!("{{\"metrics\":[\"{}\"]}}", "x".repeat(70_000))).await;
+    assert_eq!(large.status.as_u16(), 413);
+}
+
+#[tokio::test]
+async fn results_as_csv() {
+    let test = start().await;
+    let asked = json!({"metrics": ["visitors"], "dimensions": ["event:page"], "date_range": "7d"}).to_string();
+    for (path, headers) in [("/query?format=csv", &[][..]), ("/query", &[("accept", "text/csv")][..])] {
+        let answer = test.post(path, headers, None, &asked).await;
+        assert_eq!(answer.headers["content-type"], "text/csv; charset=utf-8");
+    }
+    let refused = test.post("/query?format=xml", &[], None, &asked).await;
+    assert_eq!(refused.body["error"], "format must be json or csv");
+}
+
+#[tokio::test]
+async fn funnels_and_retention() {
+    let test = start().await;
+    let funnel = json!({"date_range": "7d", "within": "visit",
+        "steps": [["is", "event:page", ["/"]], ["is", "event:page", ["/cv"]]]});
+    let answer = post(&test, "/query/funnel", &funnel).await;
+    let steps = &answer.body["data"]["results"][0]["steps"];
+    assert_eq!((&steps[0]["visitors"], &steps[1]["visitors"]), (&json!(2), &json!(1)), "{}", answer.body);
+    assert_eq!(steps[1]["median_seconds"], 30);
+    let answer = post(&test, "/query/retention", &json!({"weeks": 2})).await;
+    assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
+    assert!(answer.body["data"]["note"].as_str().unwrap().contains("explicit id"));
+}
+
+#[tokio::test]
+async fn plausibles_formats() {
+    let test = start().await;
+    let v2 = || Request::post("/api/v2/query");
+    let asked = r#"{"site_id":"default","metrics":["visitors"],"date_range":"7d","dimensions":["event:page"]}"#;
+    let answer = send(&test, v2(), asked).await;
+    let rows = json!([{"dimensions": ["/"], "metrics": [2]}, {"dimensions": ["/cv"], "metrics": [1]}]);
+    assert_eq!(answer.body["results"], rows, "{}", answer.body);
+    let refused = send(&test, v2(), r#"{"site_id":"default","metrics":["clicks"],"date_range":"7d"}"#).await;
+    assert_eq!(refused.status.as_u16(), 400);
+    assert!(refused.body["error"].is_string() && refused.body["code"].is_null(), "{}", refused.body);
+    let unknown = send(&test, v2(), r#"{"site_id":"","metrics":["visitors"],"date_range":"7d"}"#).await;
+    assert_eq!(unknown.status.as_u16(), 401);
+
+    let v1 = |path: &str| Request::get(format!("/api/v1/stats/{path}"));
+    let realtime = send(&test, v1("realtime/visitors?site_id=default"), "").await;
+    assert_eq!((realtime.status.as_u16(), realtime.body), (200, json!(0)));
+    let sum =
+        send(&test, v1("aggregate?site_id=default&period=custom&date=2025-12-01,2025-12-07&metrics=visitors"), "")
+            .await;
+    assert_eq!(sum.body["results"], json!({"visitors": {"value": 2}}), "{}", sum.body);
+    let days = send(&test, v1("timeseries?site_id=default&period=custom&date=2025-12-01,2025-12-07"), "").await;
+    assert_eq!(days.body["results"].as_array().map(Vec::len), Some(7), "{}", days.body);
+    let pages = "breakdown?site_id=default&period=custom&date=2025-12-01,2025-12-07&property=event:page";
+    let pages = send(&test, v1(pages), "").await;
+    assert_eq!(pages.body["results"], json!([{"page": "/", "visitors": 2}, {"page": "/cv", "visitors": 1}]));
+}
