@@ -1,11 +1,10 @@
 //! A closed day: the events of one site and UTC day as one immutable block of bytes, in columns.
 //!
 //! The same set of events gives the same bytes, in whatever order they arrived and on every engine:
-//! everything is sorted, and nothing depends on the store. The position up to which a segment is
-//! complete is one of the store's own numbers, so it stands in front of the block and not in it:
+//! everything is sorted, and nothing depends on the store. A segment is complete if it has as many
+//! events as the store counts on its day, see [`days`](super::days).
 //!
 //! ```text
-//! stored  := position:u64 crc32 block           what engines keep; the checksum is of the position
 //! block   := "MVSG" version:u8 crc32 header sections      the checksum is of all that follows it
 //! header  := day visitors explicit visits rows flags count section-head…
 //! section-head := kind:u8 length name length    of the name, and of the section's bytes
@@ -50,7 +49,6 @@ use super::columns::MOST_VALUES;
 pub use super::columns::{Column, Damaged};
 use super::head::Head;
 use crate::event::Event;
-use crate::store::Position;
 use crate::time::Day;
 
 /// The version of the format. Blocks of other versions are rebuilt from the events.
@@ -59,8 +57,6 @@ pub const VERSION: u8 = 1;
 const MAGIC: &[u8; 4] = b"MVSG";
 /// Where the part begins that the checksum covers.
 const CHECKED: usize = 9;
-/// The bytes in front of a stored block.
-const STORED: usize = 12;
 /// The most values of a dimension, without the unknown one and with `(other)`.
 const MOST_TEXTS: usize = MOST_VALUES + 1;
 
@@ -120,26 +116,6 @@ impl Segment {
     #[must_use]
     pub fn block(&self) -> &[u8] {
         &self.bytes
-    }
-
-    /// What an engine stores of a segment that is complete up to `position`.
-    #[must_use]
-    pub fn to_stored(&self, position: Position) -> Vec<u8> {
-        let position = position.0.to_le_bytes();
-        [&position, &crc32fast::hash(&position).to_le_bytes()[..], &self.bytes].concat()
-    }
-
-    /// Opens what an engine stored.
-    ///
-    /// # Errors
-    /// [`Damaged`], also if it is of another version: build it again.
-    pub fn from_stored(stored: &Bytes) -> Result<(Position, Self), Damaged> {
-        let mut reader = Reader(stored);
-        let position: [u8; 8] = reader.take(8)?.try_into().map_err(|_| Damaged)?;
-        if reader.take(4)? != crc32fast::hash(&position).to_le_bytes() {
-            return Err(Damaged);
-        }
-        Ok((Position(u64::from_le_bytes(position)), Self::open(stored.slice(STORED..))?))
     }
 
     /// Opens a block: its checksum is compared and its header is read. Columns are read when they are
