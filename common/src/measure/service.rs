@@ -23,8 +23,6 @@ use crate::time::{Day, SECOND, Timestamp};
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How long a query waits for its turn.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The days before and after a range that may be part of it, whatever the time zone.
-const ZONES: i32 = 1;
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -193,7 +191,7 @@ impl Drop for Wanted {
     }
 }
 
-/// The UTC days that an interval of instants touches.
+/// The UTC days that the instants from `start` up to, and without, `end` touch.
 fn days_of(start: Timestamp, end: Timestamp) -> Range<Day> {
-    start.day().plus(-ZONES)..end.day().plus(1 + ZONES)
+    start.day()..end.plus(-1).day().plus(1)
 }
