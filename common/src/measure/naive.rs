@@ -170,7 +170,7 @@ impl Naive {
                 dimension => vec![self.value(seen, dimension)],
             };
             keys =
-                keys.iter().flat_map(|key| values.iter().map(|value| [&key[..], &[value.clone()]].concat())).collect();
+                keys.iter().flat_map(|key| values.iter().map(|value| [&key[..], std::slice::from_ref(value)].concat())).collect();
         }
         keys
     }
