@@ -169,8 +169,10 @@ impl Naive {
                 dimension if self.has_no_view(seen, dimension) => Vec::new(),
                 dimension => vec![self.value(seen, dimension)],
             };
-            keys =
-                keys.iter().flat_map(|key| values.iter().map(|value| [&key[..], std::slice::from_ref(value)].concat())).collect();
+            keys = keys
+                .iter()
+                .flat_map(|key| values.iter().map(|value| [&key[..], std::slice::from_ref(value)].concat()))
+                .collect();
         }
         keys
     }
@@ -321,7 +323,8 @@ impl Naive {
         }
         let mut best: BTreeMap<Who, Vec<&Seen>> = BTreeMap::new();
         for ((who, _), mut events) in events {
-            events.sort_by_key(|seen| (seen.event.created_at, seen.is_report, seen.event.id));
+            // A late report belongs to a visit that has ended, and comes before an event that starts the next.
+            events.sort_by_key(|seen| (seen.event.created_at, seen.visit, seen.is_report, seen.event.id));
             let attempt = self.longest(funnel, &events, &[]).into_iter().map(|at| events[at]).collect::<Vec<_>>();
             let before = best.entry(who).or_default();
             if attempt.len() > before.len()
