@@ -71,7 +71,7 @@ impl Site {
         tokio::task::spawn_blocking(move || find(&root, &path)).await.unwrap_or(Found::Nothing)
     }
 
-    /// The file that [`find`] has found at this path.
+    /// The file that [`find()`] has found at this path.
     async fn file(&self, mut request: Request, path: &str) -> Response {
         let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
         let Ok(uri) = format!("{path}{query}").parse::<Uri>() else {

@@ -1,8 +1,8 @@
 //! Imports access logs: page views of people, stored as if they had been sent when they happened.
 //!
-//! Read in this order: [`input`] opens files, [`mod@unpack`] unpacks them, [`lines`] cuts them.
-//! [`format`](mod@format) tells the format of each line and hands it to [`text`], [`template`],
-//! [`w3c`] or [`json`], which find its [`fields`] ([`client`] and [`date`] read two of them), and
+//! Read in this order: [`input`] opens files, `unpack` unpacks them, [`lines`] cuts them.
+//! [`format`](mod@format) tells the format of each line and hands it to `text`, [`template`],
+//! `w3c` or `json`, which find its `fields` (`client` and `date` read two of them), and
 //! these make one [`record`]. [`page`] says whether a person saw a page, [`fingerprint`] gives it
 //! an id, and here it is given a visitor and appended. [`report`] is what is left at the end.
 //! [`events`] imports the lines of an `export` instead, as the events that they are.
