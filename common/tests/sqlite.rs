@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::metrics::Metrics;
-use common::store::Store;
 use common::store::conformance::Fixture;
 use common::store::conformance::cases::recount;
+use common::store::conformance::samples::{at, event, put, site};
 use common::store::sqlite::Sqlite;
+use common::store::{Position, Store};
 use proptest::test_runner::{Config, RngSeed};
 use tempfile::TempDir;
 
@@ -99,4 +100,21 @@ async fn a_failed_property_shows_the_shortest_sequence_and_can_be_repeated() {
     assert_eq!(shown.matches("Append(").count(), 1, "{shown}");
     assert_eq!(shown.matches("Sent {").count(), 1, "{shown}");
     assert_eq!(recount(damaged, config).unwrap_err().to_string(), shown);
+}
+
+/// docs/live.md promises it of every engine; the others know older events too.
+#[tokio::test]
+async fn the_latest_hundred_thousand_events_can_be_resumed_after() {
+    let file = fresh().await.unwrap();
+    let (first, last) =
+        (event("page_view", 1, at("2025-12-08T10:00:00Z")), event("scroll", 1, at("2025-12-08T10:00:01Z")));
+    put(&file.store, &[first.clone(), last]).await;
+    let connection = rusqlite::Connection::open(File::path(&file.folder)).unwrap();
+    let mut known = Vec::new();
+    for newest in [100_000, 100_001] {
+        // The events between would take long to store.
+        connection.execute("update events set position = ?1 where position > 1", [newest]).unwrap();
+        known.push(file.store.position(&site(), first.id).await.unwrap());
+    }
+    assert_eq!(known, [Some(Position(1)), None]);
 }
