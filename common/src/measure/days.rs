@@ -74,12 +74,12 @@ impl Days {
         now: Timestamp,
     ) -> Result<Held> {
         let open_from = open_days(now).start;
+        let asked = counts.iter().filter(|(day, _)| days.contains(day)).map(|(day, events)| (*day, *events));
+        let (closed, open): (Counts, Counts) = asked.partition(|(day, _)| *day < open_from);
         let mut held = Held::default();
-        for (day, events) in counts.range(days.start..days.end.min(open_from)) {
-            held.closed.push(self.closed(store, site, *day, *events).await?);
+        for (day, events) in closed {
+            held.closed.push(self.closed(store, site, day, events).await?);
         }
-        let open: Counts =
-            counts.range(days.start.max(open_from)..days.end.max(open_from)).map(|(day, n)| (*day, *n)).collect();
         if !open.is_empty() {
             held.open = Some(self.open(store, site, open, now).await?);
         }

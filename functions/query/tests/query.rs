@@ -74,6 +74,36 @@ async fn mistakes_say_what_is_allowed() {
 }
 
 #[tokio::test]
+async fn any_range_has_an_answer() {
+    let test = start().await;
+    for range in [
+        json!("day"),
+        json!("24h"),
+        json!("30m"),
+        json!("realtime"),
+        json!("30d"),
+        json!("12mo"),
+        json!("year"),
+        json!("all"),
+        json!(["1970-01-01", "1970-01-02"]),
+        json!(["2024-01-01", "2025-12-31"]),
+        json!(["2025-12-09", "2025-12-31"]),
+        json!(["2025-12-08T11:00:00Z", "2025-12-08T11:00:00Z"]),
+        json!(["2030-01-01", "2030-02-01"]),
+    ] {
+        for compare in [Value::Null, json!("previous_period"), json!("year_over_year")] {
+            let mut asked = json!({"metrics": ["visitors"], "date_range": range});
+            if !compare.is_null() {
+                asked["compare"] = compare;
+            }
+            let answer = post(&test, "/query", &asked).await;
+            let refused = answer.status.as_u16() == 400 && answer.body["error"].is_string();
+            assert!(refused || answer.body["data"]["results"].is_array(), "{asked}: {}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
 async fn results_as_csv() {
     let test = start().await;
     let asked = json!({"metrics": ["visitors"], "dimensions": ["event:page"], "date_range": "7d"}).to_string();
