@@ -480,3 +480,28 @@ fn appended(fates: &[Fate], fate: Fate) -> Option<Appended> {
         Fate::Waiting | Fate::Failed => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_is_overload() {
+        let (sender, queue) = mpsc::channel(1);
+        let writing = Writing(sender);
+        let now = Timestamp::from_millis(0);
+        let waiting = tokio::spawn({
+            let writing = writing.clone();
+            async move { writing.append(Vec::new(), now).await }
+        });
+        while writing.0.capacity() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let refused = writing.append(Vec::new(), now).await;
+        assert!(matches!(refused, Err(StoreError::Overloaded { .. })), "{refused:?}");
+        drop(queue);
+        let closed = writing.append(Vec::new(), now).await;
+        assert!(matches!(closed, Err(StoreError::Unavailable { .. })), "{closed:?}");
+        assert!(waiting.await.unwrap().is_err());
+    }
+}

@@ -430,3 +430,28 @@ fn reason(error: &StoreError) -> String {
         error => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_is_overload() {
+        let (requests, queue) = mpsc::channel(1);
+        let handle = Handle { requests, progress: Progress::default(), within: Duration::from_secs(60) };
+        let now = Timestamp::from_millis(0);
+        let waiting = tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.append(Vec::new(), now).await }
+        });
+        while handle.requests.capacity() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let refused = handle.append(Vec::new(), now).await;
+        assert!(matches!(refused, Err(StoreError::Overloaded { .. })), "{refused:?}");
+        drop(queue);
+        let closed = handle.append(Vec::new(), now).await;
+        assert!(matches!(closed, Err(StoreError::Unavailable { .. })), "{closed:?}");
+        assert!(waiting.await.unwrap().is_err());
+    }
+}
