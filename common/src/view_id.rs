@@ -46,7 +46,7 @@ impl ViewId {
         (reported_at.millis() - self.requested_at().millis()).abs() <= Self::FRESH_FOR
     }
 
-    /// The id of the event, whoever reports it.
+    /// The id of the event, the same in the report of the layer and in that of the tracker.
     #[must_use]
     pub fn event_id(self, visitor: VisitorId) -> Uuid {
         let digest = Sha256::new().chain_update(self.0).chain_update(visitor.as_bytes()).finalize();

@@ -32,7 +32,7 @@ impl std::fmt::Debug for PeerAddress {
 
 /// The client's address: the peer's, or, when the peer is a trusted proxy, the last one that is
 /// not a trusted proxy in the header that proxies are configured to name it in. What stands
-/// further left could have been sent by anybody. `None` when the peer is not known.
+/// further left may have been made up by the client. `None` when the peer is not known.
 #[must_use]
 pub fn client_address(extensions: &Extensions, headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
     let mut client = peer_address(extensions)?;
@@ -62,8 +62,8 @@ fn is_trusted(address: IpAddr, config: &Config) -> bool {
 const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "cf-connecting-ip"];
 
 /// Says once, in the log and in a gauge, that a proxy stands before the server which
-/// `ANALYTICS_TRUSTED_PROXIES` does not list. Only proxies of one's own have private addresses;
-/// anybody else may send these headers too.
+/// `ANALYTICS_TRUSTED_PROXIES` does not list. A peer with a public address is
+/// no proxy of the operator: clients may send these headers too.
 fn warn_of_untrusted_proxy(peer: IpAddr, headers: &HeaderMap, app: &App) {
     let peer = peer.to_canonical();
     if is_private(peer) && FORWARDED.iter().any(|name| headers.contains_key(*name)) && !is_trusted(peer, &app.config) {

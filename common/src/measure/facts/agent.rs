@@ -2,8 +2,8 @@
 //!
 //! A user agent is a list of products (`Chrome/131.0.0.0`) with remarks in parentheses. Browsers are
 //! told by their product: the list is `lists/browsers.tsv`, of which the earliest line wins, since
-//! nearly all browsers also claim to be Chrome or Safari. Operating systems and devices are few, and
-//! are told here.
+//! nearly all browsers also claim to be Chrome or Safari. There are few operating systems
+//! and devices: they are recognised in code.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

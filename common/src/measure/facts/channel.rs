@@ -5,7 +5,7 @@
 use super::DIRECT_CHANNEL;
 use super::sources::Category;
 
-/// What channels are told by. All texts are in lower case.
+/// What a channel is derived from. All texts are in lower case.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Signals<'a> {
     /// The source as the campaign says it; empty without a campaign.

@@ -122,8 +122,8 @@ impl Sqlite {
         }
         let mut connection = connection::open_writer(&path).map_err(|error| cannot_write(&path, error))?;
         connection::migrate(&mut connection)?;
-        // The file says from now on that there is a log, and nobody starts with a store that
-        // cannot be written.
+        // Records in the file that there is a log from now on, and fails for a store that cannot be
+        // written.
         marks::record(&connection, &path, true).map_err(|error| cannot_write(&path, error))?;
         connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))?;
         lock.note_beginning(None)?;
