@@ -102,7 +102,7 @@ async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>
     for outcome in &mut outcomes {
         if let Outcome::Stored(id) = *outcome {
             match results.next() {
-                Some((event, Appended::Stored { new_visitor })) => app.metrics.stored(event, new_visitor),
+                Some((event, Appended::Stored)) => app.metrics.stored(event),
                 Some((_, Appended::Duplicate)) => *outcome = Outcome::Duplicate(id),
                 Some((_, Appended::TooManySites)) => *outcome = Outcome::Rejected(too_many_sites()),
                 None => *outcome = Outcome::Failed,

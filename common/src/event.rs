@@ -18,9 +18,9 @@ use crate::view_id::ViewId;
 use crate::visitor::VisitorId;
 
 /// How far an event's own time may lie behind the clock: 24 hours.
-pub const LATEST: i64 = DAY;
+pub const MAX_LATENESS: i64 = DAY;
 /// How far an event's own time may lie ahead of the clock: 5 minutes.
-pub const EARLIEST: i64 = 300 * SECOND;
+pub const MAX_CLOCK_SKEW: i64 = 300 * SECOND;
 
 /// One thing that a visitor did, valid in every part: what engines keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,8 +201,8 @@ impl SentEvent {
         }
     }
 
-    /// Parses one JSON object. `now` bounds its timestamp: at most [`LATEST`] behind it and
-    /// [`EARLIEST`] ahead of it. An `age_ms` is a timestamp by the sender's own clock, and stands
+    /// Parses one JSON object. `now` bounds its timestamp: at most [`MAX_LATENESS`] behind it and
+    /// [`MAX_CLOCK_SKEW`] ahead of it. An `age_ms` is a timestamp by the sender's own clock, and stands
     /// above one. Unknown fields are passed over; `null` is as good as absent.
     ///
     /// # Errors
@@ -347,7 +347,7 @@ fn timestamp(raw: Option<&RawValue>, now: Timestamp) -> Result<Option<Timestamp>
     const RULE: &str =
         "timestamp must be an RFC 3339 instant, at most 24 hours in the past and 5 minutes in the future";
     match field(raw, RULE, Timestamp::parse)? {
-        Some(time) if !(now.plus(-LATEST)..=now.plus(EARLIEST)).contains(&time) => Err(invalid(RULE)),
+        Some(time) if !(now.plus(-MAX_LATENESS)..=now.plus(MAX_CLOCK_SKEW)).contains(&time) => Err(invalid(RULE)),
         time => Ok(time),
     }
 }
@@ -357,7 +357,7 @@ fn timestamp(raw: Option<&RawValue>, now: Timestamp) -> Result<Option<Timestamp>
 fn age(raw: Option<&RawValue>, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
     const RULE: &str = "age_ms must be a number of milliseconds, at most 24 hours, and at least -5 minutes";
     #[allow(clippy::cast_precision_loss, reason = "both bounds are whole numbers below 2^53")]
-    const BOUNDS: std::ops::RangeInclusive<f64> = -EARLIEST as f64..=LATEST as f64;
+    const BOUNDS: std::ops::RangeInclusive<f64> = -MAX_CLOCK_SKEW as f64..=MAX_LATENESS as f64;
     let Some(raw) = present(raw) else { return Ok(None) };
     let age = serde_json::from_str::<f64>(raw.get()).ok().filter(|age| BOUNDS.contains(age));
     let age = age.ok_or_else(|| invalid(RULE))?;

@@ -25,6 +25,7 @@ pub mod app;
 pub mod bots;
 pub mod collect;
 pub mod config;
+pub mod cv;
 pub mod event;
 pub mod event_type;
 pub mod geoip;

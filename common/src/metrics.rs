@@ -19,10 +19,10 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+use crate::cv;
 use crate::event::Event;
 use crate::event_type::EventType;
 use crate::outcome::{Code, Filter, Outcome};
-use crate::tally;
 use crate::time::Timestamp;
 use crate::url::Url;
 
@@ -252,18 +252,15 @@ impl Metrics {
     }
 
     /// Counts a stored event by what it is.
-    pub fn stored(&self, event: &Event, new_visitor: bool) {
+    pub fn stored(&self, event: &Event) {
         self.events_total.with_label_values(&[self.event_types.label(event.event_type.name())]).inc();
-        if new_visitor {
-            self.visitors_total.inc();
-        }
         match event.event_type {
             EventType::PageView => {
                 let page = event.page_url.as_ref().map_or(Cow::Borrowed("/"), Url::page);
                 self.page_views_total.with_label_values(&[self.paths.label(&page)]).inc();
             }
             EventType::LetterGenerate => {
-                let letter_type = tally::letter_type(event).unwrap_or("unspecified");
+                let letter_type = cv::letter_type(event).unwrap_or("unspecified");
                 self.letters_generated_total.with_label_values(&[letter_type]).inc();
             }
             _ => {}

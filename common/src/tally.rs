@@ -9,8 +9,11 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+pub use crate::cv::{letter_type, theme};
 use crate::event::Event;
 use crate::event_type::EventType;
+use crate::period::PeriodKey;
+use crate::time::Day;
 use crate::url::Url;
 
 /// How many distinct values of a dimension, and how many click targets, a site may have in a
@@ -18,8 +21,6 @@ use crate::url::Url;
 pub const MOST_VALUES: usize = 10_000;
 /// The value that stands for all beyond [`MOST_VALUES`].
 pub const OTHER: &str = "(other)";
-/// The most characters of a theme; a longer one is no theme.
-pub const LONGEST_THEME: usize = 100;
 /// The most characters kept of a clicked element's name.
 pub const LONGEST_ELEMENT: usize = 200;
 
@@ -89,31 +90,6 @@ impl Tally {
     }
 }
 
-/// The theme of a `page_view` or `cv_theme_change`: `event_data.theme`, or else the `theme`
-/// parameter of its page.
-#[must_use]
-pub fn theme(event: &Event) -> Option<String> {
-    if !matches!(event.event_type, EventType::PageView | EventType::CvThemeChange) {
-        return None;
-    }
-    let valid = |theme: &str| !theme.is_empty() && theme.chars().count() <= LONGEST_THEME;
-    let said = fields(event).get("theme").and_then(Value::as_str).filter(|theme| valid(theme)).map(str::to_owned);
-    said.or_else(|| event.page_url.as_ref()?.query("theme").filter(|theme| valid(theme)).map(Cow::into_owned))
-}
-
-/// `motivation` or `anti_motivation`, of a letter that says which it is.
-#[must_use]
-pub fn letter_type(event: &Event) -> Option<&'static str> {
-    if event.event_type != EventType::LetterGenerate {
-        return None;
-    }
-    match fields(event).get("letter_type")?.as_str()? {
-        "motivation" => Some("motivation"),
-        "anti_motivation" => Some("anti_motivation"),
-        _ => None,
-    }
-}
-
 /// Clicks count where they were when `x` and `y` are percentages. Pixels of screens of all
 /// sizes would make one meaningless picture, so anything beyond 100 is no place.
 fn click(event: &Event) -> Option<Click> {
@@ -136,6 +112,39 @@ fn click(event: &Event) -> Option<Click> {
 
 fn fields(event: &Event) -> Map<String, Value> {
     event.data.fields()
+}
+
+/// The stretch of time a ranking covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Span {
+    /// One period.
+    Period(PeriodKey),
+    /// All days from this one on.
+    Since(Day),
+}
+
+/// The most frequent values of a dimension.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ranking {
+    /// All values together, those beyond the limit too.
+    pub total: u64,
+    /// Value and count: most frequent first, ties by value, ascending by bytes.
+    pub rows: Vec<(String, u64)>,
+}
+
+/// A place on a page and how often it was clicked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClickCell {
+    /// The page's path.
+    pub page: String,
+    /// 0 to 100, percent from the left.
+    pub x: u8,
+    /// 0 to 100, percent from the top.
+    pub y: u8,
+    /// Clicks.
+    pub count: u64,
+    /// The element clicked most often there, ties by name; empty when none was named.
+    pub element: String,
 }
 
 #[cfg(test)]
@@ -161,26 +170,6 @@ mod tests {
             created_at: Timestamp::from_millis(0),
             facts: Facts::default(),
         }
-    }
-
-    #[test]
-    fn themes_come_from_the_data_or_else_the_page() {
-        let of = |event_type, url, data| theme(&event(event_type, url, data));
-        assert_eq!(of("page_view", "/cv?theme=a", json!({"theme": "b"})).as_deref(), Some("b"));
-        assert_eq!(of("page_view", "/cv?theme=a", json!({})).as_deref(), Some("a"));
-        assert_eq!(of("cv_theme_change", "/cv", json!({"theme": "b"})).as_deref(), Some("b"));
-        assert_eq!(of("cv_theme_change", "/cv?theme=a", json!({"theme": 5})).as_deref(), Some("a"));
-        assert_eq!(of("page_view", "/cv", json!({"theme": ""})), None);
-        assert_eq!(of("page_view", "/cv", json!({"theme": "x".repeat(101)})), None);
-        assert_eq!(of("scroll", "/cv?theme=a", json!({"theme": "b"})), None);
-    }
-
-    #[test]
-    fn letters_say_which_they_are_or_not() {
-        let of = |data| letter_type(&event("letter_generate", "/", data));
-        assert_eq!(of(json!({"letter_type": "motivation"})), Some("motivation"));
-        assert_eq!(of(json!({"letter_type": "anti_motivation"})), Some("anti_motivation"));
-        assert_eq!(of(json!({})), None);
     }
 
     /// The earlier service mixed the pixels of all screen sizes.

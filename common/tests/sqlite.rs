@@ -13,6 +13,7 @@ use common::metrics::Metrics;
 use common::store::conformance::Fixture;
 use common::store::conformance::cases::recount;
 use common::store::conformance::samples::{at, event, put, site};
+use common::store::roles::*;
 use common::store::sqlite::Sqlite;
 use common::store::{Position, Store};
 use proptest::test_runner::{Config, RngSeed};

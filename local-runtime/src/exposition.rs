@@ -8,9 +8,9 @@ use axum::extract::State;
 use axum::routing::get;
 use common::App;
 use common::collect::error_text;
+use common::measure::service::QueryError;
 use common::metrics::gauges::Gauges;
 use common::outcome::{Code, Refusal};
-use common::store::StoreError;
 use http::header;
 #[cfg(target_os = "linux")]
 use prometheus::process_collector::ProcessCollector;
@@ -28,7 +28,7 @@ const FRESH_FOR: Duration = Duration::from_secs(1);
 pub(crate) struct Asked {
     since: Option<Instant>,
     /// Until its answer is shown.
-    asking: Option<JoinHandle<Result<Gauges, StoreError>>>,
+    asking: Option<JoinHandle<Result<Gauges, QueryError>>>,
 }
 
 impl Asked {

@@ -23,7 +23,6 @@ use super::segment::Segment;
 use crate::event::Event;
 use crate::site::Site;
 use crate::store::{BlockKind, Position, Result, Store, TimelineFrom};
-use crate::tally::Dimension;
 use crate::time::{Day, Timestamp};
 
 /// Events that are read at a time.
@@ -46,8 +45,8 @@ pub type Counts = BTreeMap<Day, u64>;
 /// # Errors
 /// When the store cannot answer.
 pub async fn counts(store: &dyn Store, site: &Site, days: Range<Day>) -> Result<Counts> {
-    let counts = store.daily(site, Dimension::All, "", days).await?;
-    Ok(counts.into_iter().filter(|(_, events)| *events > 0).collect())
+    let daily = store.daily(site, days).await?.into_iter();
+    Ok(daily.filter(|(_, totals)| totals.events > 0).map(|(day, totals)| (day, totals.events)).collect())
 }
 
 impl Days {

@@ -12,6 +12,7 @@
 //! | [`columns`], [`texts`] | what a scan reads of a day |
 //! | [`head`], [`segment`] | a day's columns while it is open, and once it is closed |
 //! | [`scan`] | answers questions from the columns of days |
+//! | [`themes`] | what `/themes` asks |
 //! | [`days`] | where the columns of a day come from: memory, the store, or its events |
 //! | [`service`] | answers queries: days, then scan, within bounds |
 
@@ -28,6 +29,7 @@ pub mod scan;
 pub mod segment;
 pub mod service;
 pub mod texts;
+pub mod themes;
 pub mod visits;
 pub mod zone;
 

@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use super::facts::{ArrivalFields, ClientFields};
 use super::property;
 use super::question::Field;
+use crate::cv::{letter_type, theme};
 use crate::event::Event;
 use crate::event_type::EventType;
-use crate::tally::{letter_type, theme};
 
 /// The most characters kept of a clicked element's name.
 const LONGEST_ELEMENT: usize = 200;

@@ -14,8 +14,9 @@
 //! | `pass` | one pass over a day: what each group counts |
 //! | `totals` | what the groups of all days add up to |
 //! | `visitors` | sets of explicit visitors |
-//! | [`funnel`], [`retention`] | the two questions of another shape |
+//! | [`clicks`], [`funnel`], [`retention`] | questions of another shape |
 
+pub mod clicks;
 pub mod funnel;
 mod groups;
 mod mask;

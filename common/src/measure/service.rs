@@ -12,12 +12,14 @@ use super::columns::Columns;
 use super::days::{self, Counts, Days, Held};
 use super::query::{Context, FunnelQuery, FunnelResults, Meta, Query, Results, RetentionQuery, RetentionResults};
 use super::question::Question;
+use super::scan::clicks::{self, ClickedPlace};
 use super::scan::{self, ScanError, Work};
+use super::themes::Themes;
 use super::zone::Zone;
 use crate::config::Config;
 use crate::site::Site;
 use crate::store::{Store, StoreError};
-use crate::time::{Day, SECOND, Timestamp};
+use crate::time::{Day, HOUR, SECOND, Timestamp};
 
 /// How long the work for one query may take.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -154,6 +156,44 @@ impl Service {
         let held = self.days.hold(store, &retention.site, counts, all.unwrap_or(now.day()..now.day()), now).await?;
         let answer = self.scan(held, move |columns, work| scan::retention::answer(&retention, columns, work)).await?;
         Ok(query.results(&answer))
+    }
+
+    /// The most viewed themes of these days, at most `limit`.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn themes(
+        &self,
+        store: &dyn Store,
+        site: &Site,
+        days: Range<Day>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Themes, QueryError> {
+        let counts = days::counts(store, site, days.clone()).await?;
+        let answer = self.answer(store, &Themes::question(site, &days), &counts, now).await?;
+        Ok(Themes::of(answer, limit))
+    }
+
+    /// The clicked places of one page, or of all, in these hours since the Unix epoch, at most `limit`.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn clicks(
+        &self,
+        store: &dyn Store,
+        site: &Site,
+        page: Option<&str>,
+        hours: Range<i64>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<ClickedPlace>, QueryError> {
+        let day = |hour: i64| Timestamp::from_millis(hour.saturating_mul(HOUR)).day();
+        let days = day(hours.start)..day(hours.end - 1).plus(1);
+        let counts = days::counts(store, site, days.clone()).await?;
+        let held = self.days.hold(store, site, &counts, days, now).await?;
+        let page = page.map(str::to_owned);
+        self.scan(held, move |columns, work| clicks::answer(page.as_deref(), &hours, limit, columns, work)).await
     }
 
     /// Scans on a thread of its own. The scan stops at its deadline, and when the future is dropped

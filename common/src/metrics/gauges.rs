@@ -6,9 +6,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{MOST_LABELS, Metrics};
 use crate::App;
-use crate::retention;
-use crate::store::{Span, StoreError};
-use crate::tally::Dimension;
+use crate::measure::service::QueryError;
+use crate::measure::themes::Themes;
 use crate::time::Timestamp;
 
 /// How many sites are asked about at the same time: there may be a thousand, each a round trip away.
@@ -31,13 +30,17 @@ impl Gauges {
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn ask(app: &App, now: Timestamp) -> Result<Self, StoreError> {
+    pub async fn ask(app: &App, now: Timestamp) -> Result<Self, QueryError> {
         let mut gauges = Self { last_cleaned: app.store.last_cleaned().await?, ..Self::default() };
-        let kept = Span::Since(retention::cutoff(app.config.retention_days, now));
+        let today = now.day();
         let sites = app.store.sites().await?;
         let of_site = |site| async move {
-            let realtime = app.store.realtime(&site, now, app.config.active_window);
-            tokio::try_join!(realtime, app.store.ranking(&site, Dimension::Theme, kept, MOST_LABELS))
+            let realtime = app.store.realtime(&site, now, app.config.active_window).await?;
+            let themes = match realtime.total_events {
+                0 => Themes::default(),
+                _ => app.measure.themes(&*app.store, &site, today..today.plus(1), MOST_LABELS, now).await?,
+            };
+            Ok::<_, QueryError>((realtime, themes))
         };
         let mut answers = stream::iter(sites).map(of_site).buffer_unordered(AT_ONCE);
         while let Some((realtime, mut themes)) = answers.try_next().await? {

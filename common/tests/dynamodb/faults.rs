@@ -6,14 +6,12 @@ use common::event::Event;
 use common::period::{Period, PeriodKey};
 use common::store::conformance::samples::{at, event, on_page, quiet, site};
 use common::store::dynamodb::DynamoDb;
-use common::store::{Appended, Store, StoreError, TimelineFrom};
+use common::store::roles::*;
+use common::store::{Appended, StoreError, TimelineFrom};
 use common::time::Timestamp;
 
 use crate::proxy::{Fault, Proxy};
 use crate::table::Table;
-
-const NEW: Appended = Appended::Stored { new_visitor: true };
-const KNOWN: Appended = Appended::Stored { new_visitor: false };
 
 fn now() -> Timestamp {
     at("2025-12-08T10:00:00Z")
@@ -45,7 +43,11 @@ async fn a_lost_answer_counts_nothing_twice() {
     let mut feed = store.subscribe();
     proxy.plan("TransactWriteItems", &[Fault::LoseAnswer, Fault::LoseAnswer]);
     let events = views(2, 3);
-    assert_eq!(store.append(events.clone(), now()).await.unwrap(), [NEW, NEW, KNOWN], "what was stored is ours");
+    assert_eq!(
+        store.append(events.clone(), now()).await.unwrap(),
+        [Appended::Stored, Appended::Stored, Appended::Stored],
+        "what was stored is ours"
+    );
     assert!(proxy.is_done());
     let heard = feed.recv().await.unwrap();
     assert_eq!(heard.iter().map(|committed| committed.event.clone()).collect::<Vec<_>>(), events);
@@ -69,7 +71,7 @@ async fn a_batch_that_was_half_stored_is_completed() {
 async fn a_busy_service_is_asked_again() {
     let Some((_table, proxy, store)) = behind().await else { return };
     proxy.plan("TransactWriteItems", &[Fault::Throttle, Fault::Conflict, Fault::Conflict, Fault::Throttle]);
-    assert_eq!(store.append(views(1, 2), now()).await.unwrap(), [NEW, KNOWN]);
+    assert_eq!(store.append(views(1, 2), now()).await.unwrap(), [Appended::Stored, Appended::Stored]);
     assert!(proxy.is_done());
     exact(&store, 2, 1).await;
 }
@@ -82,7 +84,7 @@ async fn a_service_that_stays_busy_is_unavailable_and_nothing_is_lost() {
     assert!(matches!(store.append(events.clone(), now()).await, Err(StoreError::Unavailable { .. })));
     assert!(proxy.seen() < 60, "pauses grow");
     let store = table.open().await;
-    assert_eq!(store.append(events, now()).await.unwrap(), [NEW, KNOWN]);
+    assert_eq!(store.append(events, now()).await.unwrap(), [Appended::Stored, Appended::Stored]);
     exact(&store, 2, 1).await;
 }
 

@@ -9,7 +9,8 @@ use common::identity::Identity;
 use common::site::Site;
 use common::source::System;
 use common::store::postgres::{Options, Postgres};
-use common::store::{Appended, Bucket, Committed, Secret, SecretName, Store};
+use common::store::roles::*;
+use common::store::{Appended, Bucket, Committed, Secret, SecretName};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -194,23 +195,4 @@ async fn limits_cannot_tell_during_an_outage() {
     bench.redis.run().await;
     healed(&bench.store).await;
     assert_eq!(limits.charge(bucket, 1).await, Some(Ok(())));
-}
-
-/// Ever new visitors: those called new add up to what the sketch has counted, whoever took them.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn new_visitors_add_up() {
-    let Some(bench) = Bench::start().await else { return };
-    let mut new = 0_u64;
-    let visitors = 30_000_u64;
-    for start in (0..visitors).step_by(500) {
-        let who = |number| common::store::conformance::samples::event("scroll", number, bench.now);
-        let events: Vec<Event> = (start..start + 500).map(who).collect();
-        for answer in bench.store.append(events, bench.now).await.unwrap() {
-            new += u64::from(answer == Appended::Stored { new_visitor: true });
-        }
-    }
-    let key = common::period::PeriodKey::of(common::period::Period::Day, bench.now.day());
-    let counted = bench.store.totals(&Site::default(), key).await.unwrap().visitors;
-    assert!(counted.abs_diff(visitors) < visitors / 30, "{counted}");
-    assert!(new.abs_diff(counted) <= counted / 100, "{new} of {counted}");
 }

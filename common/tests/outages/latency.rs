@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use common::store::Store;
+use common::store::roles::*;
 
 use crate::Bench;
 

@@ -17,18 +17,19 @@ mod restored;
 mod servers;
 mod verified;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::cv::letter_type;
 use common::event::Event;
 use common::metrics::Metrics;
 use common::period::{Period, PeriodKey};
 use common::site::Site;
 use common::store::conformance::samples::{at, event, on_page, on_site, quiet, with_data};
 use common::store::postgres::{Options, Postgres};
-use common::store::{Appended, Ranking, Span, Store, StoreError, Totals};
-use common::tally::{Dimension, letter_type, theme};
+use common::store::roles::*;
+use common::store::{Appended, StoreError, Totals};
 use common::testing::redis::RedisServer;
 use common::time::{SECOND, Timestamp};
 use serde_json::json;
@@ -197,14 +198,6 @@ fn totals(events: &[&Event]) -> Totals {
     }
 }
 
-fn themes(events: &[&Event]) -> Ranking {
-    let mut themes = BTreeMap::<String, u64>::new();
-    events.iter().filter_map(|event| theme(event)).for_each(|theme| *themes.entry(theme).or_default() += 1);
-    let mut rows: Vec<_> = themes.into_iter().collect();
-    rows.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    Ranking { total: rows.iter().map(|row| row.1).sum(), rows }
-}
-
 /// Asks until it is answered: who asks while connections are cut may be refused, but never told
 /// anything wrong.
 async fn again<T>(question: impl AsyncFn() -> Result<T, StoreError>) -> T {
@@ -226,16 +219,8 @@ async fn check(store: &Postgres, events: &[Event], now: Timestamp) {
                 let within = |event: &&&Event| PeriodKey::of(period, event.created_at.day()) == key;
                 let within: Vec<&Event> = here.iter().filter(within).copied().collect();
                 assert_eq!(again(async || store.totals(&site, key).await).await, totals(&within), "{site} {key}");
-                let ranking = again(async || store.ranking(&site, Dimension::Theme, Span::Period(key), 20).await).await;
-                assert_eq!(ranking, themes(&within), "{site} {key}");
             }
         }
-        // One day a site, so that what was added up is kept and added to.
-        let since = now.day().plus(if site.as_str() == "a" { -1 } else { 0 });
-        let within = |event: &&&Event| event.created_at.day() >= since;
-        let within: Vec<&Event> = here.iter().filter(within).copied().collect();
-        let ranking = again(async || store.ranking(&site, Dimension::Theme, Span::Since(since), 20).await).await;
-        assert_eq!(ranking, themes(&within), "{site}");
         let today = PeriodKey::of(Period::Day, now.day());
         let within = |event: &&&Event| PeriodKey::of(Period::Day, event.created_at.day()) == today;
         let today = totals(&here.iter().filter(within).copied().collect::<Vec<_>>());

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use common::period::{Period, PeriodKey};
 use common::site::Site;
-use common::store::Store;
 use common::store::conformance::samples::{event, on_site};
+use common::store::roles::*;
 
 use crate::servers::sql;
 use crate::{Bench, check, healed};

@@ -1,6 +1,6 @@
 //! Whatever happens, in any order: afterwards everything is right.
 
-use common::store::Store;
+use common::store::roles::*;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};

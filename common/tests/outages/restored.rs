@@ -1,9 +1,9 @@
 //! A PostgreSQL that was restored from a copy behind Redis's back: its positions are given again,
 //! to other events, and Redis must not take them for those that it has counted.
 
-use common::store::Store;
 use common::store::conformance::samples::{event, on_site};
 use common::store::postgres::Options;
+use common::store::roles::*;
 
 use crate::Bench;
 

@@ -1,7 +1,7 @@
 //! Whatever Redis has wrong, by however little, is found, named and mended.
 
-use common::store::Store;
 use common::store::conformance::samples::quiet;
+use common::store::roles::*;
 
 use crate::Bench;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use common::store::conformance::samples::{at, event, quiet, site};
 use common::store::postgres::{Options, Postgres};
-use common::store::{Appended, Store, StoreError, TimelineFrom};
+use common::store::roles::*;
+use common::store::{Appended, StoreError, TimelineFrom};
 use tokio::time::timeout;
 
 use crate::servers::Databases;

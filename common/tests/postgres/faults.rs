@@ -10,7 +10,8 @@ use common::event::Event;
 use common::period::{Period, PeriodKey};
 use common::store::conformance::samples::{at, event, on_page, on_site, quiet};
 use common::store::postgres::{Options, Postgres};
-use common::store::{Appended, Store, StoreError, TimelineFrom};
+use common::store::roles::*;
+use common::store::{Appended, StoreError, TimelineFrom};
 use common::time::Timestamp;
 use uuid::Uuid;
 

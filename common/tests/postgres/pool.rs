@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::metrics::Metrics;
-use common::store::Store;
 use common::store::postgres::{Options, Postgres};
+use common::store::roles::*;
 use tokio::task::JoinSet;
 
 use crate::servers::Databases;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use common::period::{Period, PeriodKey};
-use common::store::Store;
 use common::store::conformance::samples::{at, event, put, quiet, site};
 use common::store::postgres::Options;
+use common::store::roles::*;
 
 use crate::servers::wire::Wire;
 use crate::servers::{Databases, redis, sql};

@@ -8,6 +8,7 @@ use common::period::{Period, PeriodKey};
 use common::store::Store;
 use common::store::conformance::samples::{at, event, put, quiet, site};
 use common::store::postgres::Options;
+use common::store::roles::*;
 use common::time::{Day, Timestamp};
 
 use crate::servers::{Databases, sql};

@@ -1,10 +1,10 @@
 //! The schema and those that meet it: several at once, and older ones than it.
 
 use common::period::Period;
-use common::store::Store;
 use common::store::TimelineFrom;
 use common::store::conformance::samples::{at, day, event, key, put, site};
 use common::store::postgres::Options;
+use common::store::roles::*;
 
 use crate::servers::{Databases, sql};
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use common::collect::error_text;
 use common::metrics::Metrics;
 use common::store::conformance::samples::{at, event, put, quiet, site};
+use common::store::roles::*;
 use common::store::sqlite::{Sqlite, backup, restore};
-use common::store::{Secret, SecretName, Store, StoreError, TimelineFrom};
+use common::store::{Secret, SecretName, StoreError, TimelineFrom};
 use common::time::Timestamp;
 use tempfile::TempDir;
 

@@ -70,24 +70,27 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     )
 )]
 async fn heatmap(State(app): State<App>, params: Params) -> Result<Response, ApiError> {
-    let hour = app.now().hour();
+    let now = app.now();
+    let hour = now.hour();
     let site = params.site(&app)?;
-    let hours = params.number("hours", 1..=168_i64, 24, Code::InvalidHours)?;
+    let hours_back = params.number("hours", 1..=168_i64, 24, Code::InvalidHours)?;
     let page = match params.get("page_url").or_else(|| params.get("page")) {
         None | Some("") => None,
         Some(text) => Some(Url::new(text).page().into_owned()),
     };
-    app.answer(format!("heatmap/{site}/{hour}/{hours}/{page:?}"), async {
-        let cells = app.store.heatmap(&site, page.as_deref(), hour - hours + 1..i64::MAX, MOST_PLACES).await?;
-        let places = cells.into_iter().map(|cell| Place {
-            x: cell.x,
-            y: cell.y,
-            count: cell.count,
-            page_url: cell.page,
-            element: Some(cell.element).filter(|element| !element.is_empty()),
+    app.answer(format!("heatmap/{site}/{hour}/{hours_back}/{page:?}"), async {
+        // Clocks of senders may be ahead.
+        let hours = hour - hours_back + 1..now.day().plus(2).start().hour();
+        let places = app.measure.clicks(&*app.store, &site, page.as_deref(), hours, MOST_PLACES, now).await?;
+        let places = places.into_iter().map(|place| Place {
+            x: place.x,
+            y: place.y,
+            count: place.count,
+            page_url: place.page,
+            element: Some(place.element).filter(|element| !element.is_empty()),
         });
         let places: Vec<Place> = places.collect();
-        let meta = Meta { page_url: page.clone(), hours, count: places.len() };
+        let meta = Meta { page_url: page.clone(), hours: hours_back, count: places.len() };
         Ok(Answer::with_meta(places, meta))
     })
     .await

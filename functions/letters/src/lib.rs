@@ -7,7 +7,6 @@ use axum::routing::get;
 use common::App;
 use common::http::{Answer, ApiError, BASE_PATH, Params};
 use common::period::{Period, PeriodKey};
-use common::tally::Dimension;
 use common::time::Day;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
@@ -78,7 +77,7 @@ async fn letters(State(app): State<App>, params: Params) -> Result<Response, Api
     app.answer(format!("letters/{site}/{key}/{today}"), async {
         let totals = app.store.totals(&site, key).await?;
         let days = key.first_day()..today.plus(1);
-        let history = app.store.daily(&site, Dimension::EventType, "letter_generate", days).await?;
+        let history = app.store.daily(&site, days).await?;
         Ok(Answer::new(Letters {
             period: key.period(),
             period_key: key.to_string(),
@@ -87,7 +86,7 @@ async fn letters(State(app): State<App>, params: Params) -> Result<Response, Api
             anti_motivation: totals.anti_motivation,
             unique_visitors: totals.visitors,
             conversion_rate: totals.conversion_rate(),
-            history: history.into_iter().map(|(date, count)| LettersOfDay { date, count }).collect(),
+            history: history.into_iter().map(|(date, totals)| LettersOfDay { date, count: totals.letters }).collect(),
         }))
     })
     .await

@@ -8,8 +8,6 @@ use common::App;
 use common::http::{Answer, ApiError, BASE_PATH, Params};
 use common::outcome::Code;
 use common::period::{Period, PeriodKey};
-use common::store::Span;
-use common::tally::Dimension;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
@@ -59,23 +57,22 @@ async fn themes(State(app): State<App>, params: Params) -> Result<Response, ApiE
     let today = app.now().day();
     let site = params.site(&app)?;
     let limit = params.number("limit", 1..=20, 5_usize, Code::InvalidLimit)?;
-    let (span, name) = match params.period()? {
+    let days = match params.period()? {
         Some(period) => {
             let key = PeriodKey::of(period, today);
-            (Span::Period(key), key.to_string())
+            key.first_day()..key.last_day().plus(1)
         }
-        None => {
-            let first = common::retention::cutoff(app.config.retention_days, app.now());
-            (Span::Since(first), format!("since {first}"))
-        }
+        // Clocks of senders may be in tomorrow already.
+        None => common::retention::cutoff(app.config.retention_days, app.now())..today.plus(2),
     };
-    app.answer(format!("themes/{site}/{name}/{limit}"), async {
-        let ranking = app.store.ranking(&site, Dimension::Theme, span, limit).await?;
-        let rows = ranking.rows.into_iter().map(|(theme, views)| Theme {
+    app.answer(format!("themes/{site}/{}/{}/{limit}", days.start, days.end), async {
+        let themes = app.measure.themes(&*app.store, &site, days, limit, app.now()).await?;
+        let total = themes.total as f64;
+        let rows = themes.rows.into_iter().map(|(theme, views)| Theme {
             theme,
             views,
             count: views,
-            percentage: views as f64 * 100.0 / ranking.total as f64,
+            percentage: views as f64 * 100.0 / total,
         });
         Ok(Answer::new(rows.collect::<Vec<_>>()))
     })

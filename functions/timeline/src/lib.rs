@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use common::App;
-use common::event::{EARLIEST, EventData};
+use common::event::{EventData, MAX_CLOCK_SKEW};
 use common::http::{Answer, ApiError, BASE_PATH, Params};
 use common::outcome::{Code, Refusal};
 use common::store::TimelineFrom;
@@ -95,7 +95,7 @@ async fn timeline(State(app): State<App>, params: Params) -> Result<Response, Ap
         // What lies further ahead than senders' clocks may is an old log moved to today: it waits
         // until its time comes. To the second, so that answers can be kept.
         None => {
-            let until = Timestamp::from_millis((now.seconds() + 1) * SECOND - 1).plus(EARLIEST);
+            let until = Timestamp::from_millis((now.seconds() + 1) * SECOND - 1).plus(MAX_CLOCK_SKEW);
             TimelineFrom::Newest { until, offset }
         }
         Some(_) if offset > 0 => {

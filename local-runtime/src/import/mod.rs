@@ -33,7 +33,7 @@ use std::time::Duration;
 use common::App;
 use common::collect::allowed_site;
 use common::config::IdentityMode;
-use common::event::{EARLIEST, Event, EventData};
+use common::event::{Event, EventData, MAX_CLOCK_SKEW};
 use common::event_type::EventType;
 use common::measure::facts::{Context, Facts, Headers, Observed, has_click_id};
 use common::outcome::Refusal;
@@ -252,7 +252,7 @@ impl<'a> Run<'a> {
         // An import that follows a log goes on for days.
         let now = self.app.now();
         let is_old = created_at.day() < common::retention::cutoff(self.app.config.retention_days, now);
-        let is_new = self.report.moved_days.is_none() && created_at > now.plus(EARLIEST);
+        let is_new = self.report.moved_days.is_none() && created_at > now.plus(MAX_CLOCK_SKEW);
         let reason = left_out(&record, &self.import.vhosts);
         let reason = reason.or(is_old.then_some(LeftOut::TooOld)).or(is_new.then_some(LeftOut::TooNew));
         if let Some(reason) = reason {

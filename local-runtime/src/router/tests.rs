@@ -6,7 +6,6 @@ use axum::response::Response;
 use common::App;
 use common::http::PeerAddress;
 use common::source::System;
-use common::tally::Dimension;
 use http::Method;
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -154,17 +153,9 @@ async fn an_own_site_is_served_and_its_pages_counted() {
     let event = events.iter().find(|event| event.referrer.is_some()).unwrap();
     assert_eq!(event.page_url.as_ref().unwrap().as_str(), "/cv.html?theme=backend");
     assert_eq!(event.referrer.as_ref().unwrap().as_str(), "https://search.example/?ref=a");
-    let themes = site
-        .app
-        .store
-        .ranking(
-            &Default::default(),
-            Dimension::Theme,
-            common::store::Span::Since(common::time::Day::from_number(0)),
-            5,
-        )
-        .await
-        .unwrap();
+    let (now, any) = (site.app.now(), common::time::Day::from_number(0));
+    let themes =
+        site.app.measure.themes(&*site.app.store, &Default::default(), any..now.day().plus(2), 5, now).await.unwrap();
     assert_eq!(themes.rows, [("backend".to_owned(), 1)]);
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Context;
 use super::input::{Result, suggest};
-use crate::event::EARLIEST;
+use crate::event::MAX_CLOCK_SKEW;
 use crate::measure::question::Range;
 use crate::measure::zone::Zone;
 use crate::outcome::{Code, Refusal};
@@ -63,7 +63,7 @@ impl Span {
             // As current_visitors does: events from clocks that run ahead are current.
             "realtime" => {
                 let window = i64::from(context.active_window_seconds) * SECOND;
-                Some(Self::of_instants(now.plus(1 - window), now.plus(EARLIEST + 1)))
+                Some(Self::of_instants(now.plus(1 - window), now.plus(MAX_CLOCK_SKEW + 1)))
             }
             "month" => days(first_of_month, months_later(first_of_month, 1)),
             "year" => {

@@ -10,9 +10,6 @@ use crate::site::Site;
 use crate::store::{Appended, StoreError, TimelineFrom};
 use crate::url::Url;
 
-const NEW: Appended = Appended::Stored { new_visitor: true };
-const KNOWN: Appended = Appended::Stored { new_visitor: false };
-
 pub async fn stored_events_come_back_whole(fixture: impl Fixture) {
     let mut whole = with_data(
         on_page(event("signup.done", 1, at("2025-12-08T10:00:00.123Z")), "https://x.example/é?theme=a&ref=b"),
@@ -32,7 +29,7 @@ pub async fn an_id_is_stored_once(fixture: impl Fixture) {
     other.id = first.id;
     let now = at("2025-12-08T12:00:00Z");
     let again = vec![first.clone(), other.clone()];
-    assert_eq!(store.append(again.clone(), now).await.unwrap(), [NEW, Appended::Duplicate]);
+    assert_eq!(store.append(again.clone(), now).await.unwrap(), [Appended::Stored, Appended::Duplicate]);
     assert_eq!(store.append(again, now).await.unwrap(), [Appended::Duplicate, Appended::Duplicate]);
     let totals = store.totals(&site(), key(Period::Day, "2025-12-08")).await.unwrap();
     assert_eq!((totals.events, totals.page_views, totals.visitors), (1, 1, 1));
@@ -43,7 +40,7 @@ pub async fn ids_are_compared_within_a_site(fixture: impl Fixture) {
     let here = event("page_view", 1, at("2025-12-08T10:00:00Z"));
     let there = on_site(here.clone(), "other.example");
     let answers = fixture.store().append(vec![here, there], at("2025-12-08T10:00:00Z")).await.unwrap();
-    assert_eq!(answers, [NEW, NEW]);
+    assert_eq!(answers, [Appended::Stored, Appended::Stored]);
 }
 
 pub async fn the_same_event_from_many_at_once_is_stored_once(fixture: impl Fixture) {
@@ -65,21 +62,9 @@ pub async fn everything_survives_a_restart(mut fixture: impl Fixture) {
     fixture.reopen().await;
     let store = fixture.store();
     let answers = store.append(vec![first, event("scroll", 2, now), event("scroll", 3, now)], now).await.unwrap();
-    assert_eq!(answers, [Appended::Duplicate, KNOWN, NEW]);
+    assert_eq!(answers, [Appended::Duplicate, Appended::Stored, Appended::Stored]);
     let realtime = store.realtime(&site(), now, 300_000).await.unwrap();
     assert_eq!((realtime.total_events, realtime.unique_today, realtime.current_visitors), (4, 3, 3));
-}
-
-pub async fn new_visitors_are_new_to_their_day(fixture: impl Fixture) {
-    let now = at("2025-12-09T00:00:00Z");
-    let yesterday = at("2025-12-08T23:59:59.999Z");
-    let events = vec![
-        event("page_view", 1, yesterday),
-        event("page_view", 1, now),
-        event("page_view", 1, yesterday),
-        on_site(event("page_view", 1, now), "other.example"),
-    ];
-    assert_eq!(fixture.store().append(events, now).await.unwrap(), [NEW, NEW, KNOWN, NEW]);
 }
 
 pub async fn sites_are_bounded(fixture: impl Fixture) {
@@ -87,11 +72,11 @@ pub async fn sites_are_bounded(fixture: impl Fixture) {
     let now = at("2025-12-08T10:00:00Z");
     let events = (0..=Site::MOST).map(|number| on_site(event("scroll", 1, now), &format!("s{number}"))).collect();
     let answers: Vec<Appended> = store.append(events, now).await.unwrap();
-    assert!(answers[..Site::MOST].iter().all(|answer| *answer == NEW));
+    assert!(answers[..Site::MOST].iter().all(|answer| *answer == Appended::Stored));
     assert_eq!(answers[Site::MOST], Appended::TooManySites);
     assert_eq!(store.sites().await.unwrap().len(), Site::MOST);
     let known = store.append(vec![on_site(event("scroll", 1, now), "s7")], now).await.unwrap();
-    assert_eq!(known, [KNOWN], "sites that are known go on");
+    assert_eq!(known, [Appended::Stored], "sites that are known go on");
 }
 
 pub async fn an_empty_batch_is_fine(fixture: impl Fixture) {

@@ -18,6 +18,7 @@
 
 mod append;
 mod blocks;
+mod columns;
 mod feed;
 mod keeping;
 mod property;
@@ -67,14 +68,14 @@ macro_rules! store_conformance {
         $crate::store_conformance!(@$what $($fresh)?;
             append: stored_events_come_back_whole, an_id_is_stored_once, ids_are_compared_within_a_site,
                 the_same_event_from_many_at_once_is_stored_once, everything_survives_a_restart,
-                new_visitors_are_new_to_their_day, sites_are_bounded, an_empty_batch_is_fine,
+                sites_are_bounded, an_empty_batch_is_fine,
                 a_closed_store_is_unavailable, versions_change_with_what_is_stored;
             questions: unknown_sites_are_empty, periods_are_those_of_the_event, weeks_across_new_year,
-                uniques_are_exact_across_weeks_and_months, themes_are_ranked, rankings_span_days,
-                days_without_events_are_zeros, letters_by_type, the_active_window_slides,
+                uniques_are_exact_across_weeks_and_months, days_without_events_are_zeros, letters_by_type, the_active_window_slides,
                 late_events_do_not_make_visitors_current, timelines_are_sorted, timelines_page_without_gaps,
-                clicks_are_grouped_by_place, clicks_name_the_most_clicked_element, heatmaps_are_cut_by_hour,
-                distinct_values_are_bounded, click_targets_are_bounded, sites_do_not_mix;
+                sites_do_not_mix;
+            columns: themes_are_ranked, themes_span_days, clicks_are_grouped_by_place,
+                clicks_name_the_most_clicked_element, heatmaps_are_cut_by_hour;
             feed: commits_are_heard_in_order, duplicates_are_not_heard, positions_grow,
                 a_feed_is_resumed_without_gap_or_repeat, reads_while_events_are_committed_have_no_holes;
             blocks: blocks_come_back_by_day, a_block_is_replaced_whole, blocks_of_old_days_are_deleted;

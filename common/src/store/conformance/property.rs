@@ -16,11 +16,12 @@ use tokio::task::block_in_place;
 use uuid::Uuid;
 
 use super::Fixture;
+use super::queries::service;
 use super::samples::{at, event, on_page, on_site, quiet, with_data};
+use crate::cv::{self, theme};
 use crate::event::Event;
 use crate::period::{Period, PeriodKey};
 use crate::store::{Appended, Store, StoreError, Totals};
-use crate::tally::{Tally, theme};
 use crate::time::{DAY, Timestamp};
 
 /// What may happen.
@@ -215,8 +216,9 @@ async fn all_events(store: &dyn Store) -> Vec<Event> {
     events
 }
 
-/// The recount is naive on purpose: it shares nothing with an engine but [`Tally`].
+/// The recount is naive on purpose: it shares nothing with an engine.
 async fn compare(store: &dyn Store, events: &[Event], now: Timestamp) {
+    let service = service();
     let sites: BTreeSet<_> = events.iter().map(|event| event.site.clone()).collect();
     for site in sites {
         let here: Vec<&Event> = events.iter().filter(|event| event.site == site).collect();
@@ -230,25 +232,25 @@ async fn compare(store: &dyn Store, events: &[Event], now: Timestamp) {
                 within.iter().filter_map(|event| theme(event)).for_each(|theme| *themes.entry(theme).or_default() += 1);
                 let mut themes: Vec<_> = themes.into_iter().collect();
                 themes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-                let span = crate::store::Span::Period(key);
-                let ranking = store.ranking(&site, crate::tally::Dimension::Theme, span, 100).await.unwrap();
-                assert_eq!(ranking.rows, themes);
+                let days = key.first_day()..key.last_day().plus(1);
+                assert_eq!(service.themes(store, &site, days, 100, now).await.unwrap().rows, themes);
             }
         }
         let current: HashSet<_> =
             here.iter().filter(|event| event.created_at > now.plus(-300_000)).map(|event| event.visitor).collect();
         let realtime = store.realtime(&site, now, 300_000).await.unwrap();
         assert_eq!(realtime.current_visitors, current.len() as u64);
-        let clicks = here.iter().filter(|event| Tally::of(event).click.is_some()).count();
-        let cells = store.heatmap(&site, None, 0..i64::MAX, 10_000).await.unwrap();
-        assert_eq!(cells.iter().map(|cell| cell.count).sum::<u64>(), clicks as u64);
+        let hours = now.hour() - 7 * 24..now.hour() + 48;
+        let within = |event: &&&Event| hours.contains(&event.created_at.hour());
+        let clicks = here.iter().filter(within).filter(|event| event.event_type.is_click()).count();
+        let places = service.clicks(store, &site, None, hours.clone(), 10_000, now).await.unwrap();
+        assert_eq!(places.iter().map(|place| place.count).sum::<u64>(), clicks as u64);
     }
 }
 
 fn totals(events: &[&Event]) -> Totals {
     let of = |name: &str| events.iter().filter(|event| event.event_type.name() == name).count() as u64;
-    let letters =
-        |kind: &str| events.iter().filter(|event| crate::tally::letter_type(event) == Some(kind)).count() as u64;
+    let letters = |kind: &str| events.iter().filter(|event| cv::letter_type(event) == Some(kind)).count() as u64;
     let visitors: HashSet<_> = events.iter().map(|event| event.visitor).collect();
     Totals {
         events: events.len() as u64,

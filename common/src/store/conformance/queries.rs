@@ -17,7 +17,7 @@ use crate::time::{Day, Timestamp};
 
 const NOW: &str = "2025-12-08T12:00:00Z";
 
-fn service() -> Service {
+pub(super) fn service() -> Service {
     Service::new(&Config::from_vars([]).unwrap())
 }
 

@@ -383,7 +383,8 @@ impl Writer {
         self.knowledge.absorb(plan.known);
         let mut news = Vec::with_capacity(plan.events.len());
         for (at, new_visitor) in plan.events {
-            fates[at] = Fate::Is(Appended::Stored { new_visitor });
+            fates[at] = Fate::Is(Appended::Stored);
+            self.tables.metrics.visitors_total.inc_by(u64::from(new_visitor));
             news.push(Committed { position: entries[at].position, event: entries[at].event.clone() });
         }
         let first_open = entries.iter().zip(&*fates).find(|(_, fate)| matches!(fate, Fate::Waiting));

@@ -12,8 +12,9 @@ use super::keys::{self, END};
 use super::stored::NUMBERED;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
-use crate::store::{Ranking, Result, Span, Totals};
+use crate::store::{Result, Totals};
 use crate::tally::Dimension;
+use crate::tally::{Ranking, Span};
 use crate::time::Day;
 
 /// The items of a partition whose sort keys begin with these days, the last one included.

@@ -9,8 +9,9 @@ use super::figures::field;
 use super::item::{Item, read_number, read_text, sort_key};
 use super::keys::{self, END};
 use crate::site::Site;
-use crate::store::{ClickCell, Result};
+use crate::store::Result;
 use crate::tally::Click;
+use crate::tally::ClickCell;
 
 /// The hour of a cell, its place, and how often it was clicked.
 pub(super) fn read(item: &Item) -> Option<(i64, Click, u64)> {

@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn no_sort_key_is_too_long() {
-        let theme = "\u{1f600}".repeat(crate::tally::LONGEST_THEME);
+        let theme = "\u{1f600}".repeat(crate::cv::LONGEST_THEME);
         assert!(value(&site(), Dimension::Theme, Day::from_number(20_000), 0, &theme).sk.len() <= 1_024);
     }
 }

@@ -71,15 +71,14 @@ use self::keys::Key;
 use self::written::Written;
 use super::commits::LastCommit;
 use super::{
-    Appended, BlockKind, Blocks, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret,
-    SecretName, Span, Step, Store, StoreError, TimelineFrom, Totals, Waited,
+    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, Position, Progress, Realtime,
+    Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::config::DynamoDbUrl;
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::period::PeriodKey;
+use crate::period::{Period, PeriodKey};
 use crate::site::Site;
-use crate::tally::Dimension;
 use crate::time::{Day, Timestamp};
 
 /// How many transactions a listener of the feed may lag behind before it must catch up by reading.
@@ -205,15 +204,14 @@ impl Blocks for DynamoDb {
 }
 
 #[async_trait]
-impl Store for DynamoDb {
-    fn engine(&self) -> &'static str {
-        ENGINE
-    }
-
+impl Append for DynamoDb {
     async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
         self.writing()?.append(events, now).await
     }
+}
 
+#[async_trait]
+impl LiveTotals for DynamoDb {
     async fn realtime(&self, site: &Site, now: Timestamp, window: i64) -> Result<Realtime> {
         let kept = self.kept.get(&self.tables).await?;
         self.timed("realtime", presence::realtime(&self.tables, kept, site, now, window, self.consistent())).await
@@ -224,37 +222,17 @@ impl Store for DynamoDb {
         self.timed("totals", figures::totals(&self.tables, kept, site, period, self.consistent())).await
     }
 
-    async fn ranking(&self, site: &Site, dimension: Dimension, span: Span, limit: usize) -> Result<Ranking> {
-        let kept = self.kept.get(&self.tables).await?;
-        let ranking = figures::ranking(&self.tables, kept, site, dimension, span, limit, self.consistent());
-        self.timed("ranking", ranking).await
+    async fn daily(&self, site: &Site, days: Range<Day>) -> Result<Vec<(Day, Totals)>> {
+        let mut daily = Vec::new();
+        for day in (days.start.number()..days.end.number()).map(Day::from_number) {
+            daily.push((day, self.totals(site, PeriodKey::of(Period::Day, day)).await?));
+        }
+        Ok(daily)
     }
+}
 
-    async fn daily(&self, site: &Site, dimension: Dimension, value: &str, days: Range<Day>) -> Result<Vec<(Day, u64)>> {
-        let kept = self.kept.get(&self.tables).await?;
-        let daily = figures::daily(&self.tables, kept, site, dimension, value, days, self.consistent());
-        self.timed("daily", daily).await
-    }
-
-    async fn timeline(&self, site: &Site, from: TimelineFrom, limit: usize) -> Result<Vec<Event>> {
-        let kept = self.kept.get(&self.tables).await?;
-        self.timed("timeline", timeline::timeline(&self.tables, kept, site, from, limit, self.consistent())).await
-    }
-
-    async fn heatmap(
-        &self,
-        site: &Site,
-        page: Option<&str>,
-        hours: Range<i64>,
-        limit: usize,
-    ) -> Result<Vec<ClickCell>> {
-        self.timed("heatmap", heatmap::heatmap(&self.tables, site, page, hours, limit, self.consistent())).await
-    }
-
-    async fn sites(&self) -> Result<Vec<Site>> {
-        self.timed("sites", figures::sites(&self.tables, self.consistent())).await
-    }
-
+#[async_trait]
+impl Feed for DynamoDb {
     fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>> {
         self.feed.subscribe()
     }
@@ -269,18 +247,20 @@ impl Store for DynamoDb {
         self.timed("feed", feed::committed_after(&self.tables, kept, site, after, limit, &self.written)).await
     }
 
+    async fn timeline(&self, site: &Site, from: TimelineFrom, limit: usize) -> Result<Vec<Event>> {
+        let kept = self.kept.get(&self.tables).await?;
+        self.timed("timeline", timeline::timeline(&self.tables, kept, site, from, limit, self.consistent())).await
+    }
+}
+
+#[async_trait]
+impl Keep for DynamoDb {
     async fn secret(&self, name: SecretName, fresh: Secret, now: Timestamp) -> Result<Secret> {
         secrets::secret(&self.tables, name, fresh, now).await
     }
 
     async fn destroy_secrets(&self, now: Timestamp) -> Result<u64> {
         secrets::destroy(&self.tables, now).await
-    }
-
-    async fn delete_before(&self, cutoff: Day, now: Timestamp) -> Result<Step> {
-        let step = expiry::delete_before(&self.tables, &self.kept, cutoff, now).await;
-        self.written.touch();
-        step
     }
 
     async fn claim_cleanup(&self, now: Timestamp) -> Result<bool> {
@@ -314,6 +294,15 @@ impl Store for DynamoDb {
     async fn note_waited(&self, waited: Option<Waited>) -> Result<()> {
         facts::note_waited(&self.tables, waited).await
     }
+}
+
+#[async_trait]
+impl Admin for DynamoDb {
+    async fn delete_before(&self, cutoff: Day, now: Timestamp) -> Result<Step> {
+        let step = expiry::delete_before(&self.tables, &self.kept, cutoff, now).await;
+        self.written.touch();
+        step
+    }
 
     async fn verify(&self, now: Timestamp, progress: Progress) -> Result<Recount> {
         let kept = self.kept.get(&self.tables).await?.covered(now, self.retention);
@@ -339,6 +328,17 @@ impl Store for DynamoDb {
     async fn check(&self) -> Result<()> {
         self.last_commit.check(ENGINE)?;
         facts::write_check(&self.tables).await
+    }
+}
+
+#[async_trait]
+impl Store for DynamoDb {
+    fn engine(&self) -> &'static str {
+        ENGINE
+    }
+
+    async fn sites(&self) -> Result<Vec<Site>> {
+        self.timed("sites", figures::sites(&self.tables, self.consistent())).await
     }
 
     fn version(&self) -> Option<u64> {

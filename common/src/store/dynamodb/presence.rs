@@ -14,7 +14,7 @@ use super::figures;
 use super::item::sort_key;
 use super::keys::{self, END, SLOT};
 use super::timeline;
-use crate::event::EARLIEST;
+use crate::event::MAX_CLOCK_SKEW;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
 use crate::store::{Realtime, Result};
@@ -44,7 +44,7 @@ pub(super) async fn realtime(
 ) -> Result<Realtime> {
     let today = PeriodKey::of(Period::Day, now.day());
     let today = figures::totals(tables, kept, site, today, consistent);
-    let current = current(tables, site, now.plus(-window), now.plus(EARLIEST), consistent);
+    let current = current(tables, site, now.plus(-window), now.plus(MAX_CLOCK_SKEW), consistent);
     let (today, current) = tokio::try_join!(today, current)?;
     Ok(Realtime {
         current_visitors: current,

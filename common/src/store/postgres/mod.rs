@@ -55,14 +55,13 @@ use self::truth::Truth;
 use self::writer::Handle;
 use super::commits::LastCommit;
 use super::{
-    Appended, BlockKind, Blocks, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret,
-    SecretName, SharedLimits, Span, Step, Store, StoreError, TimelineFrom, Totals, Waited,
+    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, Position, Progress, Realtime,
+    Recount, Result, Secret, SecretName, SharedLimits, Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::period::PeriodKey;
+use crate::period::{Period, PeriodKey};
 use crate::site::Site;
-use crate::tally::Dimension;
 use crate::time::{Day, Timestamp};
 
 /// The engine's name.
@@ -166,15 +165,14 @@ impl Blocks for Postgres {
 }
 
 #[async_trait]
-impl Store for Postgres {
-    fn engine(&self) -> &'static str {
-        ENGINE
-    }
-
+impl Append for Postgres {
     async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
         self.writer()?.append(events, now).await
     }
+}
 
+#[async_trait]
+impl LiveTotals for Postgres {
     async fn realtime(&self, site: &Site, now: Timestamp, window: i64) -> Result<Realtime> {
         self.writer()?;
         match self.live.realtime(site, now, window).await {
@@ -191,51 +189,17 @@ impl Store for Postgres {
         }
     }
 
-    async fn ranking(&self, site: &Site, dimension: Dimension, span: Span, limit: usize) -> Result<Ranking> {
-        self.writer()?;
-        let horizon = self.horizon();
-        let (first, last) = match span {
-            Span::Period(key) if !horizon.answers(key) => return Ok(Ranking::default()),
-            Span::Period(key) => (key.first_day(), key.last_day()),
-            Span::Since(day) => (day.max(horizon.days_since), Day::from_number(i32::MAX)),
-        };
-        let live = match (dimension, span) {
-            (Dimension::Theme, Span::Period(key)) => self.live.themes(site, key, limit).await,
-            (Dimension::Theme, Span::Since(_)) => self.live.themes_since(site, first, limit).await,
-            _ => None,
-        };
-        if let Some(ranking) = live {
-            return Ok(ranking);
+    async fn daily(&self, site: &Site, days: Range<Day>) -> Result<Vec<(Day, Totals)>> {
+        let mut daily = Vec::new();
+        for day in (days.start.number()..days.end.number()).map(Day::from_number) {
+            daily.push((day, self.totals(site, PeriodKey::of(Period::Day, day)).await?));
         }
-        reads::ranking(&self.connections, site, dimension, (first, last), limit).await
+        Ok(daily)
     }
+}
 
-    async fn daily(&self, site: &Site, dimension: Dimension, value: &str, days: Range<Day>) -> Result<Vec<(Day, u64)>> {
-        self.writer()?;
-        reads::daily(&self.connections, site, dimension, value, days, self.horizon()).await
-    }
-
-    async fn timeline(&self, site: &Site, from: TimelineFrom, limit: usize) -> Result<Vec<Event>> {
-        self.writer()?;
-        reads::timeline(&self.connections, site, from, limit).await
-    }
-
-    async fn heatmap(
-        &self,
-        site: &Site,
-        page: Option<&str>,
-        hours: Range<i64>,
-        limit: usize,
-    ) -> Result<Vec<ClickCell>> {
-        self.writer()?;
-        reads::heatmap(&self.connections, site, page, hours, limit).await
-    }
-
-    async fn sites(&self) -> Result<Vec<Site>> {
-        self.writer()?;
-        reads::sites(&self.connections).await
-    }
-
+#[async_trait]
+impl Feed for Postgres {
     fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>> {
         self.live.subscribe()
     }
@@ -250,6 +214,14 @@ impl Store for Postgres {
         self.truth.committed_after(site, after, limit).await
     }
 
+    async fn timeline(&self, site: &Site, from: TimelineFrom, limit: usize) -> Result<Vec<Event>> {
+        self.writer()?;
+        reads::timeline(&self.connections, site, from, limit).await
+    }
+}
+
+#[async_trait]
+impl Keep for Postgres {
     async fn secret(&self, name: SecretName, fresh: Secret, now: Timestamp) -> Result<Secret> {
         self.writer()?;
         expiry::secret(&self.connections, name, fresh, now).await
@@ -258,13 +230,6 @@ impl Store for Postgres {
     async fn destroy_secrets(&self, now: Timestamp) -> Result<u64> {
         self.writer()?;
         expiry::destroy_secrets(&self.connections, now).await
-    }
-
-    async fn delete_before(&self, cutoff: Day, now: Timestamp) -> Result<Step> {
-        self.writer()?;
-        let step = expiry::delete_before(&self.connections, &self.truth, cutoff, now).await;
-        self.live.changed();
-        step
     }
 
     async fn claim_cleanup(&self, now: Timestamp) -> Result<bool> {
@@ -314,6 +279,16 @@ impl Store for Postgres {
         let number = waited.map_or(0, Waited::to_number);
         self.connections.ask("meta", |client| async move { facts::note(&client, "waited", number).await }).await
     }
+}
+
+#[async_trait]
+impl Admin for Postgres {
+    async fn delete_before(&self, cutoff: Day, now: Timestamp) -> Result<Step> {
+        self.writer()?;
+        let step = expiry::delete_before(&self.connections, &self.truth, cutoff, now).await;
+        self.live.changed();
+        step
+    }
 
     async fn verify(&self, now: Timestamp, progress: Progress) -> Result<Recount> {
         self.writer()?;
@@ -338,6 +313,18 @@ impl Store for Postgres {
         self.writer()?;
         self.last_commit.check(ENGINE)?;
         self.connections.ask("check", |client| async move { facts::write_check(&client).await }).await
+    }
+}
+
+#[async_trait]
+impl Store for Postgres {
+    fn engine(&self) -> &'static str {
+        ENGINE
+    }
+
+    async fn sites(&self) -> Result<Vec<Site>> {
+        self.writer()?;
+        reads::sites(&self.connections).await
     }
 
     fn degraded(&self) -> Vec<&'static str> {

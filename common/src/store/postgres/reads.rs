@@ -12,11 +12,12 @@ use super::connection::{Asked, Connections};
 use super::facts::Horizon;
 use super::rows::{COLUMNS, committed};
 use super::values::{count, from_text, to_text};
-use crate::event::{EARLIEST, Event};
+use crate::event::{Event, MAX_CLOCK_SKEW};
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
-use crate::store::{ClickCell, Position, Ranking, Realtime, Result, TimelineFrom, Totals};
+use crate::store::{Position, Realtime, Result, TimelineFrom, Totals};
 use crate::tally::Dimension;
+use crate::tally::{ClickCell, Ranking};
 use crate::time::{Day, Timestamp};
 
 /// A bound parameter.
@@ -51,7 +52,7 @@ pub(super) async fn realtime(
     let current = connections
         .ask("realtime", |client| async {
             let client = client;
-            let rows = query(&client, &sql, &[&site.as_str(), &now.plus(-window), &now.plus(EARLIEST)]).await?;
+            let rows = query(&client, &sql, &[&site.as_str(), &now.plus(-window), &now.plus(MAX_CLOCK_SKEW)]).await?;
             rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))
         })
         .await?;

@@ -405,15 +405,11 @@ async fn prepare(session: &mut Session, lore: &mut Lore, group: &Group, progress
 }
 
 /// Answers every request of a group.
-fn answer(group: Group, places: Vec<Option<Place>>, slots: &[usize], new_visitors: &[bool]) {
+fn answer(group: Group, places: Vec<Option<Place>>, _slots: &[usize], _new_visitors: &[bool]) {
     let mut places = places.into_iter();
-    let mut slots = slots.iter();
     for request in group.requests {
         let answers = places.by_ref().take(request.events.len()).map(|place| match place {
-            Some(Place::Stored(_)) => {
-                let new_visitor = slots.next().and_then(|slot| new_visitors.get(*slot));
-                Appended::Stored { new_visitor: new_visitor.copied().unwrap_or(false) }
-            }
+            Some(Place::Stored(_)) => Appended::Stored,
             Some(Place::Duplicate) => Appended::Duplicate,
             None => Appended::TooManySites,
         });

@@ -83,8 +83,8 @@ impl Appender {
                 continue;
             }
             *position += 1;
-            let new_visitor = self.aggregates.add(connection, site, event)?;
-            places.push((Appended::Stored { new_visitor }, Some(Position(*position))));
+            self.aggregates.add(connection, site, event)?;
+            places.push((Appended::Stored, Some(Position(*position))));
         }
         Ok(places)
     }

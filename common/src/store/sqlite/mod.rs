@@ -43,14 +43,13 @@ use self::lock::Lock;
 use self::reads::Readers;
 use self::writer::Handle;
 use super::{
-    Appended, BlockKind, Blocks, ClickCell, Committed, Position, Progress, Ranking, Realtime, Recount, Result, Secret,
-    SecretName, Span, Step, Store, StoreError, TimelineFrom, Totals, Waited,
+    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, Position, Progress, Realtime,
+    Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::period::PeriodKey;
+use crate::period::{Period, PeriodKey};
 use crate::site::Site;
-use crate::tally::Dimension;
 use crate::time::{Day, HOUR, Timestamp};
 
 /// How far back `presence` reaches, in milliseconds: the widest active window.
@@ -198,15 +197,14 @@ impl Blocks for Sqlite {
 }
 
 #[async_trait]
-impl Store for Sqlite {
-    fn engine(&self) -> &'static str {
-        ENGINE
-    }
-
+impl Append for Sqlite {
     async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
         self.writer()?.append(events, now).await
     }
+}
 
+#[async_trait]
+impl LiveTotals for Sqlite {
     async fn realtime(&self, site: &Site, now: Timestamp, window: i64) -> Result<Realtime> {
         let site = site.clone();
         self.readers.ask("realtime", move |connection| reads::realtime(connection, &site, now, window)).await
@@ -217,38 +215,17 @@ impl Store for Sqlite {
         self.readers.ask("totals", move |connection| reads::totals(connection, &site, period)).await
     }
 
-    async fn ranking(&self, site: &Site, dimension: Dimension, span: Span, limit: usize) -> Result<Ranking> {
-        let site = site.clone();
-        self.readers.ask("ranking", move |connection| reads::ranking(connection, &site, dimension, span, limit)).await
+    async fn daily(&self, site: &Site, days: Range<Day>) -> Result<Vec<(Day, Totals)>> {
+        let mut daily = Vec::new();
+        for day in (days.start.number()..days.end.number()).map(Day::from_number) {
+            daily.push((day, self.totals(site, PeriodKey::of(Period::Day, day)).await?));
+        }
+        Ok(daily)
     }
+}
 
-    async fn daily(&self, site: &Site, dimension: Dimension, value: &str, days: Range<Day>) -> Result<Vec<(Day, u64)>> {
-        let (site, value) = (site.clone(), value.to_owned());
-        self.readers.ask("daily", move |connection| reads::daily(connection, &site, dimension, &value, days)).await
-    }
-
-    async fn timeline(&self, site: &Site, from: TimelineFrom, limit: usize) -> Result<Vec<Event>> {
-        let site = site.clone();
-        self.readers.ask("timeline", move |connection| reads::timeline(connection, &site, from, limit)).await
-    }
-
-    async fn heatmap(
-        &self,
-        site: &Site,
-        page: Option<&str>,
-        hours: Range<i64>,
-        limit: usize,
-    ) -> Result<Vec<ClickCell>> {
-        let (site, page) = (site.clone(), page.map(str::to_owned));
-        self.readers
-            .ask("heatmap", move |connection| reads::heatmap(connection, &site, page.as_deref(), hours, limit))
-            .await
-    }
-
-    async fn sites(&self) -> Result<Vec<Site>> {
-        self.readers.ask("sites", reads::sites).await
-    }
-
+#[async_trait]
+impl Feed for Sqlite {
     fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>> {
         self.feed.subscribe()
     }
@@ -263,16 +240,20 @@ impl Store for Sqlite {
         self.readers.ask("feed", move |connection| reads::committed_after(connection, &site, after, limit)).await
     }
 
+    async fn timeline(&self, site: &Site, from: TimelineFrom, limit: usize) -> Result<Vec<Event>> {
+        let site = site.clone();
+        self.readers.ask("timeline", move |connection| reads::timeline(connection, &site, from, limit)).await
+    }
+}
+
+#[async_trait]
+impl Keep for Sqlite {
     async fn secret(&self, name: SecretName, fresh: Secret, now: Timestamp) -> Result<Secret> {
         self.writer()?.run(move |writer| expiry::secret(writer, name, fresh, now)).await
     }
 
     async fn destroy_secrets(&self, now: Timestamp) -> Result<u64> {
         self.writer()?.run(move |writer| expiry::destroy_secrets(writer, now)).await
-    }
-
-    async fn delete_before(&self, cutoff: Day, now: Timestamp) -> Result<Step> {
-        self.writer()?.run(move |writer| expiry::delete_before(writer, cutoff, now)).await
     }
 
     async fn claim_cleanup(&self, now: Timestamp) -> Result<bool> {
@@ -310,6 +291,13 @@ impl Store for Sqlite {
         let number = waited.map_or(0, Waited::to_number);
         self.writer()?.run(move |writer| expiry::note(writer, "waited", number)).await
     }
+}
+
+#[async_trait]
+impl Admin for Sqlite {
+    async fn delete_before(&self, cutoff: Day, now: Timestamp) -> Result<Step> {
+        self.writer()?.run(move |writer| expiry::delete_before(writer, cutoff, now)).await
+    }
 
     async fn verify(&self, now: Timestamp, progress: Progress) -> Result<Recount> {
         // A connection of its own: a recount may take minutes, and questions must not wait.
@@ -324,6 +312,17 @@ impl Store for Sqlite {
 
     async fn check(&self) -> Result<()> {
         self.writer()?.run(writer::Writer::check).await
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    fn engine(&self) -> &'static str {
+        ENGINE
+    }
+
+    async fn sites(&self) -> Result<Vec<Site>> {
+        self.readers.ask("sites", reads::sites).await
     }
 
     fn version(&self) -> Option<u64> {

@@ -1,6 +1,6 @@
 //! Questions: each on a connection of its own, off the async threads, on one snapshot.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::connection::{closed, open_reader};
 use super::rows::{COLUMNS, EVENTS, committed};
-use crate::event::{EARLIEST, Event};
+use crate::event::{Event, MAX_CLOCK_SKEW};
 use crate::metrics::Metrics;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
-use crate::store::{ClickCell, Committed, Position, Ranking, Realtime, Result, Span, TimelineFrom, Totals};
+use crate::store::{Committed, Position, Realtime, Result, TimelineFrom, Totals};
 use crate::tally::Dimension;
 use crate::time::{Day, Timestamp};
 
@@ -110,7 +110,7 @@ pub(super) fn realtime(
     let Some(id) = site_id(connection, site)? else { return Ok(Realtime::default()) };
     let current: i64 = connection
         .prepare_cached("select count(*) from presence where site = ?1 and last_seen > ?2 and last_seen <= ?3")?
-        .query_row(params![id, now.plus(-window).millis(), now.plus(EARLIEST).millis()], |row| row.get(0))?;
+        .query_row(params![id, now.plus(-window).millis(), now.plus(MAX_CLOCK_SKEW).millis()], |row| row.get(0))?;
     let today = totals(connection, site, PeriodKey::of(Period::Day, now.day()))?;
     Ok(Realtime {
         current_visitors: count(current),
@@ -136,53 +136,6 @@ pub(super) fn totals(connection: &Connection, site: &Site, period: PeriodKey) ->
         anti_motivation: find(Dimension::LetterType, "anti_motivation")?,
         visitors: find(Dimension::Visitors, "")?,
     })
-}
-
-pub(super) fn ranking(
-    connection: &Connection,
-    site: &Site,
-    dimension: Dimension,
-    span: Span,
-    limit: usize,
-) -> rusqlite::Result<Ranking> {
-    let Some(id) = site_id(connection, site)? else { return Ok(Ranking::default()) };
-    let (first, last) = match span {
-        Span::Period(key) => (key.bucket(), key.bucket()),
-        Span::Since(day) => (PeriodKey::of(Period::Day, day).bucket(), i64::MAX),
-    };
-    // Buckets of one kind are equal in their lowest two bits; days have none set.
-    let mut find = connection.prepare_cached(
-        "select value, sum(n) as views, sum(sum(n)) over () from counters
-         where site = ?1 and bucket between ?2 and ?3 and (bucket & 3) = (?2 & 3) and dimension = ?4
-         group by value order by views desc, value limit ?5",
-    )?;
-    let mut ranking = Ranking::default();
-    let mut rows = find.query(params![id, first, last, dimension as i64, limit as i64])?;
-    while let Some(row) = rows.next()? {
-        ranking.rows.push((row.get(0)?, count(row.get(1)?)));
-        ranking.total = count(row.get(2)?);
-    }
-    Ok(ranking)
-}
-
-pub(super) fn daily(
-    connection: &Connection,
-    site: &Site,
-    dimension: Dimension,
-    value: &str,
-    days: Range<Day>,
-) -> rusqlite::Result<Vec<(Day, u64)>> {
-    let days = (days.start.number()..days.end.number()).map(Day::from_number);
-    let Some(id) = site_id(connection, site)? else { return Ok(days.map(|day| (day, 0)).collect()) };
-    let mut find = connection.prepare_cached(
-        "select coalesce((select n from counters where site = ?1 and bucket = ?2 and dimension = ?3 and value = ?4), 0)",
-    )?;
-    days.map(|day| {
-        let bucket = PeriodKey::of(Period::Day, day).bucket();
-        let n = find.query_row(params![id, bucket, dimension as i64, value], |row| row.get(0))?;
-        Ok((day, count(n)))
-    })
-    .collect()
 }
 
 pub(super) fn timeline(
@@ -215,43 +168,6 @@ pub(super) fn timeline(
     };
     let mut find = connection.prepare_cached(&sql)?;
     let rows = find.query_map(params_from_iter(values), |row| Ok(committed(site, row)?.event))?;
-    rows.collect()
-}
-
-pub(super) fn heatmap(
-    connection: &Connection,
-    site: &Site,
-    page: Option<&str>,
-    hours: Range<i64>,
-    limit: usize,
-) -> rusqlite::Result<Vec<ClickCell>> {
-    let Some(id) = site_id(connection, site)? else { return Ok(Vec::new()) };
-    // Clicks by element, then the elements of each place in order: named ones first, the most
-    // clicked first, ties by name. The first one names the place.
-    let mut find = connection.prepare_cached(
-        "with elements as (
-             select t.page as page, t.element as element, c.x as x, c.y as y, sum(c.n) as n
-             from clicks c join click_targets t on t.id = c.target
-             where c.site = ?1 and c.hour >= ?2 and c.hour < ?3 and (?4 is null or t.page = ?4)
-             group by t.page, t.element, c.x, c.y
-         ),
-         ranked as (
-             select *, row_number() over (partition by page, x, y order by element = '', n desc, element) as place
-             from elements
-         )
-         select page, x, y, sum(n) as clicks, max(case when place = 1 then element end)
-         from ranked group by page, x, y
-         order by clicks desc, page, y, x limit ?5",
-    )?;
-    let rows = find.query_map(params![id, hours.start, hours.end, page, limit as i64], |row| {
-        Ok(ClickCell {
-            page: row.get(0)?,
-            x: row.get(1)?,
-            y: row.get(2)?,
-            count: count(row.get(3)?),
-            element: row.get(4)?,
-        })
-    })?;
     rows.collect()
 }
 

@@ -61,7 +61,8 @@ use super::truth::Truth;
 use crate::metrics::Metrics;
 use crate::period::PeriodKey;
 use crate::site::Site;
-use crate::store::{Committed, Ranking, Realtime, Recount, Result, SharedLimits, Totals};
+use crate::store::{Committed, Realtime, Recount, Result, SharedLimits, Totals};
+use crate::tally::Ranking;
 use crate::time::{Day, Timestamp};
 
 /// Events of one site that were committed together.

@@ -5,10 +5,11 @@ use redis::{Cmd, Value};
 use super::script::call;
 use super::sites::{Mark, Need};
 use super::{Parts, keys};
-use crate::event::EARLIEST;
+use crate::event::MAX_CLOCK_SKEW;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
-use crate::store::{Ranking, Realtime, Totals};
+use crate::store::{Realtime, Totals};
+use crate::tally::Ranking;
 use crate::time::{Day, Timestamp};
 
 /// How many seconds a day must still have to be added up: clocks may differ.
@@ -27,7 +28,7 @@ struct Figures {
 impl Parts {
     pub(super) async fn realtime(&self, site: &Site, now: Timestamp, window: i64) -> Option<Realtime> {
         let today = PeriodKey::of(Period::Day, now.day());
-        let seen = (now.plus(-window), now.plus(EARLIEST));
+        let seen = (now.plus(-window), now.plus(MAX_CLOCK_SKEW));
         let figures = self.figures(site, today, Some(seen)).await?;
         Some(Realtime {
             current_visitors: figures.current?,
