@@ -55,10 +55,9 @@ impl Fixture for File {
         let connection = rusqlite::Connection::open(Self::path(&self.folder)).unwrap();
         connection
             .execute_batch(
-                "update counters set n = n + 1 where dimension = 0;
-                 delete from counters where dimension = 2;
-                 insert into counters select site, bucket, 1, 'invented', 7 from counters where dimension = 0;
-                 update clicks set n = n + 5;
+                "update totals set events = events + 1, letters = 7;
+                 delete from totals where bucket & 3 = 2;
+                 insert into totals select site, bucket + 40000, 1, 1, 1, 1, 1, 1 from totals;
                  delete from visitors;
                  delete from presence;",
             )

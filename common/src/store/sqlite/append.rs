@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use hashlink::LruCache;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::aggregates::Aggregates;
+use super::totals::Counter;
 use crate::event::Event;
 use crate::site::Site;
 use crate::store::{Appended, Position};
@@ -17,10 +17,10 @@ use crate::url::Url;
 /// How many texts are known at most.
 const MOST_STRINGS: usize = 8_192;
 
-/// Turns events into rows and changes of the aggregates.
+/// Turns events into rows and changes of the totals.
 #[derive(Debug)]
 pub(super) struct Appender {
-    aggregates: Aggregates,
+    counter: Counter,
     sites: HashMap<Site, i64, RandomState>,
     strings: LruCache<(Day, Arc<str>), i64, RandomState>,
 }
@@ -28,7 +28,7 @@ pub(super) struct Appender {
 impl Appender {
     pub(super) fn new() -> Self {
         Self {
-            aggregates: Aggregates::of_schema("main"),
+            counter: Counter::of_schema("main"),
             sites: HashMap::default(),
             strings: LruCache::with_hasher(MOST_STRINGS, RandomState::default()),
         }
@@ -36,12 +36,12 @@ impl Appender {
 
     /// Forgets what is known: after a rollback, or when another process wrote.
     pub(super) fn forget(&mut self) {
-        self.aggregates.forget();
+        self.counter.forget();
         self.sites.clear();
         self.strings.clear();
     }
 
-    /// Inserts events after the given position, which it moves; the aggregates change when
+    /// Inserts events after the given position, which it moves; totals change when
     /// [`Self::flush`] is called. Answers what became of each, and its place if it was stored.
     pub(super) fn append(
         &mut self,
@@ -83,15 +83,15 @@ impl Appender {
                 continue;
             }
             *position += 1;
-            self.aggregates.add(connection, site, event)?;
+            self.counter.add(connection, site, event)?;
             places.push((Appended::Stored, Some(Position(*position))));
         }
         Ok(places)
     }
 
-    /// Writes the changes of the aggregates.
-    pub(super) fn flush(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        self.aggregates.flush(connection)
+    /// Writes the changes of the totals. Answers how many visitors are new to their day.
+    pub(super) fn flush(&mut self, connection: &Connection) -> rusqlite::Result<u64> {
+        self.counter.flush(connection)
     }
 
     /// A site's number; `None` when it would be one too many.

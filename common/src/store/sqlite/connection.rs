@@ -167,3 +167,40 @@ pub(super) fn damaged(error: &rusqlite::Error) -> String {
 pub(super) fn closed() -> StoreError {
     StoreError::Unavailable { engine: ENGINE, reason: "the store is closed".to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use refinery::Target;
+
+    use super::*;
+    use crate::period::{Period, PeriodKey};
+    use crate::site::Site;
+    use crate::store::Totals;
+    use crate::store::sqlite::totals::totals;
+    use crate::time::Day;
+
+    #[test]
+    fn counters_of_earlier_releases_become_totals() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        embedded::migrations::runner().set_target(Target::Version(2)).run(&mut connection).unwrap();
+        let week = PeriodKey::of(Period::Week, Day::parse("2025-12-08").unwrap());
+        connection.execute("insert into sites (id, name) values (7, 'default')", []).unwrap();
+        for (dimension, value, n) in [
+            (0, "", 9),
+            (1, "page_view", 4),
+            (1, "letter_generate", 3),
+            (1, "signup", 2),
+            (2, "backend", 5),
+            (3, "motivation", 2),
+            (3, "anti_motivation", 1),
+            (4, "", 6),
+        ] {
+            let counter = rusqlite::params![week.bucket(), dimension, value, n];
+            connection.execute("insert into counters values (7, ?1, ?2, ?3, ?4)", counter).unwrap();
+        }
+        migrate(&mut connection).unwrap();
+        let found = totals(&connection, &Site::default(), week).unwrap();
+        let expected = Totals { events: 9, page_views: 4, letters: 3, motivation: 2, anti_motivation: 1, visitors: 6 };
+        assert_eq!(found, expected);
+    }
+}

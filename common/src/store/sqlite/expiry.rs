@@ -1,4 +1,4 @@
-//! What is not kept: old events, aggregates that have outlived their use, secrets.
+//! Deleting what is not kept any more: old events, and totals that have outlived their use.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::writer::Writer;
 use crate::period::{Period, PeriodKey};
-use crate::store::{CLAIM, Result, Secret, SecretName, Step};
+use crate::store::{Result, Step};
 use crate::time::{DAY, Day, Timestamp};
 
 /// How long a step holds the writer: ingest that arrives meanwhile waits no longer than this
@@ -14,12 +14,10 @@ use crate::time::{DAY, Day, Timestamp};
 const STEP: Duration = Duration::from_millis(8);
 /// Rows a statement deletes at most; the time is looked at in between.
 const ROWS: i64 = 500;
-/// Click cells are asked for 168 hours back at most.
-const CLICK_DAYS: i32 = 8;
-/// Day counters live as long as events, and at least this long.
-const DAY_COUNTERS: i32 = 90;
-/// Week and month counters live at least this long.
-const LONG_COUNTERS: i32 = 365;
+/// Totals of days live as long as events, and at least this many days.
+const DAY_TOTALS: i32 = 90;
+/// Totals of weeks and months live at least this many days.
+const LONG_TOTALS: i32 = 365;
 
 /// One bounded step of the retention run.
 pub(super) fn delete_before(writer: &mut Writer, cutoff: Day, now: Timestamp) -> Result<Step> {
@@ -40,24 +38,24 @@ pub(super) fn delete_before(writer: &mut Writer, cutoff: Day, now: Timestamp) ->
             )?
             .execute([writer.last_position()? as i64])?;
         let mut step = Step::default();
-        let mut aggregates = 0;
+        let mut rest = 0;
         loop {
             let events = delete_events(connection, cutoff)?;
             step.deleted += events;
             if events == 0 {
-                let rest = delete_rest(connection, cutoff, now)?;
-                aggregates += rest;
-                step.done = rest == 0;
+                let deleted = delete_rest(connection, cutoff, now)?;
+                rest += deleted;
+                step.done = deleted == 0;
             }
             if step.done || started.elapsed() > STEP {
-                return Ok((step, aggregates > 0));
+                return Ok((step, rest));
             }
         }
     });
-    let (step, aggregates) = step?;
-    // Numbers of addresses and targets that are gone must not be remembered; as long as only
-    // events go, what is known stays true, and ingest stays fast.
-    if aggregates {
+    let (step, rest) = step?;
+    // Numbers of texts that are gone must not be remembered; as long as only events go, what is
+    // known stays true, and ingest stays fast.
+    if rest > 0 {
         writer.forget();
     }
     writer.changed(now);
@@ -104,28 +102,12 @@ fn delete_rest(connection: &Connection, cutoff: Day, now: Timestamp) -> rusqlite
             month.number().into(),
         )?;
     }
-    if deleted == 0 {
-        deleted = delete(
-            "delete from clicks where (site, hour, target, x, y) in (
-                 select c.site, c.hour, c.target, c.x, c.y from sites s join clicks c on c.site = s.id and c.hour < ?1 limit ?2
-             )",
-            today.plus(-CLICK_DAYS).start().hour(),
-        )?;
-    }
-    if deleted == 0 {
-        deleted = delete(
-            "delete from click_targets where id in (
-                 select t.id from sites s join click_targets t on t.site = s.id and t.day < ?1 limit ?2
-             )",
-            today.plus(-CLICK_DAYS).number().into(),
-        )?;
-    }
-    for (kind, days) in [("= 0", DAY_COUNTERS), ("<> 0", LONG_COUNTERS)] {
+    for (kind, days) in [("= 0", DAY_TOTALS), ("<> 0", LONG_TOTALS)] {
         if deleted == 0 {
             let sql = format!(
-                "delete from counters where (site, bucket, dimension, value) in (
-                     select c.site, c.bucket, c.dimension, c.value from sites s
-                     join counters c on c.site = s.id and c.bucket < ?1 and (c.bucket & 3) {kind} limit ?2
+                "delete from totals where (site, bucket) in (
+                     select t.site, t.bucket from sites s
+                     join totals t on t.site = s.id and t.bucket < ?1 and (t.bucket & 3) {kind} limit ?2
                  )"
             );
             deleted = delete(&sql, before(days))?;
@@ -140,89 +122,4 @@ fn delete_rest(connection: &Connection, cutoff: Day, now: Timestamp) -> rusqlite
         )?;
     }
     Ok(deleted)
-}
-
-/// Notes a fact about the store.
-pub(super) fn note(writer: &mut Writer, name: &'static str, value: i64) -> Result<()> {
-    Ok(writer.transaction(|writer| {
-        let mut put = writer.connection.prepare_cached(
-            "insert into meta (name, value) values (?1, ?2) on conflict do update set value = excluded.value",
-        )?;
-        put.execute(params![name, value]).map(drop)
-    })?)
-}
-
-/// Moves what is recorded as kept back, where it lies after this day.
-pub(super) fn lower_kept(writer: &mut Writer, to: Day) -> Result<()> {
-    Ok(writer.transaction(|writer| {
-        let mut lower =
-            writer.connection.prepare_cached("update meta set value = min(value, ?1) where name = 'kept_since'")?;
-        lower.execute([to.number()]).map(drop)
-    })?)
-}
-
-/// Notes the claim of the day's retention run, unless it is done or another process's. What was
-/// recorded by a clock that was ahead does not count.
-pub(super) fn claim_cleanup(writer: &mut Writer, now: Timestamp) -> Result<bool> {
-    let today = now.day();
-    Ok(writer.transaction(|writer| {
-        let claim = writer.connection.prepare_cached(
-            "insert into meta (name, value)
-             select 'cleanup_claimed', ?1
-             where not exists (
-                 select 1 from meta where name = 'last_cleaned' and value >= ?2 and value < ?3
-             )
-             on conflict do update set value = excluded.value where abs(value - excluded.value) >= ?4",
-        );
-        let (start, end) = (today.start().millis(), today.plus(1).start().millis());
-        Ok(claim?.execute([now.millis(), start, end, CLAIM])? > 0)
-    })?)
-}
-
-fn name_of(name: SecretName) -> String {
-    match name {
-        SecretName::Salt(day) => format!("salt/{day}"),
-        SecretName::Pseudonyms => "pseudonyms".to_owned(),
-    }
-}
-
-/// The first writer's secret, while it lives.
-pub(super) fn secret(writer: &mut Writer, name: SecretName, fresh: Secret, now: Timestamp) -> Result<Secret> {
-    let name = name_of(name);
-    Ok(writer.transaction(|writer| {
-        writer
-            .connection
-            .prepare_cached(
-                "insert into secrets (name, bytes, expires) values (?1, ?2, ?3)
-                 on conflict do update set bytes = excluded.bytes, expires = excluded.expires
-                 where secrets.expires <= ?4",
-            )?
-            .execute(params![name, fresh.bytes, fresh.expires.map(Timestamp::millis), now.millis()])?;
-        writer.connection.prepare_cached("select bytes, expires from secrets where name = ?1")?.query_row(
-            [name],
-            |row| {
-                let expires: Option<i64> = row.get(1)?;
-                Ok(Secret { bytes: row.get(0)?, expires: expires.map(Timestamp::from_millis) })
-            },
-        )
-    })?)
-}
-
-/// Overwrites expired secrets with zeros, in the file and in the log.
-pub(super) fn destroy_secrets(writer: &mut Writer, now: Timestamp) -> Result<u64> {
-    let expired: i64 = writer
-        .connection
-        .prepare_cached("select count(*) from secrets where expires <= ?1")?
-        .query_row([now.millis()], |row| row.get(0))?;
-    if expired == 0 {
-        return Ok(0);
-    }
-    writer.connection.pragma_update(None, "secure_delete", true)?;
-    let deleted = writer.transaction(|writer| {
-        writer.connection.prepare_cached("delete from secrets where expires <= ?1")?.execute([now.millis()])
-    });
-    writer.connection.pragma_update(None, "secure_delete", false)?;
-    // Older copies of the page stand in the log until it is cut off.
-    writer.cut_log()?;
-    Ok(deleted? as u64)
 }

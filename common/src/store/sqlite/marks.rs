@@ -60,7 +60,7 @@ pub(super) fn read_salt(path: &Path) -> Option<u32> {
 pub(super) fn marks(path: &Path) -> Option<(u32, bool)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let file = Connection::open_with_flags(uri(path, "immutable=1"), flags).ok()?;
-    let fact = |name| super::reads::fact(&file, name).ok().flatten();
+    let fact = |name| super::keep::fact(&file, name).ok().flatten();
     Some((u32::try_from(fact(SALT)?).ok()?, fact(OPEN)? != 0))
 }
 
@@ -102,7 +102,7 @@ pub(super) fn record(connection: &Connection, path: &Path, open: bool) -> rusqli
     for _ in 0..2 {
         let salt = match read_salt(path) {
             Some(salt) => i64::from(salt),
-            None => super::reads::fact(connection, SALT)?.unwrap_or(0),
+            None => super::keep::fact(connection, SALT)?.unwrap_or(0),
         };
         put(connection, &[(SALT, salt), (OPEN, open.into())])?;
         if read_salt(path).is_none_or(|now| i64::from(now) == salt) {
@@ -114,7 +114,7 @@ pub(super) fn record(connection: &Connection, path: &Path, open: bool) -> rusqli
 
 /// Whether the file is recorded to hold everything.
 pub(super) fn is_open(connection: &Connection) -> rusqlite::Result<bool> {
-    Ok(super::reads::fact(connection, OPEN)?.is_some_and(|open| open != 0))
+    Ok(super::keep::fact(connection, OPEN)?.is_some_and(|open| open != 0))
 }
 
 /// Records facts, in one transaction when none is under way.

@@ -3,25 +3,27 @@
 //! - Group commit: whatever requests wait while a commit is being made durable go into the
 //!   next one together, and each is answered after its own commit (`writer`).
 //! - WAL with `synchronous=FULL`: an answer means an fsync.
-//! - Events and aggregates change in one transaction (`aggregates`).
+//! - Events and totals change in one transaction (`append`, `totals`).
 //! - `backup` copies the file while it is in use, and `restore` replaces it (`backup`); after a
 //!   quiet period the file alone holds everything, and marks in it tell whether the log beside it
 //!   is its own (`marks`).
 //! - Several processes may share the file: what another one stored is seen by reads at once,
 //!   and in kept answers within a second. The live feed shows only what this process stored.
 
-mod aggregates;
 mod append;
 mod backup;
 mod blocks;
 mod checkpoint;
 mod connection;
 mod expiry;
+mod feed;
+mod keep;
 mod lock;
 mod marks;
-mod reads;
+mod readers;
 mod recount;
 mod rows;
+mod totals;
 mod upkeep;
 mod writer;
 
@@ -40,7 +42,7 @@ use uuid::Uuid;
 use self::checkpoint::Checkpointer;
 use self::connection::{ENGINE, Found, closed};
 use self::lock::Lock;
-use self::reads::Readers;
+use self::readers::Readers;
 use self::writer::Handle;
 use super::{
     Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, Position, Progress, Realtime,
@@ -48,7 +50,7 @@ use super::{
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::period::{Period, PeriodKey};
+use crate::period::PeriodKey;
 use crate::site::Site;
 use crate::time::{Day, HOUR, Timestamp};
 
@@ -207,20 +209,17 @@ impl Append for Sqlite {
 impl LiveTotals for Sqlite {
     async fn realtime(&self, site: &Site, now: Timestamp, window: i64) -> Result<Realtime> {
         let site = site.clone();
-        self.readers.ask("realtime", move |connection| reads::realtime(connection, &site, now, window)).await
+        self.readers.ask("realtime", move |connection| totals::realtime(connection, &site, now, window)).await
     }
 
     async fn totals(&self, site: &Site, period: PeriodKey) -> Result<Totals> {
         let site = site.clone();
-        self.readers.ask("totals", move |connection| reads::totals(connection, &site, period)).await
+        self.readers.ask("totals", move |connection| totals::totals(connection, &site, period)).await
     }
 
     async fn daily(&self, site: &Site, days: Range<Day>) -> Result<Vec<(Day, Totals)>> {
-        let mut daily = Vec::new();
-        for day in (days.start.number()..days.end.number()).map(Day::from_number) {
-            daily.push((day, self.totals(site, PeriodKey::of(Period::Day, day)).await?));
-        }
-        Ok(daily)
+        let site = site.clone();
+        self.readers.ask("daily", move |connection| totals::daily(connection, &site, days)).await
     }
 }
 
@@ -232,64 +231,64 @@ impl Feed for Sqlite {
 
     async fn position(&self, site: &Site, id: Uuid) -> Result<Option<Position>> {
         let site = site.clone();
-        self.readers.ask("position", move |connection| reads::position(connection, &site, id)).await
+        self.readers.ask("position", move |connection| feed::position(connection, &site, id)).await
     }
 
     async fn committed_after(&self, site: &Site, after: Position, limit: usize) -> Result<Vec<Committed>> {
         let site = site.clone();
-        self.readers.ask("feed", move |connection| reads::committed_after(connection, &site, after, limit)).await
+        self.readers.ask("feed", move |connection| feed::committed_after(connection, &site, after, limit)).await
     }
 
     async fn timeline(&self, site: &Site, from: TimelineFrom, limit: usize) -> Result<Vec<Event>> {
         let site = site.clone();
-        self.readers.ask("timeline", move |connection| reads::timeline(connection, &site, from, limit)).await
+        self.readers.ask("timeline", move |connection| feed::timeline(connection, &site, from, limit)).await
     }
 }
 
 #[async_trait]
 impl Keep for Sqlite {
     async fn secret(&self, name: SecretName, fresh: Secret, now: Timestamp) -> Result<Secret> {
-        self.writer()?.run(move |writer| expiry::secret(writer, name, fresh, now)).await
+        self.writer()?.run(move |writer| keep::secret(writer, name, fresh, now)).await
     }
 
     async fn destroy_secrets(&self, now: Timestamp) -> Result<u64> {
-        self.writer()?.run(move |writer| expiry::destroy_secrets(writer, now)).await
+        self.writer()?.run(move |writer| keep::destroy_secrets(writer, now)).await
     }
 
     async fn claim_cleanup(&self, now: Timestamp) -> Result<bool> {
-        self.writer()?.run(move |writer| expiry::claim_cleanup(writer, now)).await
+        self.writer()?.run(move |writer| keep::claim_cleanup(writer, now)).await
     }
 
     async fn cleaned(&self, at: Timestamp) -> Result<()> {
-        self.writer()?.run(move |writer| expiry::note(writer, "last_cleaned", at.millis())).await
+        self.writer()?.run(move |writer| keep::note(writer, "last_cleaned", at.millis())).await
     }
 
     async fn last_cleaned(&self) -> Result<Option<Timestamp>> {
-        let at = self.readers.ask("meta", |connection| reads::fact(connection, "last_cleaned")).await?;
+        let at = self.readers.ask("meta", |connection| keep::fact(connection, "last_cleaned")).await?;
         Ok(at.map(Timestamp::from_millis))
     }
 
     async fn kept_since(&self) -> Result<Option<Day>> {
-        let day = self.readers.ask("meta", |connection| reads::fact(connection, "kept_since")).await?;
+        let day = self.readers.ask("meta", |connection| keep::fact(connection, "kept_since")).await?;
         Ok(day.and_then(|day| i32::try_from(day).ok()).map(Day::from_number))
     }
 
     async fn lower_kept(&self, to: Day) -> Result<()> {
-        self.writer()?.run(move |writer| expiry::lower_kept(writer, to)).await
+        self.writer()?.run(move |writer| keep::lower_kept(writer, to)).await
     }
 
     async fn event_days(&self, until: Timestamp) -> Result<Option<RangeInclusive<Day>>> {
-        self.readers.ask("meta", move |connection| reads::event_days(connection, until)).await
+        self.readers.ask("meta", move |connection| keep::event_days(connection, until)).await
     }
 
     async fn waited(&self) -> Result<Option<Waited>> {
-        let number = self.readers.ask("meta", |connection| reads::fact(connection, "waited")).await?;
+        let number = self.readers.ask("meta", |connection| keep::fact(connection, "waited")).await?;
         Ok(number.filter(|number| *number > 0).map(Waited::from_number))
     }
 
     async fn note_waited(&self, waited: Option<Waited>) -> Result<()> {
         let number = waited.map_or(0, Waited::to_number);
-        self.writer()?.run(move |writer| expiry::note(writer, "waited", number)).await
+        self.writer()?.run(move |writer| keep::note(writer, "waited", number)).await
     }
 }
 
@@ -322,7 +321,7 @@ impl Store for Sqlite {
     }
 
     async fn sites(&self) -> Result<Vec<Site>> {
-        self.readers.ask("sites", reads::sites).await
+        self.readers.ask("sites", rows::sites).await
     }
 
     fn version(&self) -> Option<u64> {

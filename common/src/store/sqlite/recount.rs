@@ -1,21 +1,18 @@
-//! `verify` and `rebuild`: all aggregates counted anew beside the stored ones, by the code
-//! that counts events as they arrive, and compared row by row.
+//! `verify` and `rebuild`: totals counted anew beside the stored ones, by the code that counts
+//! events as they arrive, and compared row by row.
 
 use rusqlite::{Connection, Row, params};
 
-use super::aggregates::Aggregates;
+use super::keep::fact;
 use super::rows::{COLUMNS, EVENTS, committed};
+use super::totals::{self, Counter};
 use crate::period::PeriodKey;
 use crate::site::Site;
 use crate::store::{Difference, Recount};
-use crate::tally::Dimension;
 use crate::time::{Day, HOUR, Timestamp};
 
-/// The hours of click cells that are compared: as many as can be asked for.
-const CLICK_HOURS: i64 = 168;
-
-/// Who hears how far it has come.
-type Heard<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+/// What is called as it goes on.
+type Report<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 /// What the kept events still cover.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +24,7 @@ struct Covered {
 
 /// Recounts on one snapshot: the events are read, and nothing but the temporary schema
 /// `recount` is written.
-pub(super) fn verify(connection: &Connection, now: Timestamp, progress: Heard<'_>) -> rusqlite::Result<Recount> {
+pub(super) fn verify(connection: &Connection, now: Timestamp, progress: Report<'_>) -> rusqlite::Result<Recount> {
     connection.execute_batch("attach '' as recount")?;
     let recounted = (|| {
         connection.execute_batch("begin")?;
@@ -41,7 +38,7 @@ pub(super) fn verify(connection: &Connection, now: Timestamp, progress: Heard<'_
 
 /// Recounts while holding the write lock, and puts what was counted in the place of what was
 /// stored.
-pub(super) fn rebuild(connection: &Connection, now: Timestamp, progress: Heard<'_>) -> rusqlite::Result<Recount> {
+pub(super) fn rebuild(connection: &Connection, now: Timestamp, progress: Report<'_>) -> rusqlite::Result<Recount> {
     connection.execute_batch("attach '' as recount")?;
     let recounted = (|| {
         connection.execute_batch("begin immediate")?;
@@ -56,8 +53,8 @@ pub(super) fn rebuild(connection: &Connection, now: Timestamp, progress: Heard<'
     recounted
 }
 
-fn count_again(connection: &Connection, now: Timestamp, progress: Heard<'_>) -> rusqlite::Result<(Recount, Covered)> {
-    for table in ["counters", "visitors", "presence", "click_targets", "clicks"] {
+fn count_again(connection: &Connection, now: Timestamp, progress: Report<'_>) -> rusqlite::Result<(Recount, Covered)> {
+    for table in ["totals", "visitors", "presence"] {
         let sql: String = connection.query_row(
             "select sql from main.sqlite_schema where type = 'table' and name = ?1",
             [table],
@@ -66,7 +63,7 @@ fn count_again(connection: &Connection, now: Timestamp, progress: Heard<'_>) -> 
         let name = format!("create table {table}");
         connection.execute_batch(&sql.to_lowercase().replacen(&name, &format!("create table recount.{table}"), 1))?;
     }
-    let since = super::reads::fact(connection, "kept_since")?.unwrap_or(0);
+    let since = fact(connection, "kept_since")?.unwrap_or(0);
     let covered = Covered { since: Day::from_number(since as i32), now };
     let events = add_all(connection, covered, progress)?;
     let mut recount = Recount { events, ..Recount::default() };
@@ -74,7 +71,7 @@ fn count_again(connection: &Connection, now: Timestamp, progress: Heard<'_>) -> 
     Ok((recount, covered))
 }
 
-fn add_all(connection: &Connection, covered: Covered, progress: Heard<'_>) -> rusqlite::Result<u64> {
+fn add_all(connection: &Connection, covered: Covered, progress: Report<'_>) -> rusqlite::Result<u64> {
     let start = covered.since.start().millis();
     let total: i64 =
         connection.query_row("select count(*) from main.events where created_at >= ?1", [start], |row| row.get(0))?;
@@ -88,19 +85,19 @@ fn add_all(connection: &Connection, covered: Covered, progress: Heard<'_>) -> ru
         format!("select {COLUMNS}, e.site as site_id from main.{EVENTS} where e.created_at >= ?1 order by e.position");
     let mut find = connection.prepare(&sql)?;
     let mut rows = find.query([start])?;
-    let mut aggregates = Aggregates::of_schema("recount");
+    let mut counter = Counter::of_schema("recount");
     let mut done = 0;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get("site_id")?;
         let site = sites.get(&id).cloned().unwrap_or_default();
-        aggregates.add(connection, id, &committed(&site, row)?.event)?;
+        counter.add(connection, id, &committed(&site, row)?.event)?;
         done += 1;
         if done % 10_000 == 0 {
-            aggregates.flush(connection)?;
+            counter.flush(connection)?;
             progress(done, total.unsigned_abs());
         }
     }
-    aggregates.flush(connection)?;
+    counter.flush(connection)?;
     progress(done, total.unsigned_abs());
     Ok(done)
 }
@@ -113,52 +110,27 @@ struct Comparison {
     name: fn(&Row<'_>) -> rusqlite::Result<String>,
 }
 
-fn comparisons(covered: Covered) -> [Comparison; 4] {
+fn comparisons(covered: Covered) -> [Comparison; 3] {
     let since = covered.since.number();
-    let hours = covered.now.hour() - CLICK_HOURS;
-    let first_hour = hours.max(covered.since.start().hour());
     let recent = covered.now.plus(-HOUR).millis();
-    let sides = |sql: String| (sql.replace("SCHEMA", "main"), sql.replace("SCHEMA", "recount"));
-    let make = |columns, sql, name| {
-        let (main, recount) = sides(sql);
+    let make = |columns, sql: String, name| {
+        let (main, recount) = (sql.replace("SCHEMA", "main"), sql.replace("SCHEMA", "recount"));
         Comparison { columns, main, recount, name }
     };
+    let figures = totals::COLUMNS.map(|name| {
+        format!("select site, bucket, '{name}' as figure, {name} as n from SCHEMA.totals where bucket >= {since} * 4")
+    });
     [
-        make(
-            "site, bucket, dimension, value",
-            format!("select site, bucket, dimension, value, n from SCHEMA.counters where bucket >= {since} * 4"),
-            |row| {
-                let key = PeriodKey::from_bucket(row.get(1)?).map(|key| key.to_string()).unwrap_or_default();
-                let dimension = Dimension::ALL.get(usize::from(row.get::<_, u8>(2)?));
-                Ok(format!("site {}, {key}, {dimension:?} {:?}", row.get::<_, i64>(0)?, row.get::<_, String>(3)?))
-            },
-        ),
+        make("site, bucket, figure", figures.join(" union all "), |row| {
+            let key = PeriodKey::from_bucket(row.get(1)?).map(|key| key.to_string()).unwrap_or_default();
+            Ok(format!("site {}, {key}, {}", row.get::<_, i64>(0)?, row.get::<_, String>(2)?))
+        }),
         make(
             "site, month, visitor",
             format!("select site, month, visitor, days as n from SCHEMA.visitors where month >= {since}"),
             |row| {
-                Ok(format!(
-                    "site {}, days of a visitor in the month from day {}",
-                    row.get::<_, i64>(0)?,
-                    row.get::<_, i64>(1)?
-                ))
-            },
-        ),
-        make(
-            "site, hour, page, element, x, y",
-            format!(
-                "select c.site as site, hour, page, element, x, y, sum(n) as n from SCHEMA.clicks c
-                 join SCHEMA.click_targets t on t.id = c.target where hour > {first_hour} group by 1, 2, 3, 4, 5, 6"
-            ),
-            |row| {
-                Ok(format!(
-                    "site {}, hour {}, clicks on {:?} at {}, {}",
-                    row.get::<_, i64>(0)?,
-                    row.get::<_, i64>(1)?,
-                    row.get::<_, String>(2)?,
-                    row.get::<_, i64>(4)?,
-                    row.get::<_, i64>(5)?
-                ))
+                let (site, month): (i64, i64) = (row.get(0)?, row.get(1)?);
+                Ok(format!("site {site}, days of a visitor in the month from day {month}"))
             },
         ),
         make(
@@ -199,31 +171,13 @@ fn compare(connection: &Connection, covered: Covered, recount: &mut Recount) -> 
 
 fn replace(connection: &Connection, covered: Covered) -> rusqlite::Result<()> {
     let since = covered.since.number();
-    let hour = covered.since.start().hour();
-    let day_of_hour = hour / 24;
-    connection.execute("delete from main.counters where bucket >= ?1 * 4", params![since])?;
+    connection.execute("delete from main.totals where bucket >= ?1 * 4", params![since])?;
     connection
-        .execute("insert into main.counters select * from recount.counters where bucket >= ?1 * 4", params![since])?;
+        .execute("insert into main.totals select * from recount.totals where bucket >= ?1 * 4", params![since])?;
     connection.execute("delete from main.visitors where month >= ?1", params![since])?;
     connection.execute("insert into main.visitors select * from recount.visitors where month >= ?1", params![since])?;
-    connection.execute("delete from main.clicks where hour >= ?1", params![hour])?;
-    connection.execute("delete from main.click_targets where day >= ?1", params![day_of_hour])?;
-    // Numbers of targets are anew in the recount; those kept keep theirs.
-    connection.execute(
-        "insert into main.click_targets (site, day, page, element)
-         select site, day, page, element from recount.click_targets order by id",
-        [],
-    )?;
-    connection.execute(
-        "insert into main.clicks (site, hour, target, x, y, n)
-         select c.site, c.hour, m.id, c.x, c.y, c.n from recount.clicks c
-         join recount.click_targets t on t.id = c.target
-         join main.click_targets m using (site, day, page, element)",
-        [],
-    )?;
     connection.execute_batch(
         "delete from main.presence;
          insert into main.presence select * from recount.presence;",
-    )?;
-    Ok(())
+    )
 }

@@ -185,8 +185,8 @@ impl Writer {
             Ok(appended) => {
                 self.upkeep.committed();
                 self.version.fetch_add(1, Ordering::Release);
-                // The feed is told first: who connects after an answer has that event in the
-                // figures that greet them, and must not be sent it as news.
+                // The feed goes first: a client that connects after the answer finds the event in its
+                // first figures, and must not receive it again.
                 let mut committed = Vec::new();
                 let mut replies = Vec::with_capacity(requests.len());
                 for (request, places) in requests.into_iter().zip(appended) {
@@ -225,13 +225,19 @@ impl Writer {
                 .iter()
                 .map(|request| writer.appender.append(&writer.connection, &request.events, &mut position))
                 .collect::<rusqlite::Result<Vec<_>>>()
-                .and_then(|places| writer.appender.flush(&writer.connection).map(|()| places))
+                .and_then(|places| Ok((places, writer.appender.flush(&writer.connection)?)))
         });
-        appended.map_err(|error| {
-            let reason = reason(&error);
-            self.upkeep.failed(&error, &reason);
-            reason
-        })
+        match appended {
+            Ok((places, new_visitors)) => {
+                self.metrics.visitors_total.inc_by(new_visitors);
+                Ok(places)
+            }
+            Err(error) => {
+                let reason = reason(&error);
+                self.upkeep.failed(&error, &reason);
+                Err(reason)
+            }
+        }
     }
 
     /// Whether events can be taken: the last commit did not fail just now, the file is still the
@@ -295,7 +301,7 @@ impl Writer {
         self.tidy(now);
     }
 
-    /// Forgets what is known of sites, addresses and aggregates.
+    /// Forgets what is known of sites, texts and visitors.
     pub(super) fn forget(&mut self) {
         self.appender.forget();
     }
