@@ -1,11 +1,9 @@
 //! Access logs become events, once.
 
-use std::path::Path;
-
-use tests::access_log::{AccessLog, Line};
+use tests::access_log::{self, AccessLog, Line};
 use tests::clock::{days_ago, today};
 use tests::home::Home;
-use tests::{BOT, binary, list, number, text};
+use tests::{BOT, list, number, text};
 
 /// Page views of a day, as a server on this home answers.
 async fn views(home: &Home, site: &str, days: std::ops::Range<i64>) -> Vec<u64> {
@@ -208,14 +206,7 @@ async fn too_old_or_rebased() {
 /// A real site's log, where it is at hand.
 #[tokio::test]
 async fn a_real_log() {
-    let data =
-        binary::variable("MAICIVY_TEST_DATA").map_or_else(|| binary::workspace().join("../shared/data"), Into::into);
-    let path = Path::new(&data).join("access-log/access-semicomplete-2015.log");
-    if !path.exists() {
-        eprintln!("skipped: {} is not there; MAICIVY_TEST_DATA says where it is", path.display());
-        return;
-    }
-    let path = path.canonicalize().unwrap().display().to_string();
+    let Some(path) = access_log::real() else { return };
     let home = Home::new();
     let output = home.run(&["import", "--rebase", &path]).await.expect_code(0).output();
     assert!(output.contains("8899"), "the malformed line:\n{output}");

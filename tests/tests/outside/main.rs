@@ -4,7 +4,7 @@
 //! |---|---|
 //! | events are taken, and answered as the contract says | `outcomes`, `batches`, `collect_path`, `bounds`, `identity`, `sites` |
 //! | failures have one shape | `failures`, `parameters` |
-//! | questions are answered right | `figures`, `periods`, `timeline`, `heatmap`, `realtime` |
+//! | questions are answered right | `figures`, `recount`, `periods`, `timeline`, `heatmap`, `realtime` |
 //! | nothing is lost or counted twice | `crash`, `shutdown` |
 //! | nobody can be identified | `privacy`, `addresses` |
 //! | the feed is live and complete | `live`, `resume`, `crowd`, `slow` |
@@ -46,6 +46,7 @@ mod periods;
 mod prices;
 mod privacy;
 mod realtime;
+mod recount;
 mod resume;
 mod retention;
 mod shutdown;
