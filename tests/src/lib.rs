@@ -12,7 +12,7 @@
 //! | [`template`] | the deployment, as `template.yaml` describes it |
 //! | [`live`] | a client of the live feed |
 //! | [`scrape`] | `/metrics`, read |
-//! | [`access_log`] | access logs to import |
+//! | [`access_log`], [`samples`] | access logs to import, visits to ask about |
 //! | [`engine`] | which engine the product runs on, and a fresh store of it |
 //! | [`servers`], [`proxy`] | database servers of a test's own, and a connection to them that can fail |
 //! | [`clock`], [`wait`], [`random`] | UTC days, deadlines, seeds |
@@ -36,6 +36,7 @@ pub mod ledger;
 pub mod live;
 pub mod proxy;
 pub mod random;
+pub mod samples;
 pub mod scrape;
 pub mod server;
 pub mod servers;

@@ -3,6 +3,7 @@
 //! | promise | modules |
 //! |---|---|
 //! | events are taken, and answered as the contract says | `outcomes`, `batches`, `collect_path`, `bounds`, `identity`, `sites` |
+//! | clients of Plausible work | `clients` |
 //! | failures have one shape | `failures`, `parameters` |
 //! | questions are answered right | `figures`, `recount`, `periods`, `timeline`, `heatmap`, `realtime` |
 //! | nothing is lost or counted twice | `crash`, `shutdown` |
@@ -20,6 +21,7 @@ mod backup;
 mod batches;
 mod bounds;
 mod cli;
+mod clients;
 mod collect_path;
 mod cors;
 mod crash;
