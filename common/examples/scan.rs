@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use common::event::{Event, EventData};
 use common::event_type::EventType;
-use common::measure::columns::Columns;
 use common::measure::facts::{Arrival, ArrivalFields, Client, ClientFields, Facts};
 use common::measure::head::Head;
 use common::measure::query::{Context, FunnelQuery, Query};
@@ -125,7 +124,6 @@ fn main() {
         built * 1e6 / events as f64
     );
 
-    let columns: Vec<&dyn Columns> = segments.iter().map(|segment| segment as &dyn Columns).collect();
     let now = last.plus(1).start().plus(DAY / 2);
     let fr = json!([["is", "visit:country", ["FR"]]]);
     let pages = json!(["event:page"]);
@@ -154,13 +152,13 @@ fn main() {
         ),
     ] {
         let query = Query::parse(&query, &Context::at(now)).expect("a query");
-        measure(name, || scan::answer(&query.question, &columns, &work()).expect("an answer").rows.len());
+        measure(name, || scan::answer(&query.question, &segments, &work()).expect("an answer").rows.len());
     }
     let page = |number: u64| json!(["is", "event:page", [format!("/blog/a-page-about-something-{number}")]]);
     let steps: Vec<Value> = (0..3).map(page).chain([json!(["is", "event:name", ["signup"]])]).collect();
     let query = FunnelQuery::parse(&json!({"date_range": "90d", "steps": steps}), &Context::at(now)).expect("a funnel");
     measure("a four-step funnel, 90 days", || {
-        funnel::answer(&query.funnel, &columns, &work()).expect("an answer").0.rows.len()
+        funnel::answer(&query.funnel, &segments, &work()).expect("an answer").0.rows.len()
     });
 
     // The open day: 5,000 events a second arrive, and a question is asked ten times a second.
@@ -175,7 +173,7 @@ fn main() {
     for batch in arriving[200_000..].chunks(500) {
         let start = Instant::now();
         head.extend(batch);
-        scan::answer(&query.question, &[&head], &work()).expect("an answer");
+        scan::answer(&query.question, [&head], &work()).expect("an answer");
         worst = worst.max(start.elapsed().as_secs_f64());
     }
     println!(

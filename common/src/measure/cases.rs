@@ -73,7 +73,6 @@ fn answer(case: &Value) -> Value {
             if number % 2 == 0 { Box::new(Segment::of(&head)) as Box<dyn Columns> } else { Box::new(head) }
         })
         .collect();
-    let columns: Vec<&dyn Columns> = columns.iter().map(|day| &**day).collect();
     let names = case["query"]["goals"].as_array().cloned().unwrap_or_default();
     let goals: Vec<_> =
         names.iter().map(|name| super::question::Goal::parse(name.as_str().unwrap()).unwrap()).collect();

@@ -9,32 +9,51 @@
 //! never changed, and all of them go at once, so columns made of as many events as the day has are
 //! made of the same events. A late event, an import or another process's commit changes the count, and
 //! the columns are brought up to date before they answer.
+//!
+//! Memory is bounded: half of it is for the open days of all sites, a quarter for closed days. What was
+//! used least lately goes first. A query reads one day after the other, so that it holds one while the
+//! next is being read.
 
-use std::collections::{BTreeMap, HashSet};
+mod open;
+
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use moka::future::Cache;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+use moka::policy::EvictionPolicy;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore};
 
+use self::open::Open;
 use super::columns::Columns;
 use super::head::Head;
 use super::segment::Segment;
+use super::service::QueryError;
 use crate::event::Event;
 use crate::site::Site;
-use crate::store::{BlockKind, Position, Result, Store, TimelineFrom};
+use crate::store::{BlockKind, Result, Store, TimelineFrom};
 use crate::time::{Day, Timestamp};
 
 /// Events that are read at a time.
 const PAGE: usize = 2_000;
-/// Sites whose open days are kept in memory.
-const MOST_OPEN_SITES: u64 = 64;
 
 /// The columns of days, shared by all queries of a process.
 #[derive(Debug)]
 pub struct Days {
     closed: Cache<(Site, Day), Segment>,
-    open: Cache<Site, Arc<RwLock<Open>>>,
+    open: Cache<Site, OpenSite>,
+    /// All of the memory that queries may take.
+    memory: usize,
+    /// Segments are built one after another: it takes much more memory than a segment.
+    building: Semaphore,
+}
+
+/// The open days of a site, and the bytes that they took when they were last used.
+#[derive(Debug, Clone, Default)]
+struct OpenSite {
+    days: Arc<RwLock<Open>>,
+    bytes: usize,
 }
 
 /// How many events each day has, without the days that have none.
@@ -50,42 +69,68 @@ pub async fn counts(store: &dyn Store, site: &Site, days: Range<Day>) -> Result<
 }
 
 impl Days {
-    /// Of one store, with at most so many bytes of closed days in memory.
+    /// Of one store, for queries that take at most so many bytes of memory together.
     #[must_use]
     pub fn new(memory: u64) -> Self {
-        let weight = |_: &(Site, Day), segment: &Segment| u32::try_from(segment.memory()).unwrap_or(u32::MAX);
+        let weight = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
         Self {
-            closed: Cache::builder().max_capacity(memory).weigher(weight).build(),
-            open: Cache::new(MOST_OPEN_SITES),
+            closed: Cache::builder()
+                .max_capacity(memory / 4)
+                .weigher(move |_: &(Site, Day), segment: &Segment| weight(segment.memory()))
+                .build(),
+            open: Cache::builder()
+                .max_capacity(memory / 2)
+                .eviction_policy(EvictionPolicy::lru())
+                .weigher(move |_: &Site, open: &OpenSite| weight(open.bytes))
+                .build(),
+            memory: usize::try_from(memory).unwrap_or(usize::MAX),
+            building: Semaphore::new(1),
         }
     }
 
-    /// The columns of these days, which stay as they are while they are held.
+    /// Sends the columns of these days, the oldest first, until all are sent or the receiver is gone.
+    /// A day is read when there is room for it. It stays as it is until it is dropped.
     ///
     /// # Errors
-    /// When the store cannot answer.
-    pub async fn hold(
+    /// When the store cannot answer, or a day alone needs too much memory.
+    pub async fn send(
         &self,
         store: &dyn Store,
         site: &Site,
         counts: &Counts,
         days: Range<Day>,
         now: Timestamp,
-    ) -> Result<Held> {
+        to: Sender<DayColumns>,
+    ) -> Result<(), QueryError> {
         let open_from = open_days(now).start;
         let asked = counts.iter().filter(|(day, _)| days.contains(day)).map(|(day, events)| (*day, *events));
         let (closed, open): (Counts, Counts) = asked.partition(|(day, _)| *day < open_from);
-        let mut held = Held::default();
         for (day, events) in closed {
-            held.closed.push(self.closed(store, site, day, events).await?);
+            let Ok(place) = to.reserve().await else { return Ok(()) };
+            place.send(DayColumns::Closed(self.closed(store, site, day, events).await?));
         }
-        if !open.is_empty() {
-            held.open = Some(self.open(store, site, open, now).await?);
+        if open.is_empty() || to.is_closed() {
+            return Ok(());
         }
-        Ok(held)
+        // Their lock is held from here on only, and not while closed days are read.
+        let held = Arc::new(self.open(store, site, &open, now).await?);
+        for day in open.into_keys() {
+            let day = OpenDay { open: Arc::clone(&held), day };
+            if to.send(DayColumns::Open(day)).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
-    async fn closed(&self, store: &dyn Store, site: &Site, day: Day, events: u64) -> Result<Segment> {
+    /// The segment of a closed day that has at least so many events.
+    pub(super) async fn closed(
+        &self,
+        store: &dyn Store,
+        site: &Site,
+        day: Day,
+        events: u64,
+    ) -> Result<Segment, QueryError> {
         let key = (site.clone(), day);
         let complete = |segment: &Segment| segment.events() as u64 >= events;
         if let Some(segment) = self.closed.get(&key).await.filter(complete) {
@@ -96,7 +141,7 @@ impl Days {
         let segment = match stored {
             Some(segment) => segment,
             None => {
-                let segment = Segment::build(day, &events_of(store, site, day).await?);
+                let segment = self.build(store, site, day).await?;
                 let put = store.put_block(site, BlockKind::Segment, day, segment.block().to_vec()).await;
                 if let Err(error) = put {
                     // The answer is right without it; the next reader builds it again.
@@ -109,136 +154,101 @@ impl Days {
         Ok(segment)
     }
 
-    async fn open(&self, store: &dyn Store, site: &Site, counts: Counts, now: Timestamp) -> Result<HeldOpen> {
-        let open = self.open.get_with_by_ref(site, async { Arc::default() }).await;
-        {
-            let mut open = open.write().await;
-            open.catch_up(store, site, now).await?;
-            if !open.is_complete(&counts) {
-                open.refill(store, site, counts.keys().copied(), now).await?;
-            }
+    /// The segment of a day, from its events.
+    pub(super) async fn build(&self, store: &dyn Store, site: &Site, day: Day) -> Result<Segment, QueryError> {
+        let _turn = self.building.acquire().await.map_err(|_| QueryError::Late)?;
+        let mut head = Head::new(day);
+        let mut events = DayEvents::new(day);
+        while let Some(page) = events.next(store, site).await? {
+            head.extend(&page);
+            self.check(head.memory())?;
         }
-        Ok(HeldOpen { open: open.read_owned().await, days: counts.into_keys().collect() })
+        // Sorting a whole day takes too long for a thread that serves requests.
+        tokio::task::spawn_blocking(move || Segment::of(&head)).await.map_err(|_| QueryError::Damaged)
+    }
+
+    /// The open days of a site, which have at least so many events.
+    async fn open(
+        &self,
+        store: &dyn Store,
+        site: &Site,
+        counts: &Counts,
+        now: Timestamp,
+    ) -> Result<OwnedRwLockReadGuard<Open>, QueryError> {
+        let days = self.open.get_with_by_ref(site, async { OpenSite::default() }).await.days;
+        let bytes = {
+            let mut open = days.write().await;
+            let check = |bytes| self.check(bytes);
+            let read = open.bring_up_to_date(store, site, counts, now, &check).await;
+            if read.is_err() {
+                *open = Open::default();
+            }
+            read?;
+            open.memory()
+        };
+        // Evicts what was used least lately, which may be these days themselves.
+        self.open.insert(site.clone(), OpenSite { days: Arc::clone(&days), bytes }).await;
+        Ok(days.read_owned().await)
+    }
+
+    /// Refuses days that take more than half of the memory while they are open, or being built.
+    const fn check(&self, bytes: usize) -> Result<(), QueryError> {
+        if bytes > self.memory / 2 { Err(QueryError::TooLarge(self.memory)) } else { Ok(()) }
     }
 }
 
-/// All events of a day, in no order.
-async fn events_of(store: &dyn Store, site: &Site, day: Day) -> Result<Vec<Event>> {
-    let last = Timestamp::from_millis(day.plus(1).start().millis() - 1);
-    let mut from = TimelineFrom::Newest { until: last, offset: 0 };
-    let mut events = Vec::new();
-    loop {
-        let page = store.timeline(site, from, PAGE).await?;
-        let full = page.len() == PAGE;
-        let Some(oldest) = page.last() else { return Ok(events) };
-        let (at, id) = (oldest.created_at, oldest.id);
-        events.extend(page.into_iter().filter(|event| event.created_at.day() == day));
-        if !full || at < day.start() {
-            return Ok(events);
+/// All events of a day, a page at a time, in no order.
+struct DayEvents {
+    day: Day,
+    from: Option<TimelineFrom>,
+}
+
+impl DayEvents {
+    fn new(day: Day) -> Self {
+        let last = Timestamp::from_millis(day.plus(1).start().millis() - 1);
+        Self { day, from: Some(TimelineFrom::Newest { until: last, offset: 0 }) }
+    }
+
+    async fn next(&mut self, store: &dyn Store, site: &Site) -> Result<Option<Vec<Event>>> {
+        let Some(from) = self.from.take() else { return Ok(None) };
+        let mut page = store.timeline(site, from, PAGE).await?;
+        if let Some(oldest) = page.last()
+            && page.len() == PAGE
+            && oldest.created_at >= self.day.start()
+        {
+            self.from = Some(TimelineFrom::Below(oldest.created_at, oldest.id));
         }
-        from = TimelineFrom::Below(at, id);
+        page.retain(|event| event.created_at.day() == self.day);
+        Ok(Some(page))
     }
 }
 
 /// The days that events may still come for without being late.
-fn open_days(now: Timestamp) -> Range<Day> {
+pub(super) fn open_days(now: Timestamp) -> Range<Day> {
     now.day().plus(-1)..now.day().plus(2)
 }
 
-/// The open days of a site, and up to which position they have its events.
-#[derive(Debug, Default)]
-struct Open {
-    heads: BTreeMap<Day, Head>,
-    after: Option<Position>,
-}
-
-impl Open {
-    /// Takes the events that were committed since the last time.
-    async fn catch_up(&mut self, store: &dyn Store, site: &Site, now: Timestamp) -> Result<()> {
-        self.heads.retain(|day, _| open_days(now).contains(day));
-        while let Some(after) = self.after.filter(|_| !self.heads.is_empty()) {
-            let committed = store.committed_after(site, after, PAGE).await?;
-            let Some(last) = committed.last() else { break };
-            self.after = Some(last.position);
-            for head in self.heads.values_mut() {
-                head.extend(committed.iter().map(|committed| &committed.event));
-            }
-            if committed.len() < PAGE {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn is_complete(&self, counts: &Counts) -> bool {
-        counts.iter().all(|(day, events)| self.heads.get(day).is_some_and(|head| head.len() as u64 >= *events))
-    }
-
-    /// Reads these days from the log. What is committed meanwhile comes after the position that is
-    /// asked for first, or is in the log already.
-    async fn refill(
-        &mut self,
-        store: &dyn Store,
-        site: &Site,
-        days: impl Iterator<Item = Day>,
-        now: Timestamp,
-    ) -> Result<()> {
-        let newest = store.timeline(site, TimelineFrom::all(0), 1).await?.pop();
-        let after = match newest {
-            Some(event) => store.position(site, event.id).await?,
-            None => Some(Position(0)),
-        };
-        let wanted: Vec<Day> = self.heads.keys().copied().chain(days).collect();
-        let mut heads = BTreeMap::new();
-        let mut known = HashSet::new();
-        for day in wanted {
-            if heads.contains_key(&day) {
-                continue;
-            }
-            let events = events_of(store, site, day).await?;
-            known.extend(events.iter().map(|event| event.id));
-            let mut head = Head::new(day);
-            head.extend(&events);
-            heads.insert(day, head);
-        }
-        *self = Self { heads, after };
-        while let Some(after) = self.after {
-            let mut committed = store.committed_after(site, after, PAGE).await?.to_vec();
-            let Some(last) = committed.last() else { break };
-            self.after = Some(last.position);
-            let full = committed.len() == PAGE;
-            committed.retain(|committed| known.insert(committed.event.id));
-            for head in self.heads.values_mut() {
-                head.extend(committed.iter().map(|committed| &committed.event));
-            }
-            if !full {
-                break;
-            }
-        }
-        self.heads.retain(|day, _| open_days(now).contains(day));
-        Ok(())
-    }
-}
-
-/// Columns of days that stay as they are while they are held.
-#[derive(Debug, Default)]
-pub struct Held {
-    closed: Vec<Segment>,
-    open: Option<HeldOpen>,
-}
-
+/// The columns of one day, which stay as they are.
 #[derive(Debug)]
-struct HeldOpen {
-    open: OwnedRwLockReadGuard<Open>,
-    days: Vec<Day>,
+pub enum DayColumns {
+    /// A day that is over.
+    Closed(Segment),
+    /// A day that events still come for.
+    Open(OpenDay),
 }
 
-impl Held {
-    /// The columns, a day each.
-    #[must_use]
-    pub fn columns(&self) -> Vec<&dyn Columns> {
-        let closed = self.closed.iter().map(|segment| segment as &dyn Columns);
-        let open = self.open.iter().flat_map(|held| held.days.iter().filter_map(|day| held.open.heads.get(day)));
-        closed.chain(open.map(|head| head as &dyn Columns)).collect()
+/// One of the open days of a site, which are locked as long as one of these is there.
+#[derive(Debug)]
+pub struct OpenDay {
+    open: Arc<OwnedRwLockReadGuard<Open>>,
+    day: Day,
+}
+
+impl AsRef<dyn Columns> for DayColumns {
+    fn as_ref(&self) -> &(dyn Columns + 'static) {
+        match self {
+            Self::Closed(segment) => segment,
+            Self::Open(OpenDay { open, day }) => open.head(*day),
+        }
     }
 }

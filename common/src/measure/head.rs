@@ -167,6 +167,12 @@ impl Head {
         }
     }
 
+    /// Whether it has this event.
+    pub(super) fn has(&self, event: &Event) -> bool {
+        let rows = self.numbers.get(&event.visitor).map(|number| self.places.get(self.visitors[*number as usize].rows));
+        rows.is_some_and(|rows| rows.iter().any(|row| self.rows.id[*row as usize] == *event.id.as_bytes()))
+    }
+
     /// How many events it has, duplicates included.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -38,11 +38,16 @@ use super::columns::Columns;
 use super::question::{Answer, Dimension, Goals, Metric, Number, Question, ResultRow, VisitorCount};
 
 /// Answers a question from the days that its range touches; other days are passed over. Each day may be
-/// there once only. The order of days does not matter, and rows come in any order.
+/// there once only. The order of days does not matter, and rows come in any order. Each day is dropped
+/// before the next is taken.
 ///
 /// # Errors
 /// [`ScanError`].
-pub fn answer(question: &Question, days: &[&dyn Columns], work: &Work<'_>) -> Result<Answer, ScanError> {
+pub fn answer(
+    question: &Question,
+    days: impl IntoIterator<Item: AsRef<dyn Columns>>,
+    work: &Work<'_>,
+) -> Result<Answer, ScanError> {
     let asks = |metric: Metric| question.metrics.contains(&metric);
     let ungrouped = Pass { question, filters: &question.filters, dimensions: Vec::new(), wanted: Wanted::default() };
     let all: Vec<usize> = (0..question.dimensions.len()).collect();
@@ -61,12 +66,13 @@ pub fn answer(question: &Question, days: &[&dyn Columns], work: &Work<'_>) -> Re
     .collect::<Vec<_>>();
 
     let (mut numbering, mut buffers, mut capped) = (Numbering::default(), Buffers::default(), BTreeSet::new());
-    for columns in days {
+    for day in days {
         work.check()?;
-        let Some(opened) = Opened::new(*columns, question.range, question.reports_are_events, &mut buffers)? else {
+        let columns = day.as_ref();
+        let Some(opened) = Opened::new(columns, question.range, question.reports_are_events, &mut buffers)? else {
             continue;
         };
-        let numbers = numbering.of_day(*columns)?;
+        let numbers = numbering.of_day(columns)?;
         for (totals, pass) in passes.iter_mut().flatten() {
             pass.run(&opened, &numbers, work, totals)?;
         }

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
-use super::columns::Columns;
-use super::days::{self, Counts, Days, Held};
+use super::days::{self, Counts, DayColumns, Days};
 use super::query::{Context, FunnelQuery, FunnelResults, Meta, Query, Results, RetentionQuery, RetentionResults};
 use super::question::Question;
 use super::scan::clicks::{self, ClickedPlace};
@@ -35,8 +34,8 @@ pub enum QueryError {
     /// Too many queries at the same time, or this one takes too long.
     #[error("queries take too long")]
     Late,
-    /// It needs more memory than a query may take.
-    #[error("the query needs more than {0} bytes of memory")]
+    /// It needs more memory than queries may take.
+    #[error("the query needs more memory than ANALYTICS_QUERY_MEMORY allows, {0} bytes for all queries")]
     TooLarge(usize),
     /// A stored segment is damaged.
     #[error("a segment is damaged")]
@@ -117,9 +116,9 @@ impl Service {
         now: Timestamp,
     ) -> Result<super::question::Answer, QueryError> {
         let days = days_of(question.range.start, question.range.end);
-        let held = self.days.hold(store, &question.site, counts, days, now).await?;
+        let asked = Asked { store, site: &question.site, counts, days, now };
         let question = question.clone();
-        self.scan(held, move |columns, work| scan::answer(&question, columns, work)).await
+        self.scan(asked, move |days, work| scan::answer(&question, days, work)).await
     }
 
     /// Answers a funnel.
@@ -134,9 +133,9 @@ impl Service {
         now: Timestamp,
     ) -> Result<FunnelResults, QueryError> {
         let funnel = query.funnel.clone();
-        let held =
-            self.days.hold(store, &funnel.site, counts, days_of(funnel.range.start, funnel.range.end), now).await?;
-        let (answer, _) = self.scan(held, move |columns, work| scan::funnel::answer(&funnel, columns, work)).await?;
+        let days = days_of(funnel.range.start, funnel.range.end);
+        let asked = Asked { store, site: &query.funnel.site, counts, days, now };
+        let (answer, _) = self.scan(asked, move |days, work| scan::funnel::answer(&funnel, days, work)).await?;
         Ok(query.results(answer))
     }
 
@@ -153,8 +152,9 @@ impl Service {
     ) -> Result<RetentionResults, QueryError> {
         let retention = query.retention.clone();
         let all = counts.keys().next().zip(counts.keys().next_back()).map(|(first, last)| *first..last.plus(1));
-        let held = self.days.hold(store, &retention.site, counts, all.unwrap_or(now.day()..now.day()), now).await?;
-        let answer = self.scan(held, move |columns, work| scan::retention::answer(&retention, columns, work)).await?;
+        let days = all.unwrap_or(now.day()..now.day());
+        let asked = Asked { store, site: &query.retention.site, counts, days, now };
+        let answer = self.scan(asked, move |days, work| scan::retention::answer(&retention, days, work)).await?;
         Ok(query.results(&answer))
     }
 
@@ -191,34 +191,58 @@ impl Service {
         let day = |hour: i64| Timestamp::from_millis(hour.saturating_mul(HOUR)).day();
         let days = day(hours.start)..day(hours.end - 1).plus(1);
         let counts = days::counts(store, site, days.clone()).await?;
-        let held = self.days.hold(store, site, &counts, days, now).await?;
+        let asked = Asked { store, site, counts: &counts, days, now };
         let page = page.map(str::to_owned);
-        self.scan(held, move |columns, work| clicks::answer(page.as_deref(), &hours, limit, columns, work)).await
+        self.scan(asked, move |days, work| clicks::answer(page.as_deref(), &hours, limit, days, work)).await
     }
 
-    /// Scans on a thread of its own. The scan stops at its deadline, and when the future is dropped
-    /// because the client is gone.
+    /// Scans on a thread of its own, day by day, while the next day is being read. The scan stops at its
+    /// deadline, and when the future is dropped because the client is gone; days that were built until
+    /// then are there for the next query.
     async fn scan<T: Send + 'static>(
         &self,
-        held: Held,
-        scan: impl FnOnce(&[&dyn Columns], &Work<'_>) -> Result<T, ScanError> + Send + 'static,
+        Asked { store, site, counts, days, now }: Asked<'_>,
+        scan: impl FnOnce(Arriving, &Work<'_>) -> Result<T, ScanError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let turn = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(&self.scans).acquire_owned()).await;
         let turn = turn.map_err(|_| QueryError::Late)?.map_err(|_| QueryError::Late)?;
         let wanted = Wanted(Arc::default());
         let unwanted = Arc::clone(&wanted.0);
-        let memory = self.memory;
+        let memory = self.memory / 4;
+        let (sender, receiver) = mpsc::channel(1);
         let scanned = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let deadline = Instant::now() + DEADLINE;
             let stopped = || unwanted.load(Ordering::Relaxed) || Instant::now() > deadline;
-            scan(&held.columns(), &Work { memory, stopped: &stopped })
+            scan(Arriving(receiver), &Work { memory, stopped: &stopped })
         });
+        // If days are missing, so is the answer.
+        self.days.send(store, site, counts, days, now, sender).await?;
         scanned.await.map_err(|_| QueryError::Damaged)?.map_err(|error| match error {
             ScanError::Stopped => QueryError::Late,
-            ScanError::TooLarge => QueryError::TooLarge(memory),
+            ScanError::TooLarge => QueryError::TooLarge(self.memory),
             ScanError::Damaged(_) => QueryError::Damaged,
         })
+    }
+}
+
+/// The days that a query is about.
+struct Asked<'a> {
+    store: &'a dyn Store,
+    site: &'a Site,
+    counts: &'a Counts,
+    days: Range<Day>,
+    now: Timestamp,
+}
+
+/// Days on their way to a scan.
+struct Arriving(mpsc::Receiver<DayColumns>);
+
+impl Iterator for Arriving {
+    type Item = DayColumns;
+
+    fn next(&mut self) -> Option<DayColumns> {
+        self.0.blocking_recv()
     }
 }
 

@@ -25,8 +25,7 @@ pub(super) fn days(events: &[Event]) -> Vec<Box<dyn Columns>> {
 }
 
 fn scanned(question: &Question, days: &[Box<dyn Columns>]) -> Vec<ResultRow> {
-    let days: Vec<&dyn Columns> = days.iter().map(|day| &**day).collect();
-    let mut rows = answer(question, &days, &UNBOUNDED).unwrap().rows;
+    let mut rows = answer(question, days, &UNBOUNDED).unwrap().rows;
     rows.sort_by(|a, b| a.dimensions.cmp(&b.dimensions));
     rows
 }
@@ -45,7 +44,6 @@ proptest! {
     #[test]
     fn funnels_equal_a_naive_recount(events in events(), funnels in prop::collection::vec(funnels(), 4)) {
         let (days, naive) = (days(&events), Naive::new(&events));
-        let days: Vec<&dyn Columns> = days.iter().map(|day| &**day).collect();
         for funnel in funnels {
             let (answer, _) = funnel::answer(&funnel, &days, &UNBOUNDED).unwrap();
             let rows: BTreeMap<String, Vec<(u64, Option<Number>)>> = answer

@@ -8,6 +8,12 @@ use crate::measure::record::{ARRIVAL_FIELDS, CLIENT_FIELDS};
 use crate::measure::texts::Texts;
 use crate::time::Day;
 
+impl AsRef<dyn Columns> for Head {
+    fn as_ref(&self) -> &(dyn Columns + 'static) {
+        self
+    }
+}
+
 impl Columns for Head {
     fn day(&self) -> Day {
         self.day

@@ -38,13 +38,13 @@ pub fn answer(
     page: Option<&str>,
     hours: &Range<i64>,
     limit: usize,
-    days: &[&dyn Columns],
+    days: impl IntoIterator<Item: AsRef<dyn Columns>>,
     work: &Work<'_>,
 ) -> Result<Vec<ClickedPlace>, ScanError> {
     let (mut names, mut cells) = (Interner::with(&[""]), HashMap::default());
-    for columns in days {
+    for day in days {
         work.check()?;
-        count(*columns, page, hours, &mut names, &mut cells)?;
+        count(day.as_ref(), page, hours, &mut names, &mut cells)?;
         work.check_memory(names.memory() + cells.capacity() * size_of::<(Cell, u64)>())?;
     }
     Ok(places(cells, names.texts(), limit))

@@ -37,25 +37,24 @@ struct Attempt {
     times: [i64; Funnel::MOST_STEPS],
 }
 
-/// Answers a funnel from the days that its range touches.
+/// Answers a funnel from the days that its range touches, the oldest first.
 ///
 /// # Errors
 /// [`ScanError`].
 pub fn answer(
     funnel: &Funnel,
-    days: &[&dyn Columns],
+    days: impl IntoIterator<Item: AsRef<dyn Columns>>,
     work: &Work<'_>,
 ) -> Result<(FunnelAnswer, BTreeSet<Dimension>), ScanError> {
-    let mut sorted = days.to_vec();
-    sorted.sort_by_key(|columns| columns.day());
     let (mut numbering, mut buffers, mut capped) = (Numbering::default(), Buffers::default(), BTreeSet::new());
     let (mut values, mut rows) = (Interner::default(), Rows::new(funnel));
     // Explicit visitors: their best attempt so far, or the events from which one can still be made.
     let mut best: HashMap<u32, Attempt, RandomState> = HashMap::default();
     let mut pending: HashMap<u32, Vec<Step>, RandomState> = HashMap::default();
     let (mut steps, mut kept) = (Vec::new(), 0);
-    for columns in sorted {
+    for day in days {
         work.check()?;
+        let columns = day.as_ref();
         let Some(opened) = Opened::new(columns, funnel.range, funnel.reports_are_events, &mut buffers)? else {
             continue;
         };

@@ -17,16 +17,21 @@ type Weeks = Vec<u64>;
 ///
 /// # Errors
 /// [`ScanError`].
-pub fn answer(retention: &Retention, days: &[&dyn Columns], work: &Work<'_>) -> Result<RetentionAnswer, ScanError> {
+pub fn answer(
+    retention: &Retention,
+    days: impl IntoIterator<Item: AsRef<dyn Columns>>,
+    work: &Work<'_>,
+) -> Result<RetentionAnswer, ScanError> {
     let buckets = retention.weeks.buckets();
     let (Some(first), Some(last)) = (buckets.first(), buckets.last()) else { return Ok(RetentionAnswer::default()) };
     let range = Range { start: first.range.start, end: last.range.end };
     let words = retention.weeks.labels().len().div_ceil(64);
     let (mut numbering, mut buffers, mut weeks) = (Numbering::default(), Buffers::default(), Weeks::new());
-    for columns in days {
+    for day in days {
         work.check()?;
-        let numbers = numbering.of_day(*columns)?;
-        let Some(opened) = Opened::new(*columns, range, false, &mut buffers)? else { continue };
+        let columns = day.as_ref();
+        let numbers = numbering.of_day(columns)?;
+        let Some(opened) = Opened::new(columns, range, false, &mut buffers)? else { continue };
         let time = opened.numbers(Column::Time)?;
         for (visitor, visits) in opened.layout.visitors.iter().enumerate() {
             let Some(number) = numbers.get(visitor) else { continue };

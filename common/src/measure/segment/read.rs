@@ -69,6 +69,12 @@ impl Segment {
     }
 }
 
+impl AsRef<dyn Columns> for Segment {
+    fn as_ref(&self) -> &(dyn Columns + 'static) {
+        self
+    }
+}
+
 impl Columns for Segment {
     fn day(&self) -> Day {
         self.day
