@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | POST `/event` | events, `ANALYTICS_RATE_LIMIT` a minute | 1 |
 //! | POST `/events`, and `ANALYTICS_COLLECT_PATH` | events | 1 before the body is read, so that junk is not free; the batch then costs its size |
-//! | everything else of the API | questions, `ANALYTICS_READ_LIMIT` a minute | 1 |
+//! | POST `/query` | questions, `ANALYTICS_READ_LIMIT` a minute | 1; an array then costs its size |
+//! | everything else of the API | questions | 1 |
 //! | all other paths | none | 0 |
 //!
 //! A full bucket holds a minute's worth. A batch that is larger than a full bucket needs, and
@@ -25,7 +26,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use common::App;
-use common::http::{ApiError, BASE_PATH, Charge, EventBudget, Ingest};
+use common::http::{ApiError, BASE_PATH, Budget, Charge, Ingest};
 use common::store::{Bucket, SharedLimits};
 use futures_util::future::{BoxFuture, Either};
 use http::Method;
@@ -53,6 +54,7 @@ pub(crate) struct Limits {
 enum Kind {
     Event,
     Batch,
+    Queries,
     Read,
 }
 
@@ -61,7 +63,10 @@ impl Kind {
         match Ingest::at(path, collect_path) {
             Some(Ingest::Event) if method == Method::POST => Some(Self::Event),
             Some(Ingest::Batch) if method == Method::POST => Some(Self::Batch),
-            taken => (taken.is_some() || path.starts_with(BASE_PATH)).then_some(Self::Read),
+            taken => match path.strip_prefix(BASE_PATH) {
+                Some("/query") if method == Method::POST => Some(Self::Queries),
+                below => (taken.is_some() || below.is_some()).then_some(Self::Read),
+            },
         }
     }
 
@@ -69,7 +74,7 @@ impl Kind {
     const fn label(self) -> &'static str {
         match self {
             Self::Event | Self::Batch => "events",
-            Self::Read => "reads",
+            Self::Queries | Self::Read => "reads",
         }
     }
 }
@@ -96,7 +101,10 @@ impl Limits {
     }
 
     fn buckets(&self, kind: Kind) -> &Buckets {
-        if kind == Kind::Read { &self.reads } else { &self.events }
+        match kind {
+            Kind::Event | Kind::Batch => &self.events,
+            Kind::Queries | Kind::Read => &self.reads,
+        }
     }
 
     /// Charges the process's own bucket.
@@ -139,17 +147,17 @@ impl Limits {
         })
     }
 
-    /// What the handler of `/events` charges when it has counted the batch. One event is paid
-    /// for already, so that at most a full bucket less one is asked for.
-    fn budget(self: &Arc<Self>, network: Network) -> EventBudget {
+    /// What the handlers of `/events` and `/query` charge when they have counted the batch. One event or
+    /// query is paid for already, so that at most a full bucket less one is asked for.
+    fn budget(self: &Arc<Self>, kind: Kind, network: Network) -> Budget {
         let limits = Arc::clone(self);
-        EventBudget(Arc::new(move |more| -> Charge {
+        Budget(Arc::new(move |more| -> Charge {
             let limits = Arc::clone(&limits);
             Box::pin(async move {
-                let more = more.min(limits.events.most() - 1);
+                let more = more.min(limits.buckets(kind).most() - 1);
                 match &limits.shared {
-                    Some(shared) => limits.charge_shared(&**shared, Kind::Batch, network, more).await,
-                    None => limits.charge_own(Kind::Batch, network, more),
+                    Some(shared) => limits.charge_shared(&**shared, kind, network, more).await,
+                    None => limits.charge_own(kind, network, more),
                 }
             })
         }))
@@ -187,8 +195,8 @@ where
             return Either::Left(Either::Left(self.inner.call(request)));
         };
         let network = Network::of(&request, &self.limits.app);
-        if kind == Kind::Batch {
-            request.extensions_mut().insert(self.limits.budget(network));
+        if matches!(kind, Kind::Batch | Kind::Queries) {
+            request.extensions_mut().insert(self.limits.budget(kind, network));
         }
         let Some(shared) = self.limits.shared.clone() else {
             return Either::Left(match self.limits.charge_own(kind, network, 1) {
@@ -227,6 +235,9 @@ mod tests {
         assert_eq!(kind(Method::GET, "/api/v1/analytics/event"), Some(Kind::Read));
         assert_eq!(kind(Method::GET, "/api/v1/analytics/stats"), Some(Kind::Read));
         assert_eq!(kind(Method::POST, "/api/v1/analytics/cleanup"), Some(Kind::Read));
+        assert_eq!(kind(Method::POST, "/api/v1/analytics/query"), Some(Kind::Queries));
+        assert_eq!(kind(Method::GET, "/api/v1/analytics/query"), Some(Kind::Read));
+        assert_eq!(kind(Method::POST, "/api/v1/analytics/query/funnel"), Some(Kind::Read));
         for free in ["/", "/health", "/metrics", "/ws/analytics", "/script.js"] {
             assert_eq!(kind(Method::GET, free), None, "{free}");
         }

@@ -83,17 +83,29 @@ impl App {
         M: Serialize,
         F: Future<Output = Result<Answer<D, M>, ApiError>>,
     {
+        Ok(json(StatusCode::OK, self.answer_json(key, ask).await?))
+    }
+
+    /// The body of [`Self::answer`].
+    ///
+    /// # Errors
+    /// Those of `ask`; they are not kept.
+    pub async fn answer_json<D, M, F>(&self, key: String, ask: F) -> Result<Bytes, ApiError>
+    where
+        D: Serialize,
+        M: Serialize,
+        F: Future<Output = Result<Answer<D, M>, ApiError>>,
+    {
         let ask = async {
             let mut answer = ask.await?;
             answer.meta.degraded = !self.store.degraded().is_empty();
             Ok(to_bytes(&answer))
         };
         // The version is read first: an answer that is newer than it does no harm.
-        let body = match self.store.version() {
-            Some(version) => self.answers.0.try_get_with((key, version), ask).await.map_err(ApiError::Shared)?,
-            None => ask.await?,
-        };
-        Ok(json(StatusCode::OK, body))
+        match self.store.version() {
+            Some(version) => self.answers.0.try_get_with((key, version), ask).await.map_err(ApiError::Shared),
+            None => ask.await,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::collect::error_text;
 use crate::measure::service::QueryError;
@@ -148,6 +148,20 @@ impl ApiError {
             }
             Self::Shared(error) => error.failure(),
         }
+    }
+}
+
+impl ApiError {
+    /// The failure as one item of an answer that has several: like the body of a failed request, with
+    /// `retry_after` (seconds) in the place of the header.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let (Failure { code, message }, retry_after) = self.failure();
+        let mut item = json!({"success": false, "error": message, "code": code.as_str()});
+        if let Some(seconds) = retry_after {
+            item["retry_after"] = seconds.into();
+        }
+        item
     }
 }
 

@@ -35,17 +35,17 @@ pub struct RequestId(pub String);
 #[derive(Debug, Clone, Copy)]
 pub struct ErrorPage;
 
-/// What is left of a sender's rate limit, where there is one: charges this many more events,
+/// What is left of a client's rate limit, where there is one: charges this many more events or queries,
 /// or says after how many seconds it is worth trying again.
 #[derive(Clone)]
-pub struct EventBudget(pub Arc<dyn Fn(u32) -> Charge + Send + Sync>);
+pub struct Budget(pub Arc<dyn Fn(u32) -> Charge + Send + Sync>);
 
 /// A charge on its way: others may have to be asked.
 pub type Charge = Pin<Box<dyn Future<Output = Result<(), u64>> + Send>>;
 
-impl std::fmt::Debug for EventBudget {
+impl std::fmt::Debug for Budget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("EventBudget")
+        f.write_str("Budget")
     }
 }
 

@@ -14,7 +14,7 @@ pub use client::{PeerAddress, client_address};
 pub use error::{ApiError, Failure};
 pub use forwarded::address;
 pub use ingest::Ingest;
-pub use layers::{CROSS_ORIGIN_RESOURCE_POLICY, Charge, ErrorPage, EventBudget, RequestId, finish};
+pub use layers::{Budget, CROSS_ORIGIN_RESOURCE_POLICY, Charge, ErrorPage, RequestId, finish};
 pub use origin::is_allowed_origin;
 pub use params::Params;
 

@@ -1,17 +1,20 @@
-//! Questions of the query language: metrics by dimensions, funnels, retention; and the same in
-//! Plausible's formats.
+//! Questions of the query language: metrics by dimensions, funnels, retention; the same in Plausible's
+//! formats; and the list of sites.
 
+mod batch;
 mod plausible;
+mod sites;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use bytes::Bytes;
 use common::App;
 use common::collect::allowed_site;
-use common::http::{Answer, ApiError, BASE_PATH, Params};
+use common::http::answers::json;
+use common::http::{Answer, ApiError, BASE_PATH, Budget, Params};
 use common::measure::days::Counts;
 use common::measure::query::openapi::{FunnelRequest, QueryRequest, RetentionRequest};
 use common::measure::query::{
@@ -25,12 +28,13 @@ use utoipa::OpenApi;
 /// The most bytes of a query.
 const MOST_BYTES: usize = 64 * 1024;
 
-/// `POST /query`, `GET /query?q=…`, `POST /query/funnel` and `POST /query/retention`.
+/// `POST /query`, `GET /query?q=…`, `POST /query/funnel`, `POST /query/retention` and `GET /sites`.
 pub fn router(app: App) -> Router {
     Router::new()
         .route(&format!("{BASE_PATH}/query"), get(linked).post(sent))
         .route(&format!("{BASE_PATH}/query/funnel"), post(funnel))
         .route(&format!("{BASE_PATH}/query/retention"), post(retention))
+        .route(&format!("{BASE_PATH}/sites"), get(sites::sites))
         .merge(plausible::router())
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .with_state(app)
@@ -45,6 +49,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         sent,
         funnel,
         retention,
+        sites::sites,
         plausible::v2,
         plausible::realtime,
         plausible::aggregate,
@@ -75,36 +80,55 @@ async fn linked(State(app): State<App>, params: Params, headers: HeaderMap) -> R
     answer(&app, &query::json(text.as_bytes())?, wants_csv(&params, &headers)?).await
 }
 
-/// A query as a body.
+/// A query as a body, or an array of up to 20 queries, which is answered with an array: each query has its
+/// own answer or failure, as if it had been asked alone.
 #[utoipa::path(
     post,
     path = "/api/v1/analytics/query",
     tag = "questions",
-    request_body(content = QueryRequest, description = "The query", example = json!({
+    request_body(content = QueryRequest, description = "The query, or an array of 1 to 20 queries", example = json!({
         "site": "default", "metrics": ["visitors", "bounce_rate"], "date_range": "30d",
         "dimensions": ["event:page"], "filters": [["is", "visit:country", ["FR", "BE"]]]
     })),
     params(("format" = Option<String>, Query, description = "`json` (the default) or `csv`")),
     responses(
-        (status = 200, description = "Rows of dimensions and metrics; what was covered in `meta`", body = Answer<Results, Meta>),
+        (status = 200, description = "Rows of dimensions and metrics; what was covered in `meta`. For an array: `data` is an array of such answers, or of failures with `success`, `error`, `code` and, where it is worth asking again, `retry_after` in seconds", body = Answer<Results, Meta>),
         (status = 400, description = "INVALID_QUERY, INVALID_JSON, INVALID_DATE, INVALID_LIMIT, INVALID_OFFSET or INVALID_SITE, with what is allowed"),
         (status = 413, description = "PAYLOAD_TOO_LARGE: at most 64 KiB"),
         (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )
 )]
-async fn sent(State(app): State<App>, params: Params, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
-    answer(&app, &query::json(&body)?, wants_csv(&params, &headers)?).await
+async fn sent(
+    State(app): State<App>,
+    params: Params,
+    headers: HeaderMap,
+    budget: Option<Extension<Budget>>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    match query::json(&body)? {
+        Value::Array(queries) if !wants_csv(&params, &headers)? => {
+            batch::answer(&app, &queries, budget.map(|Extension(budget)| budget)).await
+        }
+        value => answer(&app, &value, wants_csv(&params, &headers)?).await,
+    }
 }
 
 async fn answer(app: &App, value: &Value, csv: bool) -> Result<Response, ApiError> {
+    if !csv {
+        return Ok(json(StatusCode::OK, answer_json(app, value).await?));
+    }
     let now = app.now();
     let (counts, context) = prepare(app, value, now).await?;
     let query = Query::parse(value, &context)?;
-    if csv {
-        let (results, _) = app.measure.query(&*app.store, &query, &counts, now).await?;
-        return Ok(as_csv(query.csv(&results)));
-    }
-    app.answer(format!("query/{}", query.key()), async {
+    let (results, _) = app.measure.query(&*app.store, &query, &counts, now).await?;
+    Ok(as_csv(query.csv(&results)))
+}
+
+async fn answer_json(app: &App, value: &Value) -> Result<Bytes, ApiError> {
+    let now = app.now();
+    let (counts, context) = prepare(app, value, now).await?;
+    let query = Query::parse(value, &context)?;
+    app.answer_json(format!("query/{}", query.key()), async {
         let (results, meta) = app.measure.query(&*app.store, &query, &counts, now).await?;
         Ok(Answer::with_meta(results, meta))
     })

@@ -54,7 +54,8 @@ async fn mistakes_say_what_is_allowed() {
     let test = start().await;
     for (body, code, part) in [
         ("", "INVALID_JSON", "JSON"),
-        ("[]", "INVALID_QUERY", "object"),
+        ("1", "INVALID_QUERY", "object"),
+        ("[]", "INVALID_QUERY", "1 to 20 queries"),
         (r#"{"metrics":["visitor"],"date_range":"7d"}"#, "INVALID_QUERY", "did you mean visitors?"),
         (r#"{"metrics":["visitors"],"date_range":"7d","site":"No Slug"}"#, "INVALID_SITE", "site"),
         (r#"{"metrics":["visitors"],"date_range":"7 days"}"#, "INVALID_DATE", "7d"),
@@ -71,6 +72,46 @@ async fn mistakes_say_what_is_allowed() {
     assert_eq!(test.get("/query").await.body["code"], "INVALID_QUERY");
     let large = test.post("/query", &[], None, &format!("{{\"metrics\":[\"{}\"]}}", "x".repeat(70_000))).await;
     assert_eq!(large.status.as_u16(), 413);
+}
+
+#[tokio::test]
+async fn several_queries_have_each_its_own_answer_or_failure() {
+    let test = start().await;
+    let good = json!({"metrics": ["visitors"], "dimensions": ["event:page"], "date_range": "7d"});
+    let bad = json!({"metrics": ["visitor"], "date_range": "7d"});
+    let both = post(&test, "/query", &json!([good, bad, 1, good])).await;
+    assert_eq!(both.status.as_u16(), 200, "{}", both.body);
+    let items = both.body["data"].as_array().unwrap();
+    let alone = post(&test, "/query", &good).await.body;
+    assert_eq!((&items[0], &items[3]), (&alone, &alone));
+    let mut refused = post(&test, "/query", &bad).await.body;
+    refused.as_object_mut().unwrap().remove("request_id");
+    assert_eq!(items[1], refused);
+    assert_eq!((&items[2]["success"], &items[2]["code"]), (&json!(false), &json!("INVALID_QUERY")));
+
+    assert_eq!(post(&test, "/query", &json!(vec![&good; 20])).await.body["data"].as_array().map(Vec::len), Some(20));
+    let many = post(&test, "/query", &json!(vec![&good; 21])).await;
+    assert_eq!((many.status.as_u16(), &many.body["code"]), (400, &json!("INVALID_QUERY")), "{}", many.body);
+    assert_eq!(post(&test, "/query?format=csv", &json!([good])).await.status.as_u16(), 400);
+}
+
+#[tokio::test]
+async fn sites_have_their_last_event_and_a_week_of_visitors() {
+    let test = start().await;
+    let default = json!({"site": "default", "last_event": "2025-12-08T11:00:10.000Z", "events": 5,
+        "visitors": [1, 0, 0, 0, 0, 0, 1]});
+    let all = test.get("/sites").await.body;
+    assert_eq!(all, json!({"success": true, "data": [default], "meta": {"total": 1}}));
+    let quiet = json!({"site": "quiet", "last_event": null, "events": 0, "visitors": [0, 0, 0, 0, 0, 0, 0]});
+    assert_eq!(test.get("/sites?site=quiet").await.body["data"], json!([quiet]));
+    assert_eq!(test.get("/sites?offset=1").await.body, json!({"success": true, "data": [], "meta": {"total": 1}}));
+    for (path, code) in [
+        ("/sites?site=No%20Slug", "INVALID_SITE"),
+        ("/sites?limit=101", "INVALID_LIMIT"),
+        ("/sites?offset=-1", "INVALID_OFFSET"),
+    ] {
+        assert_eq!(test.get(path).await.body["code"], code, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use common::App;
 use common::collect::{Sender, collect};
 use common::event::SentEvent;
 use common::http::answers::json;
-use common::http::{ApiError, BASE_PATH, EventBudget, MOST_BYTES_BATCH, MOST_BYTES_EVENT, MOST_EVENTS};
+use common::http::{ApiError, BASE_PATH, Budget, MOST_BYTES_BATCH, MOST_BYTES_EVENT, MOST_EVENTS};
 use common::outcome::{Code, Outcome, Refusal};
 use common::time::Timestamp;
 use serde::Serialize;
@@ -227,7 +227,7 @@ fn tracked(
 )]
 async fn events(State(app): State<App>, sender: Sender, request: Request) -> Result<Response, ApiError> {
     let now = app.now();
-    let budget = request.extensions().get::<EventBudget>().cloned();
+    let budget = request.extensions().get::<Budget>().cloned();
     let body = body::read(request, MOST_BYTES_BATCH).await;
     take_batch(&app, sender, budget, body, now).await
 }
@@ -235,7 +235,7 @@ async fn events(State(app): State<App>, sender: Sender, request: Request) -> Res
 /// Takes one event, or an array of them.
 async fn event_or_events(State(app): State<App>, sender: Sender, request: Request) -> Result<Response, ApiError> {
     let now = app.now();
-    let budget = request.extensions().get::<EventBudget>().cloned();
+    let budget = request.extensions().get::<Budget>().cloned();
     let body = body::read(request, MOST_BYTES_BATCH).await;
     match &body {
         Ok(one) if !body::is_array(one) => {
@@ -249,7 +249,7 @@ async fn event_or_events(State(app): State<App>, sender: Sender, request: Reques
 async fn take_batch(
     app: &App,
     sender: Sender,
-    budget: Option<EventBudget>,
+    budget: Option<Budget>,
     body: Result<Bytes, Refusal>,
     now: Timestamp,
 ) -> Result<Response, ApiError> {
@@ -269,7 +269,7 @@ async fn take_batch(
             return Err(refusal.into());
         }
     };
-    if let (Some(EventBudget(charge)), Some(more)) =
+    if let (Some(Budget(charge)), Some(more)) =
         (budget, u32::try_from(batch.len()).ok().and_then(|count| count.checked_sub(1)))
     {
         charge(more).await.map_err(|retry_after| ApiError::RateLimited { retry_after })?;

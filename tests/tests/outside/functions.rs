@@ -154,6 +154,8 @@ fn questions() -> Vec<(&'static str, Vec<Request>)> {
                 "/query?q=%7B%22metrics%22%3A%5B%22pageviews%22%2C%22visitors%22%5D%2C%22date_range%22%3A%22day%22%2C%22dimensions%22%3A%5B%22event%3Apage%22%5D%7D",
                 "/query?q=%7B%7D",
                 "/query",
+                "/sites",
+                "/sites?limit=0",
             ]),
         ),
         (

@@ -1,0 +1,93 @@
+//! Which sites there are, and whether anything happens on them.
+
+use axum::extract::State;
+use axum::response::Response;
+use common::App;
+use common::collect::allowed_site;
+use common::http::{Answer, ApiError, Params};
+use common::outcome::Code;
+use common::site::Site;
+use common::store::TimelineFrom;
+use common::time::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The days of [`SiteSummary::visitors`].
+const DAYS: usize = 7;
+const MOST_SITES: usize = 100;
+const DEFAULT_LIMIT: usize = 50;
+const MOST_OFFSET: usize = 1_000_000;
+
+/// A site at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SiteSummary {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub site: Site,
+    /// The time of its latest event that is kept.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_event: Option<Timestamp>,
+    /// How many events are kept.
+    pub events: u64,
+    /// Distinct visitors of each of the last seven days (UTC), oldest first; the last one is today.
+    pub visitors: Vec<u64>,
+}
+
+/// What there is to say about a list of sites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SitesMeta {
+    /// How many sites there are on all pages.
+    pub total: usize,
+}
+
+/// The sites of the store, by name.
+#[utoipa::path(
+    get,
+    path = "/api/v1/analytics/sites",
+    tag = "questions",
+    params(
+        ("site" = Option<String>, Query, description = "Only this site, also when it has no events yet"),
+        ("limit" = Option<usize>, Query, description = "The most sites, 50 if not said", minimum = 1, maximum = 100),
+        ("offset" = Option<usize>, Query, description = "How many sites to pass over", minimum = 0, maximum = 1_000_000),
+    ),
+    responses(
+        (status = 200, description = "Sites by name, with their last event and a week of visitors", body = Answer<Vec<SiteSummary>, SitesMeta>),
+        (status = 400, description = "INVALID_SITE, INVALID_LIMIT or INVALID_OFFSET"),
+        (status = 503, description = "UNAVAILABLE, with Retry-After"),
+    )
+)]
+pub(crate) async fn sites(State(app): State<App>, params: Params) -> Result<Response, ApiError> {
+    let now = app.now();
+    let limit = params.number("limit", 1..=MOST_SITES, DEFAULT_LIMIT, Code::InvalidLimit)?;
+    let offset = params.number("offset", 0..=MOST_OFFSET, 0, Code::InvalidOffset)?;
+    let one = params.get("site").map(|_| params.site(&app)).transpose()?;
+    let key = format!("sites/{:?}/{limit}/{offset}/{}", one.as_ref().map(Site::as_str), now.day());
+    app.answer(key, async {
+        let named = match one {
+            Some(site) => vec![site],
+            None => app.store.sites().await?,
+        };
+        let known: Vec<_> = named.into_iter().filter(|site| allowed_site(&app, site).is_ok()).collect();
+        let meta = SitesMeta { total: known.len() };
+        let mut summaries = Vec::new();
+        for site in known.into_iter().skip(offset).take(limit) {
+            summaries.push(summary(&app, site, now).await?);
+        }
+        Ok(Answer::with_meta(summaries, meta))
+    })
+    .await
+}
+
+async fn summary(app: &App, site: Site, now: Timestamp) -> Result<SiteSummary, ApiError> {
+    let counts = app.measure.counts(&*app.store, &site, now).await?;
+    let today = now.day();
+    let first = today.plus(1 - i32::try_from(DAYS).unwrap_or_default());
+    let week = app.store.daily(&site, first..today.plus(1)).await?;
+    let newest = app.store.timeline(&site, TimelineFrom::all(0), 1).await?;
+    Ok(SiteSummary {
+        last_event: newest.first().map(|event| event.created_at),
+        events: counts.values().sum(),
+        visitors: week.into_iter().map(|(_, totals)| totals.visitors).collect(),
+        site,
+    })
+}
