@@ -52,6 +52,16 @@ async fn events_an_address() {
     assert!(server.scrape().await.sum("maicivy_rate_limited_requests_total", &[]) >= 7.0);
 }
 
+/// An array of queries is as many questions as it holds.
+#[tokio::test]
+async fn queries_count_one_by_one() {
+    let server = Home::new().env("ANALYTICS_READ_LIMIT", "10").serve().await;
+    let queries = |count| post("/query", &json!(vec![json!({"metrics": ["visitors"], "date_range": "day"}); count]));
+    assert_eq!(server.send(queries(9)).await.status, 200);
+    assert_eq!(server.send(queries(1)).await.status, 200);
+    limited(&server.send(queries(1)).await);
+}
+
 /// A batch is as many events as it holds.
 #[tokio::test]
 async fn batches_count_their_events() {
