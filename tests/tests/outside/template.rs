@@ -276,7 +276,11 @@ fn reads_cannot_write_and_nobody_may_do_more_than_needed() {
                 }
             }
         }
-        let expected = documented(if ["track", "cleanup", "query"].contains(&binary) { binary } else { "reads" });
+        let expected = documented(match binary {
+            "track" | "cleanup" => binary,
+            "query" | "themes" | "heatmap" => "query",
+            _ => "reads",
+        });
         assert_eq!(on_events, expected, "{name}");
     }
     for action in documented("reads") {
