@@ -2,7 +2,7 @@
 //!
 //! A visitor without an id of its own is HMAC-SHA-256 over site, address and user agent, keyed
 //! by a random salt of the UTC day and cut to a UUID. When the salt is destroyed, 48 hours
-//! after the day began, nobody can compute it again, not even for an address they guess.
+//! after the day began, it cannot be computed again, not even for an address that is guessed.
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,6 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
+use crate::event::Event;
 use crate::site::Site;
 use crate::source::Source;
 use crate::store::{Secret, SecretName, Store, StoreError};
@@ -20,7 +21,7 @@ use crate::visitor::{Pseudonym, VisitorId};
 /// How long the salt of a day lives, from the day's begin: 48 hours.
 const SALT_LIFE: i64 = 2 * DAY;
 
-/// Answers who somebody is; remembers the few secrets that it needs until they expire.
+/// Derives visitors and pseudonyms; remembers the few secrets that it needs until they expire.
 #[derive(Debug)]
 pub struct Identity {
     store: Arc<dyn Store>,
@@ -143,10 +144,12 @@ fn bucket_key(salt: &Key, network: &[u8]) -> u128 {
 pub struct Pseudonyms(Key);
 
 impl Pseudonyms {
-    /// The pseudonym of a visitor of a site.
+    /// What is shown in place of an event's visitor: another one for every event. If it were the same
+    /// for all events of a visitor, any page could send an event of its own from the visitor's browser,
+    /// look up the pseudonym of that event, and read what else the visitor did.
     #[must_use]
-    pub fn of(&self, site: &Site, visitor: VisitorId) -> Pseudonym {
-        Pseudonym(self.0.uuid(&[site.as_str().as_bytes(), visitor.as_bytes()]))
+    pub fn of(&self, event: &Event) -> Pseudonym {
+        Pseudonym(self.0.uuid(&[event.site.as_str().as_bytes(), event.visitor.as_bytes(), event.id.as_bytes()]))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who did it, as far as anybody may know.
+//! Visitors, stored and shown.
 
 use std::fmt;
 
@@ -31,8 +31,8 @@ impl From<Uuid> for VisitorId {
     }
 }
 
-/// What is shown of a visitor: the same for every event of one visitor on one site, and of
-/// no use for sending events in their name.
+/// What is shown of an event's visitor: of no use for sending events in their name, nor for linking
+/// the events of one visitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct Pseudonym(pub(crate) Uuid);

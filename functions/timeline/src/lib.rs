@@ -25,7 +25,7 @@ pub struct Entry {
     /// Its id.
     #[schema(value_type = String, format = Uuid)]
     pub id: String,
-    /// A pseudonym of its visitor: the same for all events of one visitor on one site.
+    /// A pseudonym of its visitor, another one for every event.
     pub visitor_id: Pseudonym,
     /// What was done.
     pub event_type: String,
@@ -117,7 +117,7 @@ async fn timeline(State(app): State<App>, params: Params) -> Result<Response, Ap
         let pseudonyms = app.identity.pseudonyms(now).await?;
         let entries = events.into_iter().map(|event| Entry {
             id: event.id.to_string(),
-            visitor_id: pseudonyms.of(&site, event.visitor),
+            visitor_id: pseudonyms.of(&event),
             event_type: event.event_type.name().to_owned(),
             event_data: event.data,
             page_url: event.page_url,

@@ -34,7 +34,7 @@ impl Asked {
     }
 }
 
-/// An event as everybody may see it.
+/// An event as it is shown to any client.
 #[derive(Serialize)]
 struct Seen<'a> {
     r#type: &'a str,
@@ -50,7 +50,7 @@ pub(super) fn event(event: &Event, pseudonyms: &Pseudonyms) -> Utf8Bytes {
     to_text(&Seen {
         r#type: event.event_type.name(),
         id: event.id,
-        visitor_id: pseudonyms.of(&event.site, event.visitor),
+        visitor_id: pseudonyms.of(event),
         timestamp: event.created_at,
         page_url: event.page_url.as_ref(),
         data: &event.data,

@@ -148,7 +148,7 @@ async fn one_rate_limit() {
     assert!((9..=12).contains(&taken), "{taken}");
 }
 
-/// A visitor without an id is the same one on all instances, and so is a pseudonym.
+/// A visitor without an id is the same one on all instances, and so is the pseudonym of an event.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_visitor() {
     away_from_midnight().await;
@@ -171,7 +171,7 @@ async fn one_visitor() {
         assert_eq!(number(&server.data("/realtime").await["current_visitors"]), 1);
         assert_eq!(number(&server.data("/stats").await["unique_visitors"]), 1);
     }
-    assert_eq!(shown.len(), 1, "{shown:?}");
+    assert_eq!(shown.len(), 3, "one an event: {shown:?}");
 }
 
 /// One of them cleans up, once, however many there are.
