@@ -66,6 +66,10 @@ pub struct Metrics {
     pub ingest_outcomes_total: IntCounterVec,
     pub current_visitors: IntGauge,
     pub websocket_connections: IntGauge,
+    /// Open connections of any kind.
+    pub connections: IntGauge,
+    /// Connections that were closed at once because there were too many.
+    pub connections_refused_total: IntCounter,
     pub conversion_rate: Gauge,
     pub cv_theme_views: GaugeVec,
     pub analytics_request_duration_seconds: HistogramVec,
@@ -110,6 +114,9 @@ impl Metrics {
             )?,
             current_visitors: make.int_gauge("current_visitors", "Visitors of all sites in the active window")?,
             websocket_connections: make.int_gauge("websocket_connections", "Open live connections")?,
+            connections: make.int_gauge("connections", "Open connections of any kind")?,
+            connections_refused_total: make
+                .counter("connections_refused_total", "Connections closed at once because there were too many")?,
             conversion_rate: make
                 .gauge("conversion_rate", "Letters of today by unique visitors of today, all sites")?,
             cv_theme_views: make.gauges(

@@ -4,7 +4,7 @@ mod envelope;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
 use self::envelope::Enveloped;
@@ -29,6 +30,8 @@ const FIRST_HEAD: Duration = Duration::from_secs(10);
 /// How long a connection may be idle, the head of the next request included: longer than
 /// proxies keep theirs (nginx and ALB: 60 s), so that it is they who close.
 const NEXT_HEAD: Duration = Duration::from_secs(75);
+/// How long a client may leave an answer unread before the connection is closed.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most bytes of a request's head, and of the buffer that bodies go through.
 const MOST_BUFFERED: usize = 64 * 1024;
 
@@ -57,7 +60,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, m
         .timer(TokioTimer::new())
         .header_read_timeout(NEXT_HEAD)
         .max_buf_size(MOST_BUFFERED)
-        .serve_connection(TokioIo::new(Enveloped::new(stream)), service)
+        .serve_connection(TokioIo::new(Enveloped::new(with_write_timeout(stream, WRITE_TIMEOUT))), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut silence = pin!(tokio::time::sleep(FIRST_HEAD));
@@ -81,8 +84,35 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, m
     }
 }
 
+/// A stream whose writes fail when the client has read nothing for this long.
+fn with_write_timeout(stream: TcpStream, timeout: Duration) -> Pin<Box<TimeoutStream<TcpStream>>> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(timeout));
+    Box::pin(stream)
+}
+
 async fn answer(mut router: Router, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
     router.call(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_never_reads_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = with_write_timeout(stream, Duration::from_millis(50));
+        let more_than_buffers = vec![0; 64 * 1024 * 1024];
+        let error = stream.write_all(&more_than_buffers).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+        drop(client);
+    }
 }

@@ -16,6 +16,7 @@
 //! | [`event_line`] | an event as a line of JSON, as exports have it |
 
 mod address;
+mod admission;
 pub mod cli;
 mod connection;
 pub mod demo;
@@ -24,6 +25,7 @@ pub mod export;
 mod exposition;
 mod health;
 pub mod import;
+mod in_flight;
 mod limits;
 mod live;
 mod openapi;

@@ -6,6 +6,7 @@
 //! | POST `/events`, and `ANALYTICS_COLLECT_PATH` | events | 1 before the body is read, so that junk is not free; the batch then costs its size |
 //! | POST `/query` | questions, `ANALYTICS_READ_LIMIT` a minute | 1; an array then costs its size |
 //! | everything else of the API | questions | 1 |
+//! | a page whose view is counted ([`PageViews`](crate::PageViews)) | events | 1; the page is served all the same |
 //! | all other paths | none | 0 |
 //!
 //! A full bucket holds a minute's worth. A batch that is larger than a full bucket needs, and
@@ -26,7 +27,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use common::App;
-use common::http::{ApiError, BASE_PATH, Budget, Charge, Ingest};
+use common::http::{ApiError, BASE_PATH, Budget, Charge, Ingest, Network};
 use common::store::{Bucket, SharedLimits};
 use futures_util::future::{BoxFuture, Either};
 use http::Method;
@@ -34,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use self::bucket::Buckets;
-use crate::address::{AddressKeys, Network};
+use crate::address::AddressKeys;
 
 /// How often addresses are forgotten whose buckets are full again.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
@@ -191,13 +192,13 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let Some(kind) = Kind::of(request.method(), request.uri().path(), &self.limits.app.config.collect_path) else {
-            return Either::Left(Either::Left(self.inner.call(request)));
-        };
-        let network = Network::of(&request, &self.limits.app);
-        if matches!(kind, Kind::Batch | Kind::Queries) {
-            request.extensions_mut().insert(self.limits.budget(kind, network));
+        let kind = Kind::of(request.method(), request.uri().path(), &self.limits.app.config.collect_path);
+        let network = Network::of_client(request.extensions(), request.headers(), &self.limits.app.config);
+        // What costs more than one is counted later; pages may turn out to be views.
+        if let Some(later) = kind.or(Some(Kind::Batch)).filter(|kind| matches!(kind, Kind::Batch | Kind::Queries)) {
+            request.extensions_mut().insert(self.limits.budget(later, network));
         }
+        let Some(kind) = kind else { return Either::Left(Either::Left(self.inner.call(request))) };
         let Some(shared) = self.limits.shared.clone() else {
             return Either::Left(match self.limits.charge_own(kind, network, 1) {
                 Ok(()) => Either::Left(self.inner.call(request)),

@@ -40,6 +40,7 @@ use common::App;
 use common::collect::{Sender, allowed_site, collect, visitor};
 use common::event::SentEvent;
 use common::event_type::EventType;
+use common::http::Budget;
 use common::measure::facts::has_click_id;
 use common::outcome::Outcome;
 use common::site::Site;
@@ -153,8 +154,8 @@ impl PageViews {
     }
 
     /// Sends the view on its way and returns at once. With a feed, it is left out if the tracker
-    /// reports it.
-    fn track(&self, sender: Sender, view: SentEvent, now: Timestamp, feed: Option<Feed>) {
+    /// reports it. A view beyond its sender's budget is not received.
+    fn track(&self, sender: Sender, view: SentEvent, now: Timestamp, feed: Option<Feed>, budget: Option<Budget>) {
         let app = self.0.app.clone();
         let Ok(place) = Arc::clone(&self.0.room).try_acquire_owned() else {
             app.metrics.receive(1);
@@ -170,7 +171,11 @@ impl PageViews {
                 }
                 _ => false,
             };
-            if !is_reported {
+            let charged = match budget {
+                Some(Budget(charge)) if !is_reported => charge(1).await.is_ok(),
+                _ => !is_reported,
+            };
+            if charged {
                 collect(&app, sender, vec![Ok(view)], now).await;
             }
             drop(place);
@@ -218,6 +223,7 @@ where
         Either::Right(Box::pin(async move {
             let (mut head, body) = request.into_parts();
             let (sender, mut view) = views.sight(&mut head).await;
+            let budget = head.extensions.get::<Budget>().cloned();
             let feed = (navigation == Navigation::Script).then(|| views.0.app.store.subscribe());
             let mut response = site.call(Request::from_parts(head, body)).await?;
             if eligible::response(&response) {
@@ -226,7 +232,7 @@ where
                 if feed.is_none() {
                     views.name(&mut view, now, response.headers_mut());
                 }
-                views.track(sender, view, now, feed);
+                views.track(sender, view, now, feed, budget);
             }
             Ok(response)
         }))

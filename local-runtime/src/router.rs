@@ -1,7 +1,7 @@
 //! All routes, and the layers around them.
 //!
 //! Outermost first: request id, access log and error envelope; panic to 500; CORS; timeout
-//! ([`common::http::finish`]); compression; page views; rate limit.
+//! ([`common::http::finish`]); compression; rate limit; page views.
 //! The visitor is told, and the body limited, by the handlers that need them.
 
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use tower::layer::layer_fn;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
 
+use crate::in_flight::InFlight;
 use crate::limits::Limited;
 use crate::services::Services;
 use crate::{exposition, health, live, openapi, pages, static_files};
@@ -25,6 +26,7 @@ const WORTH_COMPRESSING: u64 = 1_024;
 /// does, and `/`; the dashboard is then at `/dashboard` only.
 pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router {
     let app = &services.app;
+    let in_flight = app.clone();
     let mut router = Router::new()
         .merge(track::router(app.clone()))
         .merge(realtime::router(app.clone()))
@@ -35,6 +37,7 @@ pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router 
         .merge(heatmap::router(app.clone()))
         .merge(query::router(app.clone()))
         .merge(cleanup::router(app.clone()))
+        .layer(layer_fn(move |inner| InFlight { inner, app: in_flight.clone() }))
         .merge(live::router(Arc::clone(&services.hub)))
         .merge(openapi::router())
         .merge(health::router(Arc::clone(services)))
@@ -56,8 +59,8 @@ pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router 
     let limits = Arc::clone(&services.limits);
     let layers = ServiceBuilder::new()
         .layer(CompressionLayer::new().compress_when(worth_it))
-        .layer(page_views)
-        .layer(layer_fn(move |inner| Limited { inner, limits: Arc::clone(&limits) }));
+        .layer(layer_fn(move |inner| Limited { inner, limits: Arc::clone(&limits) }))
+        .layer(page_views);
     finish(router.layer(layers), app)
 }
 

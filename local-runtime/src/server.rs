@@ -1,17 +1,22 @@
 //! Accepts connections until told to stop, then lets everything under way come to its end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use common::App;
+use common::http::{Network, may_be_proxy};
+use rustix::process::{Resource, Rlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
+use crate::address::AddressKeys;
+use crate::admission::{Admission, Place};
 use crate::connection::{self, Phase};
 use crate::live::Timing;
 use crate::router::router;
@@ -20,6 +25,14 @@ use crate::static_files::{self, StaticDirError};
 
 /// How long to wait when the system has no more connections to give.
 const OUT_OF_CONNECTIONS: Duration = Duration::from_millis(100);
+
+/// How many connections one address may have open, where it cannot be a proxy: those of a large
+/// network behind one address, and no more.
+const MOST_OF_ADDRESS: usize = 512;
+/// How many files a process needs to have open at most.
+const OPEN_FILES: u64 = 16_384;
+/// How many of them are no connections of clients.
+const OTHER_FILES: u64 = 192;
 
 /// What is served besides the product itself.
 #[derive(Debug, Clone, Default)]
@@ -72,9 +85,11 @@ pub(crate) async fn run_in_time(
     let router = router(&services, root);
     let connections = TaskTracker::new();
     let (phase, _) = watch::channel(Phase::Serving);
+    let admission = Arc::new(Admission::new(most_connections(), MOST_OF_ADDRESS, app.metrics.connections.clone()));
+    let door = Door { app: &app, admission, keys: AddressKeys::default() };
     tokio::select! {
         () = shutdown => {}
-        () = accept(&listener, &router, &connections, &phase) => {}
+        () = accept(&listener, &door, &router, &connections, &phase) => {}
     }
     drop(listener);
 
@@ -92,13 +107,59 @@ pub(crate) async fn run_in_time(
     Ok(())
 }
 
+/// Which connections are let in.
+struct Door<'a> {
+    app: &'a App,
+    admission: Arc<Admission>,
+    keys: AddressKeys,
+}
+
+impl Door<'_> {
+    fn admit(&self, peer: SocketAddr) -> Option<Place> {
+        // One address of a private network or of a trusted proxy stands for many clients.
+        let address = may_be_proxy(peer.ip(), &self.app.config);
+        let key = (!address).then(|| self.keys.key(Network::new(Some(peer.ip()))));
+        let place = self.admission.admit(key);
+        if place.is_none() {
+            self.app.metrics.connections_refused_total.inc();
+            tracing::debug!("a connection was closed at once: there are too many");
+        }
+        place
+    }
+}
+
+/// How many connections may be open: as many as the system lets a process have open files, after that
+/// limit was raised, less what the store and other files need.
+fn most_connections() -> usize {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum.map(|most| most.min(OPEN_FILES)).or(Some(OPEN_FILES)), ..limit };
+    if limit.current.is_some_and(|now| raised.current.is_some_and(|raised| now < raised))
+        && let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised)
+    {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+    let files = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(OPEN_FILES).min(OPEN_FILES);
+    usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(1)
+}
+
 /// Accepts for ever.
-async fn accept(listener: &TcpListener, router: &Router, connections: &TaskTracker, phase: &watch::Sender<Phase>) {
+async fn accept(
+    listener: &TcpListener,
+    door: &Door<'_>,
+    router: &Router,
+    connections: &TaskTracker,
+    phase: &watch::Sender<Phase>,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let Some(place) = door.admit(peer) else { continue };
                 prepare(&stream);
-                connections.spawn(connection::serve(stream, peer, router.clone(), phase.subscribe()));
+                let served = connection::serve(stream, peer, router.clone(), phase.subscribe());
+                connections.spawn(async move {
+                    served.await;
+                    drop(place);
+                });
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

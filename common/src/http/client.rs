@@ -77,6 +77,14 @@ fn warn_of_untrusted_proxy(peer: IpAddr, headers: &HeaderMap, app: &App) {
     }
 }
 
+/// Whether a peer may be a proxy, so that many clients share its address: a trusted one, or one in a
+/// private network.
+#[must_use]
+pub fn may_be_proxy(peer: IpAddr, config: &Config) -> bool {
+    let peer = peer.to_canonical();
+    is_private(peer) || is_trusted(peer, config)
+}
+
 /// Loopback, link-local and private networks, those of carriers and containers (RFC 6598) included.
 fn is_private(address: IpAddr) -> bool {
     match address {

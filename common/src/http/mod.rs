@@ -6,17 +6,21 @@ mod error;
 mod forwarded;
 mod ingest;
 mod layers;
+mod network;
 mod origin;
 mod params;
+mod room;
 
 pub use answers::Answer;
-pub use client::{PeerAddress, client_address};
+pub use client::{PeerAddress, client_address, may_be_proxy};
 pub use error::{ApiError, Failure};
 pub use forwarded::address;
 pub use ingest::Ingest;
 pub use layers::{Budget, CROSS_ORIGIN_RESOURCE_POLICY, Charge, ErrorPage, RequestId, finish};
-pub use origin::is_allowed_origin;
+pub use network::Network;
+pub use origin::{is_allowed_origin, may_follow};
 pub use params::Params;
+pub use room::{Room, Share};
 
 /// Where every endpoint lives.
 pub const BASE_PATH: &str = "/api/v1/analytics";

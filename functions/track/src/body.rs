@@ -1,12 +1,13 @@
 //! Bodies: bounded, and read whatever their Content-Type says, as beacons send text/plain.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::body::Bytes;
 use axum::extract::Request;
+use common::config::Config;
+use common::http::{MOST_BYTES_EVENT, Network, Room, Share};
 use common::json::mend;
 use common::outcome::{Code, Refusal};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -16,42 +17,19 @@ use serde::Deserialize;
 /// client that is too slow blames the client.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// How many bytes of bodies that are not complete yet are kept, in the whole process: no number
-/// of slow clients makes it keep more.
-const ROOM: usize = 32 * 1024 * 1024;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-/// A share of [`ROOM`]; given back when dropped.
-#[derive(Debug)]
-struct Share<'a> {
-    held: &'a AtomicUsize,
-    bytes: usize,
-}
-
-impl Share<'_> {
-    fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
-        self.bytes += bytes;
-        if self.held.fetch_add(bytes, Ordering::Relaxed) + bytes > ROOM {
-            return Err(Refusal::new(Code::Unavailable, "too many large bodies at once; send it again later"));
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
+/// Room for bodies that are not complete yet: no number of slow clients makes the process keep more,
+/// and those of one network leave room for others. Bodies of one event need none; the number of
+/// connections bounds them.
+static ROOM: Room = Room::new(32 * 1024 * 1024, 4 * 1024 * 1024);
 
 /// Reads a body of at most `most` bytes, and mends it (see [`mend`]).
 ///
 /// # Errors
 /// `PAYLOAD_TOO_LARGE`; `INVALID_JSON` when it ends early or comes too slowly; `UNAVAILABLE`
 /// when too much is being read already.
-pub(crate) async fn read(request: Request<Body>, most: usize) -> Result<Bytes, Refusal> {
-    let body = tokio::time::timeout(PATIENCE, collect(request.into_body(), most, &HELD)).await.unwrap_or_else(|_| {
+pub(crate) async fn read(request: Request<Body>, most: usize, config: &Config) -> Result<Bytes, Refusal> {
+    let share = ROOM.share(Network::of_client(request.extensions(), request.headers(), config));
+    let body = tokio::time::timeout(PATIENCE, collect(request.into_body(), most, share)).await.unwrap_or_else(|_| {
         let seconds = PATIENCE.as_secs();
         Err(Refusal::new(Code::InvalidJson, format!("the body must be complete within {seconds} seconds")))
     });
@@ -61,8 +39,8 @@ pub(crate) async fn read(request: Request<Body>, most: usize) -> Result<Bytes, R
     })
 }
 
-async fn collect(body: Body, most: usize, held: &AtomicUsize) -> Result<Bytes, Refusal> {
-    let mut share = Share { held, bytes: 0 };
+async fn collect(body: Body, most: usize, mut share: Share<'_>) -> Result<Bytes, Refusal> {
+    let mut read = 0;
     let mut body = Limited::new(body, most);
     // Most bodies are one frame, and are not copied. Many small frames are: each by itself
     // would hold on to much more than its bytes.
@@ -75,7 +53,10 @@ async fn collect(body: Body, most: usize, held: &AtomicUsize) -> Result<Bytes, R
             Refusal::new(Code::InvalidJson, "the body ended before it was complete")
         })?;
         let Ok(data) = frame.into_data() else { continue };
-        share.grow(data.len())?;
+        read += data.len();
+        if read > MOST_BYTES_EVENT && !share.grow(data.len()) {
+            return Err(Refusal::new(Code::Unavailable, "too many large bodies at once; send it again later"));
+        }
         if first.is_empty() {
             first = data;
         } else {
@@ -136,13 +117,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn room_is_bounded_and_given_back() {
-        let held = AtomicUsize::new(ROOM - 10);
-        assert_eq!(collect(Body::from("0123456789"), 10, &held).await.unwrap(), "0123456789");
-        let refusal = collect(Body::from("0123456789a"), 11, &held).await.unwrap_err();
+    async fn large_bodies_need_room_and_small_ones_do_not() {
+        let full = Room::new(0, 0);
+        let share = || full.share(Network::new(None));
+        let body = |bytes| Body::from(vec![b'x'; bytes]);
+        assert_eq!(collect(body(MOST_BYTES_EVENT), MOST_BYTES_EVENT, share()).await.unwrap().len(), MOST_BYTES_EVENT);
+        let refusal = collect(body(MOST_BYTES_EVENT + 1), MOST_BYTES_EVENT + 1, share()).await.unwrap_err();
         assert_eq!(refusal.code, Code::Unavailable);
-        let refusal = collect(Body::from("0123456789a"), 10, &held).await.unwrap_err();
+        let refusal = collect(body(11), 10, share()).await.unwrap_err();
         assert_eq!(refusal.code, Code::PayloadTooLarge);
-        assert_eq!(held.into_inner(), ROOM - 10);
     }
 }

@@ -173,7 +173,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 )]
 async fn event(State(app): State<App>, sender: Sender, request: Request) -> Result<Response, ApiError> {
     let now = app.now();
-    let body = body::read(request, MOST_BYTES_EVENT).await;
+    let body = body::read(request, MOST_BYTES_EVENT, &app.config).await;
     take_one(&app, sender, body, now).await
 }
 
@@ -228,7 +228,7 @@ fn tracked(
 async fn events(State(app): State<App>, sender: Sender, request: Request) -> Result<Response, ApiError> {
     let now = app.now();
     let budget = request.extensions().get::<Budget>().cloned();
-    let body = body::read(request, MOST_BYTES_BATCH).await;
+    let body = body::read(request, MOST_BYTES_BATCH, &app.config).await;
     take_batch(&app, sender, budget, body, now).await
 }
 
@@ -236,7 +236,7 @@ async fn events(State(app): State<App>, sender: Sender, request: Request) -> Res
 async fn event_or_events(State(app): State<App>, sender: Sender, request: Request) -> Result<Response, ApiError> {
     let now = app.now();
     let budget = request.extensions().get::<Budget>().cloned();
-    let body = body::read(request, MOST_BYTES_BATCH).await;
+    let body = body::read(request, MOST_BYTES_BATCH, &app.config).await;
     match &body {
         Ok(one) if !body::is_array(one) => {
             let body = body.and_then(|body| body::limited(body, MOST_BYTES_EVENT));

@@ -18,10 +18,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::admission::Admission;
 use super::channel::Channel;
 use super::log::Log;
 use super::{MOST_MISSED, Timing, message};
+use crate::admission::Admission;
 
 /// How long the clients of a busy feed wait for news, for each of them: ringing less often
 /// makes several events one write a client, which a thousand clients need to be served by.
@@ -72,7 +72,8 @@ impl Hub {
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Newcomer>) {
         let (newcomers, waiting) = mpsc::unbounded_channel();
         let messages = &app.metrics.websocket_messages_total;
-        let admission = Admission::new(app.config.ws_max, app.config.ws_max_per_address, Arc::clone(&app.metrics));
+        let admission =
+            Admission::new(app.config.ws_max, app.config.ws_max_per_address, app.metrics.websocket_connections.clone());
         let hub = Self {
             timing,
             admission: Arc::new(admission),

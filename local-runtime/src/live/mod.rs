@@ -37,7 +37,6 @@
 //! - An event that is not known, because retention deleted it or another site has it, is
 //!   answered with `gap` alone.
 
-mod admission;
 mod allowance;
 mod channel;
 mod hub;

@@ -11,11 +11,11 @@ use common::store::{Committed, Position};
 use futures_util::SinkExt;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use super::admission::Place;
 use super::allowance::Allowance;
 use super::hub::{Hub, Subscription};
 use super::log::Reading;
 use super::message;
+use crate::admission::Place;
 
 /// How many events are read from the store at once.
 const PAGE: usize = 250;

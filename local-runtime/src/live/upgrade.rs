@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{FromRequestParts, Request, State, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use common::http::{Params, is_allowed_origin};
+use common::http::{Params, may_follow};
 use common::outcome::{Code, Refusal};
 
 use super::LARGEST_MESSAGE;
@@ -58,7 +58,7 @@ pub(crate) async fn connect(
     let site = site.map_err(IntoResponse::into_response)?;
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
     let upgrade = upgrade.map_err(IntoResponse::into_response)?;
-    if !is_allowed_origin(&parts.headers, &app.config.allowed_origins) {
+    if !may_follow(&parts.headers, &app.config.allowed_origins) {
         hub.app.metrics.websocket_rejected_total.inc();
         let refusal = Refusal::new(
             Code::Unauthorized,
@@ -66,7 +66,7 @@ pub(crate) async fn connect(
         );
         return Err(refusal.into_response());
     }
-    let place = hub.admission.admit(address).filter(|_| !hub.stop.is_cancelled()).ok_or_else(|| {
+    let place = hub.admission.admit(Some(address)).filter(|_| !hub.stop.is_cancelled()).ok_or_else(|| {
         hub.app.metrics.websocket_rejected_total.inc();
         Refusal::new(Code::Unavailable, "there are too many live connections; try again later").into_response()
     })?;

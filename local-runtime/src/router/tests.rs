@@ -256,3 +256,16 @@ async fn gauges_are_fresh_at_the_scrape() {
     }
     assert!(Path::new(site.files.path()).exists());
 }
+
+/// Whatever way an event arrives, its sender is charged.
+#[tokio::test]
+async fn page_views_are_charged_to_their_sender() {
+    let site = Site::with(&[("ANALYTICS_RATE_LIMIT", "5")], true).await;
+    for _ in 0..20 {
+        assert_eq!(site.get("/cv.html").await.status(), 200, "the page is served all the same");
+    }
+    assert_eq!(site.page_views().await, 5);
+    let limited = site.app.metrics.rate_limited_requests_total.with_label_values(&["events"]).get();
+    assert_eq!(limited, 15);
+    assert_eq!(site.app.metrics.ingest_received_total.get(), 5);
+}

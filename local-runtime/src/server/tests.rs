@@ -39,7 +39,7 @@ async fn what_is_in_flight_is_answered_and_the_store_closed() {
         }
     })
     .await
-    .expect("nobody else is let in");
+    .expect("no other client is let in");
     assert!(!stopping.is_finished());
     busy.write_all(EVENT.as_bytes()).await.unwrap();
     let last = answer(&mut busy).await;
@@ -93,4 +93,57 @@ async fn a_folder_that_is_not_there_is_an_error() {
     let options = Options { static_dir: Some("/nowhere/at/all".into()) };
     let result = run(app, listener, options, std::future::pending()).await;
     assert_eq!(result.unwrap_err().to_string(), "/nowhere/at/all is no folder");
+}
+
+/// 32 large bodies that stalled took the room of all senders once.
+#[tokio::test]
+async fn stalled_bodies_of_one_client_leave_room_for_others() {
+    let (app, _files) = app_with(&[("ANALYTICS_TRUSTED_PROXIES", "127.0.0.1")], Arc::new(System)).await;
+    let server = Server::start(&app, Timing::default()).await;
+    let send = async |client: u8, path: &str, body: &str, length: usize| {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!(
+            "POST /api/v1/analytics/{path} HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 192.0.2.{client}\r\n\
+             content-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body.as_bytes()).await.unwrap();
+        stream
+    };
+    let (large, mut refused) = ("x".repeat(900_000), 0);
+    let mut stalled = Vec::new();
+    for _ in 0..40 {
+        let mut stream = send(1, "events", &large, 1_000_000).await;
+        let mut first = [0; 12];
+        let answered = tokio::time::timeout(Duration::from_millis(20), stream.read_exact(&mut first)).await;
+        refused += usize::from(answered.is_ok_and(|read| read.is_ok() && first.ends_with(b"503")));
+        stalled.push(stream);
+    }
+    assert!(refused >= 30, "{refused} were refused");
+    let batch = format!("[{EVENT},{}{EVENT}]", " ".repeat(200_000));
+    let mut other = send(2, "events", &batch, batch.len()).await;
+    let answered = answer(&mut other).await;
+    assert!(answered.starts_with("HTTP/1.1 200"), "{answered}");
+    let mut small = send(1, "event", EVENT, EVENT.len()).await;
+    let answered = answer(&mut small).await;
+    assert!(answered.starts_with("HTTP/1.1 201"), "a small one needs no room: {answered}");
+    drop(stalled);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn one_address_has_so_many_connections_and_a_proxy_more() {
+    let (app, _files) = app_with(&[], Arc::new(System)).await;
+    let admission = Arc::new(Admission::new(MOST_OF_ADDRESS + 2, MOST_OF_ADDRESS, app.metrics.connections.clone()));
+    let door = Door { app: &app, admission, keys: AddressKeys::default() };
+    let peer = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let places: Vec<_> = (0..MOST_OF_ADDRESS).map(|_| door.admit(peer("192.0.2.1:9"))).collect();
+    assert!(places.iter().all(Option::is_some));
+    assert!(door.admit(peer("192.0.2.1:10")).is_none());
+    let others = (door.admit(peer("192.0.2.2:1")), door.admit(peer("10.0.0.1:1")));
+    assert!(others.0.is_some() && others.1.is_some());
+    assert!(door.admit(peer("10.0.0.1:2")).is_none(), "all places are taken");
+    assert_eq!(app.metrics.connections_refused_total.get(), 2);
+    drop((places, others));
+    assert_eq!(app.metrics.connections.get(), 0);
 }
