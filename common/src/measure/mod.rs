@@ -35,8 +35,8 @@ pub mod zone;
 
 #[cfg(test)]
 mod cases;
-#[cfg(test)]
-mod naive;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod naive;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The semantics of questions, written down once more as plainly as possible, to compare with: it shares
 //! with the scan what is read of one event and how a leaf tests a value, and nothing else.
 
+#![allow(clippy::unwrap_used, reason = "for tests: a panic is a finding")]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+#[cfg(test)]
 use super::question::funnel::{Funnel, StepOrder, Within};
 use super::question::{Dimension, Field, Filter, Goals, Metric, Number, Question, ResultRow, TimeUnit};
 use super::record::{ARRIVAL_FIELDS, CLIENT_FIELDS, Record, arrival_values, client_values, is_report};
@@ -12,38 +15,38 @@ use crate::time::Day;
 
 /// Who, as far as it can be told: explicit visitors are the same on all days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Who {
+pub(crate) enum Who {
     Explicit([u8; 16]),
     Cookieless([u8; 16], Day),
 }
 
 /// An event and what is known of it.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) event: Event,
-    pub(super) who: Who,
-    pub(super) is_report: bool,
+pub(crate) struct Seen {
+    pub(crate) event: Event,
+    pub(crate) who: Who,
+    pub(crate) is_report: bool,
     values: HashMap<Dimension, String>,
     depth: u32,
     visible: u32,
     /// The number of its visit.
-    pub(super) visit: Option<usize>,
+    pub(crate) visit: Option<usize>,
 }
 
 /// A visit: the events that belong to it, in order, reports included.
 #[derive(Debug, Default)]
-pub(super) struct Visit {
-    pub(super) members: Vec<usize>,
+pub(crate) struct Visit {
+    pub(crate) members: Vec<usize>,
 }
 
 #[derive(Debug)]
-pub(super) struct Naive {
-    pub(super) seen: Vec<Seen>,
-    pub(super) visits: Vec<Visit>,
+pub(crate) struct Naive {
+    pub(crate) seen: Vec<Seen>,
+    pub(crate) visits: Vec<Visit>,
 }
 
 impl Naive {
-    pub(super) fn new(events: &[Event]) -> Self {
+    pub(crate) fn new(events: &[Event]) -> Self {
         let explicit: BTreeSet<([u8; 16], Day)> = events
             .iter()
             .filter(|event| event.facts.client.fields().explicit)
@@ -117,7 +120,7 @@ impl Naive {
     }
 
     /// The value of any dimension but goals and times.
-    pub(super) fn value(&self, seen: &Seen, dimension: &Dimension) -> String {
+    pub(crate) fn value(&self, seen: &Seen, dimension: &Dimension) -> String {
         use Field::{EntryPage, EntryPageHostname, ExitPage, ExitPageHostname, Hostname, Page};
         let own = |seen: &Seen, dimension: &Dimension| seen.values.get(dimension).cloned().unwrap_or_default();
         let Dimension::Field(field) = dimension else { return own(seen, dimension) };
@@ -136,7 +139,7 @@ impl Naive {
         }
     }
 
-    pub(super) fn passes(&self, seen: &Seen, filter: &Filter, reports: bool) -> bool {
+    pub(crate) fn passes(&self, seen: &Seen, filter: &Filter, reports: bool) -> bool {
         match filter {
             Filter::And(filters) => filters.iter().all(|filter| self.passes(seen, filter, reports)),
             Filter::Or(filters) => filters.iter().any(|filter| self.passes(seen, filter, reports)),
@@ -208,7 +211,7 @@ impl Naive {
     }
 
     /// All rows, by their labels.
-    pub(super) fn answer(&self, question: &Question) -> Vec<ResultRow> {
+    pub(crate) fn answer(&self, question: &Question) -> Vec<ResultRow> {
         let counts = |seen: &&&Seen| question.reports_are_events || !seen.is_report;
         let all = self.matching(question, &question.filters);
         let matching: Vec<&Seen> = all.iter().filter(counts).copied().collect();
@@ -307,7 +310,8 @@ impl Naive {
 
     /// The visitors who reach each step, and the milliseconds since the step before, ascending, for each
     /// value of the dimension.
-    pub(super) fn funnel(&self, funnel: &Funnel) -> BTreeMap<String, Vec<(u64, Vec<i64>)>> {
+    #[cfg(test)]
+    pub(crate) fn funnel(&self, funnel: &Funnel) -> BTreeMap<String, Vec<(u64, Vec<i64>)>> {
         let reports = funnel.reports_are_events;
         let counts = |seen: &&Seen| funnel.range.contains(seen.event.created_at) && (reports || !seen.is_report);
         // Visits with an event that passes the filters; of each visitor the events that may be steps.
@@ -355,6 +359,7 @@ impl Naive {
     }
 
     /// The longest continuation of an attempt, of those the one whose events come first, by trying all.
+    #[cfg(test)]
     fn longest(&self, funnel: &Funnel, events: &[&Seen], attempt: &[usize]) -> Vec<usize> {
         let mut best = attempt.to_vec();
         let Some(step) = funnel.steps.get(attempt.len()) else { return best };

@@ -24,6 +24,7 @@ mod keeping;
 mod property;
 mod queries;
 mod questions;
+pub mod recount;
 pub mod samples;
 
 use async_trait::async_trait;

@@ -1,10 +1,10 @@
-//! What must hold always: for any sequence of events, duplicates, restarts, rebuilds and
-//! disturbances, the aggregates equal a recount of the events.
+//! What must hold always: for any sequence of events, duplicates, late events and imports,
+//! restarts, rebuilds, cleanups and disturbances, every answer equals a recount of the events.
 //!
 //! A failure prints the shortest sequence that still fails, and the seed: `PROPTEST_RNG_SEED`
 //! makes the same sequences again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -16,23 +16,28 @@ use tokio::task::block_in_place;
 use uuid::Uuid;
 
 use super::Fixture;
-use super::queries::service;
+use super::recount::{self, RETENTION_DAYS};
 use super::samples::{at, event, on_page, on_site, quiet, with_data};
-use crate::cv::{self, theme};
 use crate::event::Event;
-use crate::period::{Period, PeriodKey};
-use crate::store::{Appended, Store, StoreError, Totals};
-use crate::time::{DAY, Timestamp};
+use crate::measure::facts::{Client, ClientFields, Facts};
+use crate::measure::service::Service;
+use crate::retention::cutoff;
+use crate::store::{Appended, Store, StoreError};
+use crate::time::{DAY, Day, Timestamp};
 
 /// What may happen.
 #[derive(Debug, Clone)]
 enum Action {
-    /// A batch, some of it sent before.
+    /// A batch, some of it sent before, some of it as late as only imports are.
     Append(Vec<Sent>),
     /// The batch of before, again.
     Again,
+    /// Queries, after which columns are in memory.
+    Ask,
     Restart,
     Rebuild,
+    /// The nightly run.
+    Cleanup,
     /// Something that the engine depends on is disturbed, in this way.
     Disturb(u8),
 }
@@ -46,25 +51,40 @@ struct Sent {
     kind: u8,
     value: u8,
     minutes_ago: i64,
+    days_ago: i64,
 }
 
 fn sent() -> impl Strategy<Value = Sent> {
-    (0_u64..60, 0_u8..2, 0_u64..6, 0_u8..6, 0_u8..4, 0_i64..1_440)
-        .prop_map(|(id, site, visitor, kind, value, minutes_ago)| Sent { id, site, visitor, kind, value, minutes_ago })
+    let days_ago = prop_oneof![4 => Just(0), 1 => 1..i64::from(RETENTION_DAYS)];
+    (0_u64..60, 0_u8..2, 0_u64..6, 0_u8..8, 0_u8..4, 0_i64..1_440, days_ago).prop_map(
+        |(id, site, visitor, kind, value, minutes_ago, days_ago)| Sent {
+            id,
+            site,
+            visitor,
+            kind,
+            value,
+            minutes_ago,
+            days_ago,
+        },
+    )
 }
 
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         8 => prop::collection::vec(sent(), 1..12).prop_map(Action::Append),
         2 => Just(Action::Again),
+        2 => Just(Action::Ask),
         1 => Just(Action::Restart),
         1 => Just(Action::Rebuild),
+        1 => Just(Action::Cleanup),
         2 => (0_u8..4).prop_map(Action::Disturb),
     ]
 }
 
 fn made(sent: &Sent, now: Timestamp) -> Event {
-    let when = now.plus(-sent.minutes_ago * 60_000);
+    // Imports leave out what is too old to be kept.
+    let oldest = cutoff(RETENTION_DAYS, now).start();
+    let when = now.plus(-sent.minutes_ago * 60_000 - sent.days_ago * DAY).max(oldest);
     let page = format!("/{}?theme=t{}", sent.value % 2, sent.value);
     let event = match sent.kind {
         0 => on_page(event("page_view", sent.visitor, when), &page),
@@ -77,17 +97,25 @@ fn made(sent: &Sent, now: Timestamp) -> Event {
             with_data(event("click", sent.visitor, when), &json!({"x": sent.value, "y": 9, "button": "b"})),
             &page,
         ),
-        _ => event(&format!("custom{}", sent.value), sent.visitor, when),
+        4 => on_page(
+            with_data(event("scroll", sent.visitor, when), &json!({"depth": 20 * sent.value, "visible_seconds": 3})),
+            &page,
+        ),
+        _ => with_data(event(&format!("custom{}", sent.value), sent.visitor, when), &json!({"k": sent.value})),
     };
     let mut event = on_site(event, &format!("s{}", sent.site));
     event.id = Uuid::from_u64_pair(1, sent.id);
+    let country = ["", "FR", "DE", "FR"][usize::from(sent.value)];
+    // A visitor is explicit or not: what others are called depends on the day.
+    let fields = ClientFields { country, explicit: sent.visitor < 3, ..ClientFields::default() };
+    event.facts = Facts { client: Client::new(&fields), ..Facts::default() };
     event
 }
 
 /// Sequences that are tried, each in a fresh store.
 const CASES: u32 = 4;
-/// Days between two rounds of a sequence, which go on in the same store: what is there stays
-/// right.
+/// Time between two rounds of a sequence, which go on in the same store: what is there stays
+/// right, becomes closed, and too old.
 const ROUND: i64 = 3 * DAY;
 /// Bounds of the search for a shorter sequence that fails: stores that are made, milliseconds.
 const MAX_SHRINK_ITERS: u32 = 500;
@@ -139,9 +167,10 @@ pub fn recount<F: Fixture>(fresh: impl AsyncFn() -> Option<F>, config: Config) -
         block_in_place(|| {
             Handle::current().block_on(async {
                 let Some(mut fixture) = fresh().await else { return };
+                let mut history = History::new();
                 let mut start = at("2025-12-24T00:30:00Z");
                 for actions in rounds {
-                    run(&mut fixture, actions, start).await;
+                    history.go_on(&mut fixture, actions, start).await;
                     start = start.plus(ROUND);
                 }
             });
@@ -155,31 +184,86 @@ pub fn recount<F: Fixture>(fresh: impl AsyncFn() -> Option<F>, config: Config) -
     }
 }
 
-async fn run(fixture: &mut impl Fixture, actions: Vec<Action>, start: Timestamp) {
-    let mut kept: BTreeMap<(String, Uuid), Event> = BTreeMap::new();
-    for event in all_events(fixture.store()).await {
-        kept.insert((event.site.to_string(), event.id), event);
+/// What happened to a store.
+struct History {
+    /// The events that are kept.
+    kept: BTreeMap<(String, Uuid), Event>,
+    /// All events that were ever stored: weeks and months outlive their events.
+    ever: Vec<Event>,
+    /// Answers queries all the time, through restarts of the store.
+    service: Service,
+    last: Vec<Event>,
+    now: Timestamp,
+}
+
+impl History {
+    fn new() -> Self {
+        let (kept, ever, last) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { kept, ever, service: recount::service(), last, now: Timestamp::from_millis(0) }
     }
-    let mut now = start;
-    let mut last = Vec::new();
-    for action in actions {
-        now = now.plus(37 * 60_000);
-        match action {
-            Action::Restart => fixture.reopen().await,
-            Action::Disturb(way) => fixture.disturb(way).await,
-            Action::Rebuild => {
-                patiently(async || fixture.store().rebuild(now, quiet()).await).await;
+
+    async fn go_on(&mut self, fixture: &mut impl Fixture, actions: Vec<Action>, start: Timestamp) {
+        self.now = start;
+        for action in actions {
+            self.now = self.now.plus(37 * 60_000);
+            match action {
+                Action::Restart => fixture.reopen().await,
+                Action::Disturb(way) => fixture.disturb(way).await,
+                Action::Ask => self.ask(fixture.store()).await,
+                Action::Rebuild => {
+                    patiently(async || fixture.store().rebuild(self.now, quiet()).await).await;
+                }
+                Action::Cleanup => self.clean_up(fixture.store()).await,
+                Action::Again => self.append(fixture.store(), self.last.clone()).await,
+                Action::Append(batch) => {
+                    self.last = batch.iter().map(|sent| made(sent, self.now)).collect();
+                    self.append(fixture.store(), self.last.clone()).await;
+                }
             }
-            Action::Again => append(fixture.store(), last.clone(), now, &mut kept).await,
-            Action::Append(batch) => {
-                last = batch.iter().map(|sent| made(sent, now)).collect();
-                append(fixture.store(), last.clone(), now, &mut kept).await;
+        }
+        self.compare(fixture.store()).await;
+    }
+
+    async fn append(&mut self, store: &dyn Store, mut events: Vec<Event>) {
+        // A batch of an earlier round may be too old by now.
+        events.retain(|event| event.created_at.day() >= cutoff(RETENTION_DAYS, self.now));
+        let mut tries = 0;
+        let answers = patiently(async || {
+            tries += 1;
+            store.append(events.clone(), self.now).await
+        })
+        .await;
+        for (event, answer) in events.into_iter().zip(answers) {
+            let key = (event.site.to_string(), event.id);
+            // What was refused may have been stored all the same.
+            assert!(tries > 1 || (answer == Appended::Duplicate) == self.kept.contains_key(&key), "{event:?}");
+            if let std::collections::btree_map::Entry::Vacant(entry) = self.kept.entry(key) {
+                self.ever.push(entry.insert(event).clone());
             }
         }
     }
-    let events: Vec<Event> = kept.into_values().collect();
-    compare(fixture.store(), &events, now).await;
-    assert_eq!(fixture.store().verify(now, quiet()).await.unwrap().differences, []);
+
+    async fn clean_up(&mut self, store: &dyn Store) {
+        let cutoff: Day = cutoff(RETENTION_DAYS, self.now);
+        while !patiently(async || store.delete_before(cutoff, self.now).await).await.done {}
+        self.kept.retain(|_, event| event.created_at.day() >= cutoff);
+    }
+
+    async fn ask(&self, store: &dyn Store) {
+        let kept: Vec<Event> = self.kept.values().cloned().collect();
+        recount::queries(&self.service, store, &kept, self.now).await;
+    }
+
+    async fn compare(&self, store: &dyn Store) {
+        let kept: Vec<Event> = self.kept.values().cloned().collect();
+        recount::totals_of_periods(store, &self.ever).await;
+        recount::fixed_questions(&self.service, store, &kept, self.now).await;
+        for service in [&self.service, &recount::service()] {
+            recount::queries(service, store, &kept, self.now).await;
+        }
+        recount::segments(store, &kept, self.now).await;
+        assert_eq!(store.verify(self.now, quiet()).await.unwrap().differences, []);
+    }
 }
 
 /// Asks again while the store is unavailable, as a sender does: it comes back by itself.
@@ -191,73 +275,4 @@ async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, StoreError>) -> T 
         }
     }
     ask().await.unwrap()
-}
-
-async fn append(store: &dyn Store, events: Vec<Event>, now: Timestamp, kept: &mut BTreeMap<(String, Uuid), Event>) {
-    let mut tries = 0;
-    let answers = patiently(async || {
-        tries += 1;
-        store.append(events.clone(), now).await
-    })
-    .await;
-    for (event, answer) in events.into_iter().zip(answers) {
-        let key = (event.site.to_string(), event.id);
-        // Who refuses may have stored it all the same.
-        assert!(tries > 1 || (answer == Appended::Duplicate) == kept.contains_key(&key), "{event:?}");
-        kept.entry(key).or_insert(event);
-    }
-}
-
-async fn all_events(store: &dyn Store) -> Vec<Event> {
-    let mut events = Vec::new();
-    for site in store.sites().await.unwrap() {
-        events.extend(store.timeline(&site, crate::store::TimelineFrom::all(0), 10_000).await.unwrap());
-    }
-    events
-}
-
-/// The recount is naive on purpose: it shares nothing with an engine.
-async fn compare(store: &dyn Store, events: &[Event], now: Timestamp) {
-    let service = service();
-    let sites: BTreeSet<_> = events.iter().map(|event| event.site.clone()).collect();
-    for site in sites {
-        let here: Vec<&Event> = events.iter().filter(|event| event.site == site).collect();
-        for period in Period::ALL {
-            let keys: BTreeSet<_> = here.iter().map(|event| PeriodKey::of(period, event.created_at.day())).collect();
-            for key in keys {
-                let within: Vec<_> =
-                    here.iter().copied().filter(|event| PeriodKey::of(period, event.created_at.day()) == key).collect();
-                assert_eq!(store.totals(&site, key).await.unwrap(), totals(&within), "{site} {key}");
-                let mut themes: HashMap<String, u64> = HashMap::new();
-                within.iter().filter_map(|event| theme(event)).for_each(|theme| *themes.entry(theme).or_default() += 1);
-                let mut themes: Vec<_> = themes.into_iter().collect();
-                themes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-                let days = key.first_day()..key.last_day().plus(1);
-                assert_eq!(service.themes(store, &site, days, 100, now).await.unwrap().rows, themes);
-            }
-        }
-        let current: HashSet<_> =
-            here.iter().filter(|event| event.created_at > now.plus(-300_000)).map(|event| event.visitor).collect();
-        let realtime = store.realtime(&site, now, 300_000).await.unwrap();
-        assert_eq!(realtime.current_visitors, current.len() as u64);
-        let hours = now.hour() - 7 * 24..now.hour() + 48;
-        let within = |event: &&&Event| hours.contains(&event.created_at.hour());
-        let clicks = here.iter().filter(within).filter(|event| event.event_type.is_click()).count();
-        let places = service.clicks(store, &site, None, hours.clone(), 10_000, now).await.unwrap();
-        assert_eq!(places.iter().map(|place| place.count).sum::<u64>(), clicks as u64);
-    }
-}
-
-fn totals(events: &[&Event]) -> Totals {
-    let of = |name: &str| events.iter().filter(|event| event.event_type.name() == name).count() as u64;
-    let letters = |kind: &str| events.iter().filter(|event| cv::letter_type(event) == Some(kind)).count() as u64;
-    let visitors: HashSet<_> = events.iter().map(|event| event.visitor).collect();
-    Totals {
-        events: events.len() as u64,
-        page_views: of("page_view"),
-        letters: of("letter_generate"),
-        motivation: letters("motivation"),
-        anti_motivation: letters("anti_motivation"),
-        visitors: visitors.len() as u64,
-    }
 }
