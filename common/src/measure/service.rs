@@ -74,8 +74,24 @@ impl Service {
     /// # Errors
     /// When the store cannot answer.
     pub async fn counts(&self, store: &dyn Store, site: &Site, now: Timestamp) -> Result<Counts, StoreError> {
-        let first = crate::retention::cutoff(self.retention_days, now);
-        days::counts(store, site, first..now.day().plus(2)).await
+        self.counts_of(store, site, self.first_day(now)..now.day().plus(2), now).await
+    }
+
+    /// The same for these days, as far as they are kept: columns of days that have expired since may
+    /// still be in memory.
+    async fn counts_of(
+        &self,
+        store: &dyn Store,
+        site: &Site,
+        days: Range<Day>,
+        now: Timestamp,
+    ) -> Result<Counts, StoreError> {
+        let first = days.start.max(self.first_day(now));
+        days::counts(store, site, first..days.end.max(first)).await
+    }
+
+    fn first_day(&self, now: Timestamp) -> Day {
+        crate::retention::cutoff(self.retention_days, now)
     }
 
     /// What the meaning of queries about a site with these events depends on.
@@ -170,7 +186,7 @@ impl Service {
         limit: usize,
         now: Timestamp,
     ) -> Result<Themes, QueryError> {
-        let counts = days::counts(store, site, days.clone()).await?;
+        let counts = self.counts_of(store, site, days.clone(), now).await?;
         let answer = self.answer(store, &Themes::question(site, &days), &counts, now).await?;
         Ok(Themes::of(answer, limit))
     }
@@ -190,7 +206,7 @@ impl Service {
     ) -> Result<Vec<ClickedPlace>, QueryError> {
         let day = |hour: i64| Timestamp::from_millis(hour.saturating_mul(HOUR)).day();
         let days = day(hours.start)..day(hours.end - 1).plus(1);
-        let counts = days::counts(store, site, days.clone()).await?;
+        let counts = self.counts_of(store, site, days.clone(), now).await?;
         let asked = Asked { store, site, counts: &counts, days, now };
         let page = page.map(str::to_owned);
         self.scan(asked, move |days, work| clicks::answer(page.as_deref(), &hours, limit, days, work)).await

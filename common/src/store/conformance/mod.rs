@@ -75,7 +75,7 @@ macro_rules! store_conformance {
                 uniques_are_exact_across_weeks_and_months, days_without_events_are_zeros, letters_by_type, the_active_window_slides,
                 late_events_do_not_make_visitors_current, timelines_are_sorted, timelines_page_without_gaps,
                 sites_do_not_mix;
-            columns: themes_are_ranked, themes_span_days, clicks_are_grouped_by_place,
+            columns: themes_are_ranked, themes_span_days, expired_days_are_not_counted, clicks_are_grouped_by_place,
                 clicks_name_the_most_clicked_element, heatmaps_are_cut_by_hour;
             feed: commits_are_heard_in_order, duplicates_are_not_heard, positions_grow,
                 a_feed_is_resumed_without_gap_or_repeat, reads_while_events_are_committed_have_no_holes;
