@@ -64,7 +64,7 @@ pub const VARIABLES: [Variable; 26] = [
     variable(
         "ANALYTICS_ALLOWED_ORIGINS",
         "",
-        "origins (https://example.com, comma-separated) that browsers may send from, with credentials; empty: any origin, without credentials",
+        "origins (https://example.com, comma-separated) that browsers may send from and follow the live feed from, with credentials; empty: any, without credentials. If set, list the dashboard's own too, unless it is an address or localhost",
     ),
     variable(
         "ANALYTICS_IGNORE",
