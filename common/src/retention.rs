@@ -162,7 +162,8 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Report, StoreError> {
     let started = Instant::now();
     let cutoff = cutoff(app.config.retention_days, now);
     distrust_future(&*app.store, now).await?;
-    app.identity.destroy_expired(now).await?;
+    // What fails here must not keep events; it is reported when they are deleted.
+    let salts = app.identity.destroy_expired(now).await;
     let mut deleted = 0;
     loop {
         let step = app.store.delete_before(cutoff, now).await?;
@@ -173,6 +174,7 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Report, StoreError> {
         }
     }
     app.store.delete_blocks(BlockKind::Segment, cutoff).await?;
+    salts?;
     app.store.cleaned(now).await?;
     if app.store.waited().await?.is_some() {
         app.store.note_waited(None).await?;

@@ -83,6 +83,25 @@ async fn salts_are_destroyed_after_48_hours_without_a_trace() {
     assert_ne!(before, after, "nobody can compute it again");
 }
 
+/// A reader whose snapshot is older than the destruction keeps the log, and the salt in it.
+#[tokio::test]
+async fn salts_are_destroyed_once_no_reader_is_in_the_way() {
+    let test = start().await;
+    let now = Timestamp::parse(NOW).unwrap();
+    visitor(&test, "a", "198.18.0.1", "Firefox", now, now).await;
+    let unused = Secret { bytes: [0; 32], expires: None };
+    let salt = test.app.store.secret(SecretName::Salt(now.day()), unused, now).await.unwrap();
+    let end = now.day().start().plus(2 * DAY);
+    let file = test.folder.path().read_dir().unwrap().find(|file| file.as_ref().unwrap().path().extension().unwrap() == "db");
+    let reader = rusqlite::Connection::open(file.unwrap().unwrap().path()).unwrap();
+    reader.execute_batch("begin; select * from meta").unwrap();
+    assert!(test.app.identity.destroy_expired(end).await.is_err(), "it is said that it is not done");
+    assert!(holds(&bytes(test.folder.path()), &salt.bytes));
+    reader.execute_batch("commit").unwrap();
+    test.app.identity.destroy_expired(end.plus(1)).await.unwrap();
+    assert!(!holds(&bytes(test.folder.path()), &salt.bytes), "not in the file, not in the log");
+}
+
 #[tokio::test]
 async fn secrets_are_not_shown_by_debug() {
     let secret = Secret { bytes: [0xab; 32], expires: None };

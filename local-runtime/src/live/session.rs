@@ -17,10 +17,8 @@ use super::log::Reading;
 use super::message;
 use crate::admission::Place;
 
-/// How many events are read from the store at once.
-const PAGE: usize = 250;
-/// How many of them are written at once.
-const AT_ONCE: usize = 32;
+/// How many events are read from the store at once: a session holds them until its client has read them.
+const PAGE: usize = 32;
 /// How long a close may take, the client's answer included, in seconds.
 const CLOSING: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -184,10 +182,7 @@ impl Session {
         let Ok(pseudonyms) = app.identity.pseudonyms(app.now()).await else {
             return Err(End::Close(close_code::ERROR, "events cannot be shown now"));
         };
-        for few in events.chunks(AT_ONCE) {
-            self.send(few.iter().map(|committed| message::event(&committed.event, &pseudonyms)).collect()).await?;
-        }
-        Ok(())
+        self.send(events.iter().map(|committed| message::event(&committed.event, &pseudonyms)).collect()).await
     }
 
     /// Writes messages, as few times as possible; gives the client up if it does not take them.

@@ -4,9 +4,13 @@ use std::ops::RangeInclusive;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::connection::ENGINE;
 use super::writer::Writer;
-use crate::store::{CLAIM, Result, Secret, SecretName};
+use crate::store::{CLAIM, Result, Secret, SecretName, StoreError};
 use crate::time::{Day, Timestamp};
+
+/// Says that the log may hold secrets that were deleted.
+const SECRETS_IN_LOG: &str = "secrets_in_log";
 
 /// A fact about the store.
 pub(super) fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
@@ -28,12 +32,14 @@ pub(super) fn event_days(connection: &Connection, until: Timestamp) -> rusqlite:
 
 /// Notes a fact about the store.
 pub(super) fn note(writer: &mut Writer, name: &'static str, value: i64) -> Result<()> {
-    Ok(writer.transaction(|writer| {
-        let mut put = writer.connection.prepare_cached(
-            "insert into meta (name, value) values (?1, ?2) on conflict do update set value = excluded.value",
-        )?;
-        put.execute(params![name, value]).map(drop)
-    })?)
+    Ok(writer.transaction(|writer| put(&writer.connection, name, value))?)
+}
+
+fn put(connection: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached(
+        "insert into meta (name, value) values (?1, ?2) on conflict do update set value = excluded.value",
+    )?;
+    put.execute(params![name, value]).map(drop)
 }
 
 /// Moves what is recorded as kept back, where it lies after this day.
@@ -92,21 +98,30 @@ pub(super) fn secret(writer: &mut Writer, name: SecretName, fresh: Secret, now: 
     })?)
 }
 
-/// Overwrites expired secrets with zeros, in the file and in the log.
+/// Overwrites expired secrets with zeros, in the file and in the log. While a reader holds an older
+/// snapshot the log cannot be cut off: then it is an error, and the next call tries again, after a
+/// restart too.
 pub(super) fn destroy_secrets(writer: &mut Writer, now: Timestamp) -> Result<u64> {
     let expired: i64 = writer
         .connection
         .prepare_cached("select count(*) from secrets where expires <= ?1")?
         .query_row([now.millis()], |row| row.get(0))?;
-    if expired == 0 {
-        return Ok(0);
+    if expired > 0 {
+        writer.connection.pragma_update(None, "secure_delete", true)?;
+        let deleted = writer.transaction(|writer| {
+            put(&writer.connection, SECRETS_IN_LOG, 1)?;
+            writer.connection.prepare_cached("delete from secrets where expires <= ?1")?.execute([now.millis()])
+        });
+        writer.connection.pragma_update(None, "secure_delete", false)?;
+        deleted?;
     }
-    writer.connection.pragma_update(None, "secure_delete", true)?;
-    let deleted = writer.transaction(|writer| {
-        writer.connection.prepare_cached("delete from secrets where expires <= ?1")?.execute([now.millis()])
-    });
-    writer.connection.pragma_update(None, "secure_delete", false)?;
-    // Older copies of the page stand in the log until it is cut off.
-    writer.cut_log()?;
-    Ok(deleted? as u64)
+    if fact(&writer.connection, SECRETS_IN_LOG)?.unwrap_or(0) > 0 {
+        // Older copies of the page stand in the log until it is cut off.
+        if !writer.cut_log()? {
+            let reason = "the log still holds expired salts, because a reader has an older snapshot; it is tried again";
+            return Err(StoreError::Unavailable { engine: ENGINE, reason: reason.to_owned() });
+        }
+        note(writer, SECRETS_IN_LOG, 0)?;
+    }
+    Ok(expired.unsigned_abs())
 }

@@ -138,17 +138,18 @@ impl Upkeep {
     }
 
     /// Writes all of the log back, so that the file alone is whole, unless readers are in the way;
-    /// then it is tried again. A log that is not cut off is written from its begin next time.
-    pub(super) fn complete(&mut self, connection: &Connection, cut: bool) -> rusqlite::Result<()> {
+    /// then it is tried again. A log that is not cut off is written from its begin next time. Answers
+    /// whether the file is whole.
+    pub(super) fn complete(&mut self, connection: &Connection, cut: bool) -> rusqlite::Result<bool> {
         if self.gone.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         if self.state != State::Whole {
             marks::record(connection, &self.path, false)?;
         }
         let whole = checkpoint(connection, if cut { "truncate" } else { "passive" })?;
         self.state = if whole { State::Whole } else { State::Unknown };
-        Ok(())
+        Ok(whole)
     }
 }
 

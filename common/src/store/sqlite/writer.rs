@@ -331,8 +331,9 @@ impl Writer {
         self.checkpointer.after_commit(&self.connection, &self.upkeep);
     }
 
-    /// Writes all of the log back into the database file, and cuts it off.
-    pub(super) fn cut_log(&mut self) -> rusqlite::Result<()> {
+    /// Writes all of the log back into the database file, and cuts it off; answers whether it is, which
+    /// a reader of an older snapshot prevents.
+    pub(super) fn cut_log(&mut self) -> rusqlite::Result<bool> {
         self.upkeep.complete(&self.connection, true)
     }
 }
