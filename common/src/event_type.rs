@@ -28,7 +28,8 @@ pub enum EventType {
     Custom(Arc<str>),
 }
 
-/// Built-in types, their names, and what older clients call them.
+/// Built-in types, their names, and what older clients call them. A type's place here is its number in
+/// stored events, which never changes.
 const BUILT_IN: [(EventType, &str, Option<&str>); 9] = [
     (EventType::PageView, "page_view", Some("pageview")),
     (EventType::CvThemeChange, "cv_theme_change", Some("cv_theme_selected")),
@@ -85,6 +86,18 @@ impl EventType {
         }
     }
 
+    /// The number under which engines store a built-in type.
+    #[must_use]
+    pub fn number(&self) -> Option<usize> {
+        BUILT_IN.iter().position(|(built_in, ..)| built_in == self)
+    }
+
+    /// The built-in type of this number.
+    #[must_use]
+    pub fn from_number(number: usize) -> Option<Self> {
+        BUILT_IN.get(number).map(|(built_in, ..)| built_in.clone())
+    }
+
     /// Whether its `x` and `y` belong on the heatmap.
     #[must_use]
     pub const fn is_click(&self) -> bool {
@@ -101,6 +114,19 @@ impl fmt::Display for EventType {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Stored events hold these numbers.
+    #[test]
+    fn numbers_of_built_in_types_never_change() {
+        let names: Vec<_> = (0..9).map(|number| EventType::from_number(number).unwrap()).collect();
+        assert_eq!(
+            names.iter().map(EventType::name).collect::<Vec<_>>().join(" "),
+            "page_view cv_theme_change letter_generate pdf_download button_click link_click form_submit scroll hover"
+        );
+        assert!(names.iter().enumerate().all(|(number, built_in)| built_in.number() == Some(number)));
+        assert_eq!(EventType::from_number(9), None);
+        assert_eq!(EventType::parse("signup").unwrap().number(), None);
+    }
 
     #[test]
     fn names_and_aliases_agree() {

@@ -12,22 +12,9 @@ use crate::store::{Committed, Position};
 use crate::time::Timestamp;
 use crate::url::Url;
 
-/// The numbers of the built-in event types: a type's place here, which never changes.
-const NUMBERED: [EventType; 9] = [
-    EventType::PageView,
-    EventType::CvThemeChange,
-    EventType::LetterGenerate,
-    EventType::PdfDownload,
-    EventType::ButtonClick,
-    EventType::LinkClick,
-    EventType::FormSubmit,
-    EventType::Scroll,
-    EventType::Hover,
-];
-
 impl ToSql for EventType {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match NUMBERED.iter().position(|numbered| numbered == self) {
+        Ok(match self.number() {
             Some(number) => ToSqlOutput::Owned(Value::Integer(number as i64)),
             None => ToSqlOutput::Borrowed(ValueRef::Text(self.name().as_bytes())),
         })
@@ -37,10 +24,9 @@ impl ToSql for EventType {
 impl FromSql for EventType {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         match value {
-            ValueRef::Integer(number) => usize::try_from(number)
-                .ok()
-                .and_then(|number| NUMBERED.get(number).cloned())
-                .ok_or(FromSqlError::OutOfRange(number)),
+            ValueRef::Integer(number) => {
+                usize::try_from(number).ok().and_then(Self::from_number).ok_or(FromSqlError::OutOfRange(number))
+            }
             other => Self::parse(other.as_str()?).ok_or(FromSqlError::InvalidType),
         }
     }
