@@ -5,6 +5,7 @@
 
 mod costs;
 mod faults;
+mod legacy;
 mod limits;
 mod proxy;
 mod table;
@@ -44,10 +45,9 @@ impl Fixture for Own {
             match &*kind {
                 "t" => {
                     self.table.add(&item, "n", 1).await;
-                    self.table.add(&item, "e3", 7).await;
+                    self.table.add(&item, "e0", 7).await;
                 }
-                "c" => self.table.add(&item, "n", 5).await,
-                "v" | "u" | "p" => self.table.delete(&item).await,
+                "u" => self.table.delete(&item).await,
                 _ => {}
             }
         }

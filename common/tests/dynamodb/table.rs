@@ -13,7 +13,7 @@ use common::metrics::Metrics;
 use common::store::dynamodb::DynamoDb;
 use common::store::dynamodb::table::{PARTITION_KEY, SORT_KEY, TIME_TO_LIVE, create_table};
 
-/// A table that nobody else uses.
+/// A table of one test.
 pub(crate) struct Table {
     pub(crate) client: Client,
     pub(crate) name: String,
@@ -57,7 +57,7 @@ fn url(table: &str, endpoint: Option<&str>) -> DynamoDbUrl {
 }
 
 impl Table {
-    /// A new one; nothing when no service is named, which only a CI must not bear.
+    /// A new one; none when no service is named, which is an error in CI.
     pub(crate) async fn fresh() -> Option<Self> {
         let Some(endpoint) = variable("ANALYTICS_TEST_DYNAMODB") else {
             assert!(variable("CI").is_none(), "ANALYTICS_TEST_DYNAMODB names no service");
@@ -86,9 +86,14 @@ impl Table {
         self.open_through(self.endpoint.as_deref()).await
     }
 
-    /// A store on it that asks another endpoint.
+    /// A store on it through another endpoint.
     pub(crate) async fn open_through(&self, endpoint: Option<&str>) -> DynamoDb {
-        DynamoDb::open(&url(&self.name, endpoint), 90, Arc::new(Metrics::new().unwrap())).await.unwrap()
+        self.open_with(endpoint, Arc::new(Metrics::new().unwrap())).await
+    }
+
+    /// A store on it through an endpoint, with these metrics.
+    pub(crate) async fn open_with(&self, endpoint: Option<&str>, metrics: Arc<Metrics>) -> DynamoDb {
+        DynamoDb::open(&url(&self.name, endpoint), 90, metrics).await.unwrap()
     }
 
     /// Everything in it.
@@ -118,6 +123,14 @@ impl Table {
         let mut copy = item.0.clone();
         copy.insert(SORT_KEY.to_owned(), AttributeValue::S(sk.to_owned()));
         self.client.put_item().table_name(&self.name).set_item(Some(copy)).send().await.unwrap();
+    }
+
+    /// Puts an item of these attributes under this key.
+    pub(crate) async fn put(&self, pk: &str, sk: &str, attributes: &[(&str, AttributeValue)]) {
+        let key = [(PARTITION_KEY, pk), (SORT_KEY, sk)].map(|(name, key)| (name, AttributeValue::S(key.to_owned())));
+        let item = key.into_iter().chain(attributes.iter().cloned());
+        let item = item.map(|(name, value)| (name.to_owned(), value)).collect();
+        self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await.unwrap();
     }
 
     /// Deletes an item.

@@ -1,508 +1,296 @@
-//! The write path of one process: requests that wait while a transaction is under way go into
-//! the next ones together, and each is answered after its own.
-//!
-//! One task writes, one transaction after the other. So positions are given in the order of
-//! commits, the feed is in their order too, and the net effect of many events on one item is
-//! one action. Other processes write at the same time: what a transaction takes for granted
-//! stands in its conditions, and when it is refused, what it was wrong about is asked anew.
+//! What a transaction of an append writes: events, and the net effect of all of them on totals,
+//! visitors and the late index. Whatever is taken for granted is a condition in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity};
-use tokio::sync::mpsc::error::SendTimeoutError;
-use tokio::sync::{broadcast, mpsc, oneshot};
-use uuid::Uuid;
-
-use super::client::{Pauses, Tables, Units};
-use super::counted::{Changes, Context, Entry, Unclear};
-use super::draft::{Action, Condition, Draft, MOST_ACTIONS};
-use super::errors::{ENGINE, Failure, failed, passes, unavailable};
-use super::facts;
-use super::item::{Item, text, ttl};
-use super::keys::{self, Key};
-use super::knowledge::{Knowledge, Known};
-use super::positions::Positions;
-use super::spread::Spread;
-use super::stored;
-use super::written::Written;
+use super::client::Table;
+use super::feed::LateEntry;
+use super::item::{number, ttl};
+use super::keys::{self, Key, by_key};
+use super::rows;
+use super::sites;
+use super::table::PARTITION_KEY;
+use super::totals::{DayTotals, unlocked};
+use super::visits::VisitDays;
+use super::write::{Condition, MOST_BYTES, MOST_WRITES, Reason, Update, Write};
 use crate::event::Event;
+use crate::period::{Period, PeriodKey};
 use crate::site::Site;
-use crate::store::commits::LastCommit;
-use crate::store::{Appended, Committed, Position, Result, StoreError};
-use crate::time::{DAY, Timestamp};
+use crate::store::{Position, Result};
+use crate::time::{DAY, Day, Timestamp};
+use crate::visitor::VisitorId;
 
-/// Events that are taken together at most.
-const MOST_TOGETHER: usize = 1_000;
-/// Requests that may wait; more are refused as overload.
-const QUEUE: usize = 16_384;
-/// How long a request waits for a place in the queue.
-const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often the time of the last position is noted.
-const NOTED_EVERY: Duration = Duration::from_secs(60);
-/// How long events wait while their day is being recounted by another process.
-const LOCK_PATIENCE: Duration = Duration::from_secs(20);
+/// The most visitors that are cached: some 200 bytes each.
+const MOST_CACHED: usize = 50_000;
+/// An estimate of the bytes of a transaction that one write of a counted item takes.
+const COUNTED_BYTES: usize = 500;
 
-/// What the writing task is asked.
+/// An event that is being appended.
 #[derive(Debug)]
-enum Request {
-    /// Append events.
-    Append { events: Vec<Event>, now: Timestamp, answer: Answer },
-    /// Rest until the sender is gone, and forget what was known.
-    Rest { resting: oneshot::Sender<()>, until: oneshot::Receiver<()> },
+pub(super) struct Entry {
+    pub(super) event: Event,
+    pub(super) now: Timestamp,
+    pub(super) position: Position,
 }
 
-/// Where the answer to one request goes.
-type Answer = oneshot::Sender<Result<Vec<Appended>>>;
-
-/// The way to the writing task.
-#[derive(Debug, Clone)]
-pub(super) struct Writing(mpsc::Sender<Request>);
-
-/// The writing task rests until this is dropped.
-#[derive(Debug)]
-pub(super) struct Rest {
-    _until: oneshot::Sender<()>,
-}
-
-impl Writing {
-    /// Starts the task, which ends when all ways to it are gone; the second answer tells when.
-    pub(super) fn start(
-        tables: Tables,
-        retention: i64,
-        feed: broadcast::Sender<Arc<[Committed]>>,
-        written: Arc<Written>,
-        last_commit: LastCommit,
-    ) -> (Self, oneshot::Receiver<()>) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let (ended, end) = oneshot::channel();
-        let writer = Writer {
-            tables,
-            retention,
-            feed,
-            written,
-            last_commit,
-            knowledge: Knowledge::default(),
-            positions: None,
-            spread: Spread::default(),
-        };
-        tokio::spawn(async move {
-            writer.run(receiver).await;
-            // Nobody may be waiting for the end.
-            let _ = ended.send(());
-        });
-        (Self(sender), end)
-    }
-
-    pub(super) async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
-        let (answer, answered) = oneshot::channel();
-        let request = Request::Append { events, now, answer };
-        self.0.send_timeout(request, QUEUE_TIMEOUT).await.map_err(|error| match error {
-            SendTimeoutError::Timeout(_) => StoreError::Overloaded { engine: ENGINE },
-            SendTimeoutError::Closed(_) => super::errors::closed(),
-        })?;
-        answered.await.map_err(|_| unavailable("the writing task ended"))?
-    }
-
-    /// Lets the task come to rest.
-    pub(super) async fn rest(&self) -> Result<Rest> {
-        let (until, released) = oneshot::channel();
-        let (resting, rests) = oneshot::channel();
-        let request = Request::Rest { resting, until: released };
-        self.0.send(request).await.map_err(|_| super::errors::closed())?;
-        rests.await.map_err(|_| unavailable("the writing task ended"))?;
-        Ok(Rest { _until: until })
+impl Entry {
+    fn visitor(&self) -> Visitor {
+        (self.event.site.clone(), self.event.visitor)
     }
 }
 
-/// A transaction that is ready, and which of the entries are in it.
-struct Plan {
-    draft: Draft,
-    /// Entry and whether its visitor is new to its day.
-    events: Vec<(usize, bool)>,
-    known: HashMap<Key, Known>,
-    shards: BTreeMap<Site, u8>,
+/// A visitor of a site.
+pub(super) type Visitor = (Site, VisitorId);
+
+/// What was read of sites and visitors. It may be out of date: a transaction that takes it for
+/// granted is then refused, and it is read again.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    sites: HashSet<Site>,
+    visitors: HashMap<Visitor, VisitDays>,
 }
 
-/// What became of a transaction.
-enum Came {
-    Committed,
-    /// These entries were stored before.
-    Duplicates(Vec<usize>),
-    /// Something that was taken for granted is not so.
-    Stale,
-    /// A day in it is being recounted.
-    Locked,
-    /// Others were in the way.
-    Conflict,
-}
-
-/// What has become of an entry.
-#[derive(Debug, Clone, Copy)]
-enum Fate {
-    Waiting,
-    Is(Appended),
-    /// The same event comes twice: as the one before.
-    Like(usize),
-    Failed,
-}
-
-/// The writing task.
-#[derive(Debug)]
-struct Writer {
-    tables: Tables,
-    retention: i64,
-    feed: broadcast::Sender<Arc<[Committed]>>,
-    written: Arc<Written>,
-    last_commit: LastCommit,
-    knowledge: Knowledge,
-    /// With when they were last noted; none before the first event.
-    positions: Option<(Positions, Option<Instant>)>,
-    spread: Spread,
-}
-
-impl Writer {
-    async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some(request) = requests.recv().await {
-            let mut together = Vec::new();
-            let mut next = Some(request);
-            let mut rest = None;
-            let mut events = 0;
-            while let Some(request) = next.take() {
-                match request {
-                    Request::Append { events: more, now, answer } => {
-                        events += more.len();
-                        together.push((more, now, answer));
-                    }
-                    Request::Rest { resting, until } => {
-                        rest = Some((resting, until));
-                        break;
-                    }
-                }
-                if events < MOST_TOGETHER {
-                    next = requests.try_recv().ok();
-                }
-            }
-            self.take(together).await;
-            if let Some((resting, until)) = rest {
-                // Whoever asked for rest may be gone already; then there is no rest.
-                let _ = resting.send(());
-                let _ = until.await;
-                self.knowledge.forget_all();
-            }
+impl Known {
+    /// Reads what these entries need, and registers new sites.
+    pub(super) async fn learn(&mut self, table: &Table, entries: &[&Entry]) -> Result<()> {
+        let sites = entries.iter().map(|entry| &entry.event.site);
+        let new: BTreeSet<Site> = sites.filter(|site| !self.sites.contains(*site)).cloned().collect();
+        if !new.is_empty() {
+            self.sites.extend(sites::register(table, &new).await?);
         }
-        if let Some((positions, _)) = &self.positions {
-            // Best effort: only a clock set back before the next start would need it.
-            let _ = facts::raise_floor(&self.tables, positions.last()).await;
+        if self.visitors.len() > MOST_CACHED {
+            self.visitors.clear();
         }
-    }
-
-    /// Appends what several requests ask, and answers each.
-    async fn take(&mut self, requests: Vec<(Vec<Event>, Timestamp, Answer)>) {
-        let started = Instant::now();
-        let mut entries = Vec::new();
-        let mut fates = Vec::new();
-        let mut answers = Vec::new();
-        let mut error = self.begin(&requests).await.err();
-        let mut seen: HashMap<(Site, Uuid), usize> = HashMap::new();
-        let times = requests.iter().flat_map(|(events, now, _)| events.iter().map(|_| *now));
-        let given = match &mut self.positions {
-            Some((positions, _)) => self.written.open(positions, times),
-            None => Vec::new(),
-        };
-        let mut given = given.into_iter();
-        for (events, now, answer) in requests {
-            answers.push((events.len(), answer));
-            for event in events {
-                let position = given.next().unwrap_or(Position(0));
-                let at = entries.len();
-                let first = *seen.entry((event.site.clone(), event.id)).or_insert(at);
-                fates.push(if first == at { Fate::Waiting } else { Fate::Like(first) });
-                entries.push(Entry::new(event, now, position));
-            }
-        }
-        if error.is_none() && !entries.is_empty() {
-            error = self.settle(&entries, &mut fates).await.err();
-            self.tables.metrics.queried("append", started.elapsed());
-        }
-        match &error {
-            Some(error) => self.last_commit.failed(error.to_string()),
-            None if entries.is_empty() => {}
-            None => self.last_commit.succeeded(),
-        }
-        self.written.settled(None);
-        answer_all(answers, &fates, error);
-    }
-
-    /// Sees to it that positions can be given, and are noted from time to time.
-    async fn begin(&mut self, requests: &[(Vec<Event>, Timestamp, Answer)]) -> Result<()> {
-        if requests.iter().all(|(events, ..)| events.is_empty()) {
-            return Ok(());
-        }
-        self.tables.opened()?;
-        if self.positions.is_none() {
-            let instance = facts::register(&self.tables).await?;
-            self.positions = Some((Positions::new(instance.number, instance.floor), None));
-        }
-        if let Some((positions, noted)) = &mut self.positions
-            && noted.is_none_or(|noted| noted.elapsed() > NOTED_EVERY)
-        {
-            let now = requests.iter().map(|(_, now, _)| now.millis()).max().unwrap_or(0);
-            facts::raise_floor(&self.tables, now.max(positions.last())).await?;
-            *noted = Some(Instant::now());
-        }
+        let visitors = entries.iter().filter(|entry| self.has_site(&entry.event.site)).map(|entry| entry.visitor());
+        let new: HashSet<Visitor> = visitors.filter(|visitor| !self.visitors.contains_key(visitor)).collect();
+        let keys: Vec<Key> = new.iter().map(|(site, visitor)| keys::visitor(site, *visitor)).collect();
+        let found = by_key(table.get_all(&keys, true).await?);
+        self.visitors.extend(new.into_iter().map(|visitor| {
+            let item = found.get(&keys::visitor(&visitor.0, visitor.1));
+            (visitor, item.map(VisitDays::read).unwrap_or_default())
+        }));
         Ok(())
     }
 
-    /// Stores what waits, one transaction after the other.
-    async fn settle(&mut self, entries: &[Entry], fates: &mut [Fate]) -> Result<()> {
-        let mut pauses = Pauses::start();
-        let mut while_locked = Pauses::lasting(LOCK_PATIENCE);
-        loop {
-            let waiting: Vec<usize> =
-                (0..entries.len()).filter(|at| matches!(fates[*at], Fate::Waiting)).take(MOST_ACTIONS).collect();
-            if waiting.is_empty() {
-                return Ok(());
-            }
-            let mut questions = BTreeSet::new();
-            waiting.iter().for_each(|at| entries[*at].questions(&mut questions));
-            self.knowledge.learn(&self.tables, questions).await.inspect_err(|_| give_up(fates))?;
-            let plan = self.plan(entries, &waiting, fates)?;
-            if plan.events.is_empty() {
-                continue;
-            }
-            let came = self.send(&plan, entries).await.inspect_err(|_| give_up(fates))?;
-            let patient = match came {
-                Came::Committed => {
-                    self.committed(plan, entries, fates);
-                    pauses = Pauses::start();
-                    while_locked = Pauses::lasting(LOCK_PATIENCE);
-                    continue;
-                }
-                Came::Duplicates(duplicates) => {
-                    duplicates.into_iter().for_each(|at| fates[at] = Fate::Is(Appended::Duplicate));
-                    continue;
-                }
-                Came::Stale => {
-                    self.knowledge.forget(plan.draft.keys());
-                    pauses.pause().await
-                }
-                Came::Conflict => {
-                    self.spread.collided(plan.shards.keys());
-                    pauses.pause().await
-                }
-                Came::Locked => while_locked.pause().await,
-            };
-            if !patient {
-                give_up(fates);
-                return Err(unavailable("it is busy: transactions are in each other's way"));
-            }
-        }
+    /// Whether a site is registered.
+    pub(super) fn has_site(&self, site: &Site) -> bool {
+        self.sites.contains(site)
     }
 
-    /// Puts as many of the waiting entries as fit into one transaction.
-    fn plan(&self, entries: &[Entry], waiting: &[usize], fates: &mut [Fate]) -> Result<Plan> {
-        let mut plan =
-            Plan { draft: Draft::default(), events: Vec::new(), known: HashMap::new(), shards: BTreeMap::new() };
-        let mut lists: BTreeMap<&Site, Vec<(u64, String)>> = BTreeMap::new();
-        for at in waiting {
-            let entry = &entries[*at];
-            let site = &entry.event.site;
-            let shard = *plan.shards.entry(site.clone()).or_insert_with(|| self.spread.pick(site));
-            let known = |key: &Key| plan.known.get(key).or_else(|| self.knowledge.get(key)).cloned();
-            let context = Context { known: &known, shard, retention: self.retention };
-            let Changes { actions, known, new_visitor, listed } = match entry.changes(&context) {
-                Ok(changes) => changes,
-                Err(Unclear::TooManySites) => {
-                    fates[*at] = Fate::Is(Appended::TooManySites);
-                    continue;
-                }
-                Err(Unclear::Unknown) => break,
-            };
-            let lists_after = lists.len() + usize::from(listed.is_some() && !lists.contains_key(site));
-            if !plan.draft.fits(&actions, lists_after) {
-                break;
-            }
-            actions.into_iter().for_each(|(key, action)| plan.draft.add(key, action));
-            if let Some(sk) = listed {
-                lists.entry(site).or_default().push((entry.position.0, sk));
-            }
-            plan.known.extend(known);
-            plan.events.push((*at, new_visitor));
-        }
-        for (site, list) in lists {
-            if let Some((last, _)) = list.last() {
-                let key = keys::log_entry(site, *last);
-                let item = listed(&key, &list, self.retention);
-                plan.draft.add(key, Action::Put { item, new: false });
-            }
-        }
-        if plan.events.is_empty() && waiting.iter().all(|at| matches!(fates[*at], Fate::Waiting)) {
-            return Err(unavailable("an event does not fit into a transaction"));
-        }
-        Ok(plan)
+    pub(super) fn forget(&mut self, visitor: &Visitor) {
+        self.visitors.remove(visitor);
     }
 
-    async fn send(&self, plan: &Plan, entries: &[Entry]) -> Result<Came> {
-        let requests = plan.draft.requests(&self.tables.table)?;
-        // The same token whenever this is sent: executed twice it is executed once. Tokens are
-        // compared across all tables of an account, so it has to be like no other.
-        let token = Uuid::new_v4().simple().to_string();
-        let sent = self
-            .tables
-            .ask(|| {
-                self.tables
-                    .client
-                    .transact_write_items()
-                    .set_transact_items(Some(requests.clone()))
-                    .client_request_token(&token)
-                    .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                    .send()
-            })
-            .await;
-        match sent {
-            Ok(answer) => {
-                self.tables.used(Units::Write, answer.consumed_capacity());
-                Ok(Came::Committed)
-            }
-            Err(Failure::Refused(error)) => match *error {
-                TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-                    judge(plan, entries, cancelled.cancellation_reasons())
-                        .ok_or_else(|| failed(TransactWriteItemsError::TransactionCanceledException(cancelled)))
-                }
-                other => Err(failed(other)),
-            },
-            Err(error) => Err(error.store_error()),
-        }
-    }
-
-    fn committed(&mut self, plan: Plan, entries: &[Entry], fates: &mut [Fate]) {
-        self.spread.succeeded(plan.shards.keys());
-        self.knowledge.absorb(plan.known);
-        let mut news = Vec::with_capacity(plan.events.len());
-        for (at, new_visitor) in plan.events {
-            fates[at] = Fate::Is(Appended::Stored);
-            self.tables.metrics.visitors_total.inc_by(u64::from(new_visitor));
-            news.push(Committed { position: entries[at].position, event: entries[at].event.clone() });
-        }
-        let first_open = entries.iter().zip(&*fates).find(|(_, fate)| matches!(fate, Fate::Waiting));
-        self.written.settled(first_open.map(|(entry, _)| entry.position));
-        // Nobody may be listening.
-        let _ = self.feed.send(news.into());
+    pub(super) fn forget_visitors(&mut self) {
+        self.visitors.clear();
     }
 }
 
-/// Where the events of a transaction are whose own time is not that of their commit.
-fn listed(key: &Key, list: &[(u64, String)], retention: i64) -> Item {
-    let mut item = key.attributes();
-    let lines: Vec<_> = list.iter().map(|(position, sk)| format!("{position:016x}{sk}")).collect();
-    let committed = Timestamp::from_millis(super::positions::time_of(Position(list[0].0)));
-    item.extend([("l".to_owned(), text(lines.join("\n"))), ttl(committed.plus((retention + 1) * DAY))]);
-    item
+/// What one write of a transaction is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    /// The item where the id of this entry leads.
+    Id(usize),
+    /// The event of an alias.
+    Target,
+    Totals,
+    Visitor(Visitor),
+    LateIndex,
 }
 
-/// What the reasons of a cancelled transaction mean; `None` when nothing can be done about them.
-fn judge(plan: &Plan, entries: &[Entry], reasons: &[CancellationReason]) -> Option<Came> {
-    let ours: HashMap<Key, usize> =
-        plan.events.iter().map(|(at, _)| (keys::by_id(&entries[*at].event.site, entries[*at].id()), *at)).collect();
-    let mut duplicates = Vec::new();
-    let (mut stale, mut locked, mut conflict) = (false, false, false);
-    for (place, reason) in reasons.iter().enumerate() {
-        let code = reason.code().unwrap_or("None");
-        match code {
-            "None" => {}
-            "ConditionalCheckFailed" => {
-                let (key, action) = plan.draft.at(place)?;
-                match (ours.get(key), action) {
-                    (Some(at), _) => {
-                        let there = reason.item().and_then(stored::position);
-                        if there == Some(entries[*at].position) {
-                            // This very transaction, of whose success we did not hear.
-                            return Some(Came::Committed);
-                        }
-                        duplicates.push(*at);
-                    }
-                    (None, Action::Change(change)) if matches!(change.condition, Condition::Open(_)) => locked = true,
-                    _ => stale = true,
-                }
+/// A transaction that is being put together.
+#[derive(Debug)]
+pub(super) struct Batch<'a> {
+    known: &'a Known,
+    retention: i64,
+    entries: Vec<usize>,
+    events: Vec<(Part, Write)>,
+    totals: BTreeMap<(Site, Day), (DayTotals, Timestamp)>,
+    visitors: HashMap<Visitor, Visits>,
+    late: BTreeMap<Site, LateEntry>,
+    bytes: usize,
+}
+
+/// The days of a visitor after the transaction.
+#[derive(Debug)]
+struct Visits {
+    days: VisitDays,
+    /// The months that must be as they are known.
+    months: BTreeSet<Day>,
+    /// The earliest day of the transaction, or today.
+    earliest: Day,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(known: &'a Known, retention: i64) -> Self {
+        Self {
+            known,
+            retention,
+            entries: Vec::new(),
+            events: Vec::new(),
+            totals: BTreeMap::new(),
+            visitors: HashMap::new(),
+            late: BTreeMap::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Adds an entry of a registered site, unless the transaction would become too large.
+    pub(super) fn add(&mut self, at: usize, entry: &Entry) -> bool {
+        let Entry { event, now, position } = entry;
+        let items = rows::items(event, *position, self.retention);
+        let late = items.last().filter(|(_, item)| LateEntry::lists(item, *position)).map(|(key, _)| key.sk.clone());
+        let (visitor, day) = (entry.visitor(), event.created_at.day());
+        let before = self.visitors.get(&visitor).map(|visits| &visits.days);
+        let mut days = before.or_else(|| self.known.visitors.get(&visitor)).cloned().unwrap_or_default();
+        let first = days.add(day);
+
+        let totals = (event.site.clone(), day);
+        let counted = usize::from(!self.totals.contains_key(&totals))
+            + usize::from(first.is_some() && !self.visitors.contains_key(&visitor))
+            + usize::from(late.is_some() && !self.late.contains_key(&event.site));
+        let mut writes: Vec<Write> = items.into_iter().map(|(key, item)| Write::put(key, item)).collect();
+        let bytes = writes.iter().map(Write::size).sum::<usize>() + (counted + 1) * COUNTED_BYTES;
+        if self.len() + writes.len() + counted > MOST_WRITES || self.bytes + bytes > MOST_BYTES {
+            return false;
+        }
+        self.bytes += bytes;
+        self.entries.push(at);
+        let by_id = writes.remove(0).when(Condition::Absent(PARTITION_KEY.to_owned()));
+        self.events.push((Part::Id(at), by_id));
+        self.events.extend(writes.into_iter().map(|write| (Part::Target, write)));
+        if let Some(sk) = late {
+            self.late.entry(event.site.clone()).or_default().add(*position, &sk);
+        }
+        let (totals, since) = self.totals.entry(totals).or_insert_with(|| (DayTotals::default(), *now));
+        *since = (*since).max(*now);
+        totals.add_event(event);
+        if let Some(first) = first {
+            totals.add_visitor(&first);
+            let visits = self.visitors.entry(visitor).or_insert_with(|| Visits {
+                days: VisitDays::default(),
+                months: BTreeSet::new(),
+                earliest: now.day(),
+            });
+            visits.earliest = visits.earliest.min(day);
+            visits.days = days;
+            visits.months.extend(first.months);
+        }
+        true
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.events.len() + self.totals.len() + self.visitors.len() + self.late.len()
+    }
+
+    /// The transaction; `shard` says which item of a site's totals is used.
+    pub(super) fn finish(self, shard: impl Fn(&Site) -> u8) -> Transaction {
+        let mut writes = self.events;
+        let mut new_visitors = 0;
+        for ((site, day), (totals, now)) in &self.totals {
+            new_visitors += totals.new_visitors(Period::Day);
+            let write = Write::update(keys::totals_of(site, *day, shard(site)), totals.update(*day));
+            writes.push((Part::Totals, write.when(unlocked(*now))));
+        }
+        let mut visitors = Vec::new();
+        for (visitor, visits) in self.visitors {
+            let before = self.known.visitors.get(&visitor).cloned().unwrap_or_default();
+            let (days, write) = visits.write(&visitor, &before, self.retention);
+            writes.push((Part::Visitor(visitor.clone()), write));
+            visitors.push((visitor, days));
+        }
+        let sites = self.totals.into_keys().map(|(site, _)| site).collect();
+        let late = self.late.iter().filter_map(|(site, entry)| entry.write(site, self.retention));
+        writes.extend(late.map(|write| (Part::LateIndex, write)));
+        let (parts, writes) = writes.into_iter().unzip();
+        Transaction { entries: self.entries, parts, writes, visitors, sites, new_visitors }
+    }
+}
+
+impl Visits {
+    /// The days that are kept, and the write.
+    fn write(mut self, (site, visitor): &Visitor, before: &VisitDays, retention: i64) -> (VisitDays, Write) {
+        let last = self.days.last().unwrap_or(self.earliest);
+        // Of days before the retention no event is kept, and none of a week that began with them.
+        let needed = self.earliest.plus(-7 - i32::try_from(retention).unwrap_or(i32::MAX));
+        self.days.remove_before(PeriodKey::of(Period::Month, needed).first_day());
+        let (name, expiry) = expiry(last, retention);
+        let mut update = Update::default().set(name, expiry);
+        for (month, bits) in self.days.months().filter(|(month, bits)| before.month(*month) != Some(*bits)) {
+            update = update.set(keys::month(month), number(bits));
+        }
+        for (month, _) in before.months().filter(|(month, _)| self.days.month(*month).is_none()) {
+            update = update.remove(keys::month(month));
+        }
+        let as_known =
+            self.months.iter().map(|month| Condition::is(keys::month(*month), before.month(*month).map(number)));
+        let write = Write::update(keys::visitor(site, *visitor), update).when(Condition::All(as_known.collect()));
+        (self.days, write)
+    }
+}
+
+/// When the service may delete the days of a visitor who last came on this one: the month ends at most
+/// 30 days later, and a week that began in it 7 days after that.
+pub(super) fn expiry(last: Day, retention: i64) -> (String, aws_sdk_dynamodb::types::AttributeValue) {
+    ttl(last.start().plus((30 + 7 + retention + 1) * DAY))
+}
+
+/// A transaction of an append.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    /// The entries in it.
+    pub(super) entries: Vec<usize>,
+    parts: Vec<Part>,
+    pub(super) writes: Vec<Write>,
+    visitors: Vec<(Visitor, VisitDays)>,
+    /// The sites in it.
+    pub(super) sites: BTreeSet<Site>,
+    /// How many visitors are new to their day.
+    pub(super) new_visitors: u64,
+}
+
+/// What the reasons of a cancelled transaction mean.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Cancelled {
+    /// This very transaction was committed before, and the answer was lost.
+    Committed,
+    /// These entries were stored before.
+    Duplicates(Vec<usize>),
+    /// The totals of a day are locked by a rebuild.
+    Locked,
+    /// These visitors are not as they were known.
+    Stale(Vec<Visitor>),
+    /// Another process wrote the same items at the same time.
+    Conflict,
+}
+
+impl Transaction {
+    pub(super) fn judge(&self, reasons: &[Reason], entries: &[Entry]) -> Cancelled {
+        let (mut duplicates, mut stale, mut locked) = (Vec::new(), Vec::new(), false);
+        for (part, reason) in self.parts.iter().zip(reasons) {
+            let Reason::Refused(item) = reason else { continue };
+            match part {
+                Part::Id(at) if rows::position(item) == Some(entries[*at].position) => return Cancelled::Committed,
+                Part::Id(at) => duplicates.push(*at),
+                Part::Totals => locked = true,
+                Part::Visitor(visitor) => stale.push(visitor.clone()),
+                Part::Target | Part::LateIndex => {}
             }
-            "TransactionConflict" => conflict = true,
-            code if passes(code) || passes(&format!("{code}Exception")) => conflict = true,
-            _ => return None,
+        }
+        match (duplicates.is_empty(), locked, stale.is_empty()) {
+            (false, ..) => Cancelled::Duplicates(duplicates),
+            (_, true, _) => Cancelled::Locked,
+            (.., false) => Cancelled::Stale(stale),
+            _ => Cancelled::Conflict,
         }
     }
-    if !duplicates.is_empty() {
-        return Some(Came::Duplicates(duplicates));
-    }
-    match (locked, stale, conflict) {
-        (true, ..) => Some(Came::Locked),
-        (_, true, _) => Some(Came::Stale),
-        (.., true) => Some(Came::Conflict),
-        _ => None,
-    }
-}
 
-/// Whatever waits has failed.
-fn give_up(fates: &mut [Fate]) {
-    for fate in fates {
-        if matches!(fate, Fate::Waiting) {
-            *fate = Fate::Failed;
-        }
-    }
-}
-
-fn answer_all(answers: Vec<(usize, Answer)>, fates: &[Fate], error: Option<StoreError>) {
-    let reason = error.as_ref().map(ToString::to_string).unwrap_or_default();
-    let mut error = error;
-    let mut at = 0;
-    for (count, answer) in answers {
-        let fates_of = &fates[at..at + count];
-        at += count;
-        let appended: Option<Vec<Appended>> = fates_of.iter().map(|fate| appended(fates, *fate)).collect();
-        // The first who is told has the error itself, the others what it says.
-        let result = appended.ok_or_else(|| {
-            error.take().unwrap_or_else(|| StoreError::Unavailable { engine: ENGINE, reason: reason.clone() })
-        });
-        // Who asked may be gone.
-        let _ = answer.send(result);
-    }
-}
-
-fn appended(fates: &[Fate], fate: Fate) -> Option<Appended> {
-    match fate {
-        Fate::Is(appended) => Some(appended),
-        Fate::Like(first) => match fates[first] {
-            Fate::Is(Appended::TooManySites) => Some(Appended::TooManySites),
-            Fate::Is(_) => Some(Appended::Duplicate),
-            _ => None,
-        },
-        Fate::Waiting | Fate::Failed => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_full_queue_is_overload() {
-        let (sender, queue) = mpsc::channel(1);
-        let writing = Writing(sender);
-        let now = Timestamp::from_millis(0);
-        let waiting = tokio::spawn({
-            let writing = writing.clone();
-            async move { writing.append(Vec::new(), now).await }
-        });
-        while writing.0.capacity() > 0 {
-            tokio::task::yield_now().await;
-        }
-        let refused = writing.append(Vec::new(), now).await;
-        assert!(matches!(refused, Err(StoreError::Overloaded { .. })), "{refused:?}");
-        drop(queue);
-        let closed = writing.append(Vec::new(), now).await;
-        assert!(matches!(closed, Err(StoreError::Unavailable { .. })), "{closed:?}");
-        assert!(waiting.await.unwrap().is_err());
+    /// What is known once it is committed.
+    pub(super) fn teach(&mut self, known: &mut Known) {
+        known.visitors.extend(self.visitors.drain(..));
     }
 }

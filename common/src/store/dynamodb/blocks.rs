@@ -1,23 +1,22 @@
-//! Blocks: bytes of the core, beside the events. A block is cut into items, since the service
-//! takes 400 KB as one; a reader accepts only items of one and the same block.
+//! Blocks: bytes of the core, beside the events. A block is cut into pieces, since an item is at most
+//! 400 KB; a reader accepts only pieces of one and the same block.
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
-use super::ask::Range;
-use super::client::Tables;
-use super::figures;
+use super::batch::{Range, Scan};
+use super::client::Table;
 use super::item::{Item, number, read_number, sort_key};
 use super::keys;
+use super::sites::sites;
+use super::totals::of_days;
 use crate::site::Site;
 use crate::store::{BlockKind, Result};
 use crate::time::Day;
 
 /// Bytes of a block in one item: with names and digest well below the service's limit.
 const PIECE: usize = 350 * 1024;
-/// Blocks that one request deletes at most.
-const DELETED_AT_ONCE: usize = 250;
 
 /// Attributes of a piece.
 mod name {
@@ -37,7 +36,7 @@ fn bytes<'a>(item: &'a Item, name: &str) -> &'a [u8] {
     item.get(name).and_then(|value| value.as_b().ok()).map_or(&[], Blob::as_ref)
 }
 
-pub(super) async fn put(tables: &Tables, site: &Site, kind: BlockKind, day: Day, block: &[u8]) -> Result<()> {
+pub(super) async fn put(table: &Table, site: &Site, kind: BlockKind, day: Day, block: &[u8]) -> Result<()> {
     let digest = digest(block);
     // An empty block is one empty piece.
     let pieces: Vec<&[u8]> = if block.is_empty() { vec![block] } else { block.chunks(PIECE).collect() };
@@ -48,11 +47,11 @@ pub(super) async fn put(tables: &Tables, site: &Site, kind: BlockKind, day: Day,
         item.insert(name::DIGEST.to_owned(), AttributeValue::B(Blob::new(digest.clone())));
         item
     });
-    tables.put_all(items.collect()).await
+    table.put_all(items.collect()).await
 }
 
 pub(super) async fn read(
-    tables: &Tables,
+    table: &Table,
     site: &Site,
     kind: BlockKind,
     days: std::ops::Range<Day>,
@@ -61,8 +60,8 @@ pub(super) async fn read(
     if days.start >= days.end {
         return Ok(Vec::new());
     }
-    let range = figures::of_days(keys::blocks(site, kind), days.start, days.end.plus(-1));
-    let items = tables.all(range, consistent).await?;
+    let range = of_days(keys::blocks(site, kind), days.start, days.end.plus(-1));
+    let items = table.all(range, consistent).await?;
     let of_one_day = items.chunk_by(|a, b| keys::read_day(sort_key(a)) == keys::read_day(sort_key(b)));
     Ok(of_one_day.filter_map(|pieces| Some((keys::read_day(sort_key(&pieces[0]))?, whole(pieces)?))).collect())
 }
@@ -75,16 +74,15 @@ fn whole(pieces: &[Item]) -> Option<Vec<u8>> {
     (digest(&block) == bytes(&pieces[0], name::DIGEST)).then_some(block)
 }
 
-pub(super) async fn delete(tables: &Tables, kind: BlockKind, before: Day) -> Result<u64> {
+pub(super) async fn delete(table: &Table, kind: BlockKind, before: Day) -> Result<u64> {
     let mut deleted = 0;
-    for site in figures::sites(tables, true).await? {
-        let range = || Range::new(keys::blocks(&site, kind), "0", keys::day(before));
-        loop {
-            let pieces = super::expiry::delete_range(tables, range(), DELETED_AT_ONCE).await?;
-            if pieces == 0 {
-                break;
-            }
-            deleted += pieces as u64;
+    for site in sites(table, true).await? {
+        let range = Range::new(keys::blocks(&site, kind), "0", keys::day(before));
+        let mut pages = table.pages(range, Scan::default());
+        while let Some(items) = pages.next().await? {
+            let keys: Vec<_> = items.iter().filter_map(keys::read).collect();
+            table.delete_all(&keys).await?;
+            deleted += keys.iter().filter(|key| keys::is_first_piece(&key.sk)).count() as u64;
         }
     }
     Ok(deleted)

@@ -1,9 +1,9 @@
-//! Asking the service: with time limits, again with a growing and random pause when it is
-//! busy, and with an account of what it cost.
+//! Requests to the service: with timeouts, retried with a growing, random delay while the service
+//! is busy, and with an account of what they cost.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
@@ -12,22 +12,20 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 
 use super::errors::{Failure, closed};
-use crate::config::DynamoDbUrl;
-use crate::metrics::Metrics;
 use crate::store::Result;
 
 /// How long a connection may take to be made.
-pub(super) const CONNECT: Duration = Duration::from_secs(1);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one attempt may take.
-pub(super) const ATTEMPT: Duration = Duration::from_secs(3);
-/// After this long nothing is tried again.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The first pause is at most this long, each further one at most twice as long as the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-/// No pause is longer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a request is retried.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The first delay is at most this long, each further one at most twice as long as the last.
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(20);
+/// No delay is longer.
+const LONGEST_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Request units that were used, as the service tells.
+/// Request units that were used, as the service reports them.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Consumed {
     /// Read request units.
@@ -36,7 +34,7 @@ pub struct Consumed {
     pub write: f64,
 }
 
-/// Halves of units, so that they can be counted by many at once without a lock.
+/// Halves of units, so that many requests can be counted at once without a lock.
 #[derive(Debug, Default)]
 struct Meter {
     read: AtomicU64,
@@ -50,35 +48,23 @@ pub(super) enum Units {
     Write,
 }
 
-/// The tables and how they are asked.
+/// A table. The tables of a store share its client, its meter and whether it is closed.
 #[derive(Debug, Clone)]
-pub(super) struct Tables {
+pub(super) struct Table {
     pub(super) client: Client,
-    pub(super) table: Arc<str>,
-    pub(super) secrets: Arc<str>,
+    pub(super) name: Arc<str>,
     meter: Arc<Meter>,
-    closed: Arc<std::sync::atomic::AtomicBool>,
-    pub(super) metrics: Arc<Metrics>,
+    closed: Arc<AtomicBool>,
 }
 
-impl Tables {
-    pub(super) async fn open(url: &DynamoDbUrl, metrics: Arc<Metrics>) -> Result<Self> {
-        Ok(Self {
-            client: super::access::client(url).await?,
-            table: url.table().into(),
-            secrets: url.secrets().into(),
-            meter: Arc::default(),
-            closed: Arc::default(),
-            metrics,
-        })
+impl Table {
+    pub(super) fn new(client: Client, name: &str) -> Self {
+        Self { client, name: name.into(), meter: Arc::default(), closed: Arc::default() }
     }
 
-    /// Tables behind this client.
-    #[cfg(test)]
-    pub(super) fn behind(client: Client) -> Result<Self> {
-        let metrics = Metrics::new().map_err(super::errors::failed)?;
-        let (meter, closed, metrics) = (Arc::default(), Arc::default(), Arc::new(metrics));
-        Ok(Self { client, table: "table".into(), secrets: "table".into(), meter, closed, metrics })
+    /// Another table of the same store.
+    pub(super) fn sibling(&self, name: &str) -> Self {
+        Self { name: name.into(), ..self.clone() }
     }
 
     pub(super) fn close(&self) {
@@ -87,12 +73,12 @@ impl Tables {
 
     /// # Errors
     /// When it was closed.
-    pub(super) fn opened(&self) -> Result<()> {
+    pub(super) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
     }
 
-    /// Notes what a request used.
-    pub(super) fn used(&self, units: Units, consumed: &[ConsumedCapacity]) {
+    /// Adds what a request used.
+    pub(super) fn meter(&self, units: Units, consumed: &[ConsumedCapacity]) {
         let halves: f64 = consumed.iter().filter_map(ConsumedCapacity::capacity_units).map(|units| units * 2.0).sum();
         let counter = match units {
             Units::Read => &self.meter.read,
@@ -106,20 +92,20 @@ impl Tables {
         Consumed { read: units(&self.meter.read), write: units(&self.meter.write) }
     }
 
-    /// Asks until there is an answer, a refusal, or no patience left. What is sent must be
-    /// harmless when it is executed twice.
-    pub(super) async fn ask<T, E, Sent>(&self, send: impl Fn() -> Sent) -> Result<T, Failure<E>>
+    /// Sends a request until it is answered or refused, or [`RETRY_TIMEOUT`] is over. The request
+    /// must be harmless when it is executed twice.
+    pub(super) async fn request<T, E, Sent>(&self, send: impl Fn() -> Sent) -> Result<T, Failure<E>>
     where
         Sent: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        self.opened().map_err(Failure::Final)?;
-        let mut pauses = Pauses::start();
+        self.check_open().map_err(Failure::Final)?;
+        let mut backoff = Backoff::start();
         loop {
             match send().await.map_err(Failure::of) {
-                Err(Failure::Passing(reason)) => {
-                    if !pauses.pause().await {
-                        return Err(Failure::Passing(reason));
+                Err(Failure::Transient(reason)) => {
+                    if !backoff.wait().await {
+                        return Err(Failure::Transient(reason));
                     }
                 }
                 other => return other,
@@ -128,38 +114,38 @@ impl Tables {
     }
 }
 
-/// Pauses between attempts: "full jitter", each a random part of a bound that doubles, so that
-/// those who collided do not meet again.
+/// Delays between attempts: "full jitter", each a random part of a bound that doubles, so that
+/// processes that conflicted do not do so again.
 #[derive(Debug)]
-pub(super) struct Pauses {
+pub(super) struct Backoff {
     until: Instant,
     bound: Duration,
 }
 
-impl Pauses {
+impl Backoff {
     pub(super) fn start() -> Self {
-        Self::lasting(PATIENCE)
+        Self::lasting(RETRY_TIMEOUT)
     }
 
-    /// With so much patience in all.
-    pub(super) fn lasting(patience: Duration) -> Self {
-        Self { until: Instant::now() + patience, bound: FIRST_PAUSE }
+    /// With a timeout of its own.
+    pub(super) fn lasting(timeout: Duration) -> Self {
+        Self { until: Instant::now() + timeout, bound: FIRST_RETRY_DELAY }
     }
 
-    /// Waits a little; answers whether there is patience for another attempt.
-    pub(super) async fn pause(&mut self) -> bool {
-        let pause = self.bound.mul_f64(chance());
-        self.bound = (self.bound * 2).min(LONGEST_PAUSE);
-        if Instant::now() + pause >= self.until {
+    /// Waits; answers false at once when the timeout would be over.
+    pub(super) async fn wait(&mut self) -> bool {
+        let delay = self.bound.mul_f64(random_fraction());
+        self.bound = (self.bound * 2).min(LONGEST_RETRY_DELAY);
+        if Instant::now() + delay >= self.until {
             return false;
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(delay).await;
         true
     }
 }
 
 /// A random number of [0, 1); the middle when the system has none, which only costs spread.
-pub(super) fn chance() -> f64 {
+pub(super) fn random_fraction() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / (f64::from(u32::MAX) + 1.0))
 }
 
@@ -167,42 +153,42 @@ pub(super) fn chance() -> f64 {
 mod tests {
     use super::*;
 
-    /// The pauses of one who is refused until there is no patience left.
-    async fn pauses(patience: Duration) -> Vec<Duration> {
-        let mut pauses = Pauses::lasting(patience);
-        let mut taken = Vec::new();
+    /// All delays until the timeout.
+    async fn delays(timeout: Duration) -> Vec<Duration> {
+        let mut backoff = Backoff::lasting(timeout);
+        let mut delays = Vec::new();
         loop {
             let began = Instant::now();
-            if !pauses.pause().await {
-                return taken;
+            if !backoff.wait().await {
+                return delays;
             }
-            taken.push(began.elapsed());
+            delays.push(began.elapsed());
         }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn pauses_are_random_and_grow_and_end() {
-        const PATIENCE: Duration = Duration::from_millis(400);
-        let asking: Vec<_> = (0..64).map(|_| tokio::spawn(pauses(PATIENCE))).collect();
+    async fn delays_are_random_and_grow_and_end() {
+        const TIMEOUT: Duration = Duration::from_millis(400);
+        let running: Vec<_> = (0..64).map(|_| tokio::spawn(delays(TIMEOUT))).collect();
         let mut firsts = Vec::new();
         let mut lasts = Vec::new();
-        for taken in asking {
-            let taken = taken.await.unwrap();
+        for delays in running {
+            let delays = delays.await.unwrap();
             // With bounds that double there cannot be many.
-            assert!(taken.len() < 40, "{taken:?}");
-            firsts.extend(taken.first().copied());
-            lasts.extend(taken.last().copied());
+            assert!(delays.len() < 40, "{delays:?}");
+            firsts.extend(delays.first().copied());
+            lasts.extend(delays.last().copied());
         }
-        let sum = |pauses: &[Duration]| pauses.iter().sum::<Duration>();
+        let sum = |delays: &[Duration]| delays.iter().sum::<Duration>();
         assert!(sum(&lasts) > sum(&firsts) * 2, "{firsts:?} {lasts:?}");
         firsts.sort();
-        assert!(firsts[firsts.len() - 4] > firsts[3] * 2, "those who collided meet again: {firsts:?}");
+        assert!(firsts[firsts.len() - 4] > firsts[3] * 2, "delays are not spread: {firsts:?}");
     }
 
     #[test]
-    fn chances_are_fractions() {
-        let chances: Vec<f64> = (0..1_000).map(|_| chance()).collect();
-        assert!(chances.iter().all(|chance| (0.0..1.0).contains(chance)));
-        assert!(chances.iter().any(|chance| *chance < 0.2) && chances.iter().any(|chance| *chance > 0.8));
+    fn random_fractions_are_below_one() {
+        let fractions: Vec<f64> = (0..1_000).map(|_| random_fraction()).collect();
+        assert!(fractions.iter().all(|fraction| (0.0..1.0).contains(fraction)));
+        assert!(fractions.iter().any(|fraction| *fraction < 0.2) && fractions.iter().any(|fraction| *fraction > 0.8));
     }
 }

@@ -1,5 +1,5 @@
-//! What the service says no with: what to try again, what the caller has to judge, and what
-//! it is called outside.
+//! Errors of the service: which are retried, which the caller handles, and what they are outside
+//! this engine.
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -9,8 +9,8 @@ use crate::store::StoreError;
 /// The engine's name, for logs and metrics.
 pub(super) const ENGINE: &str = "dynamodb";
 
-/// Codes of refusals that pass: asked again a little later, the service may well agree.
-const PASSING: [&str; 9] = [
+/// Codes of errors that are retried.
+const TRANSIENT: [&str; 9] = [
     "ProvisionedThroughputExceededException",
     "ThrottlingException",
     "ThrottlingError",
@@ -32,7 +32,7 @@ const ABSENT: [&str; 5] = [
     "InvalidSignatureException",
 ];
 
-/// A failure that asking again does not help.
+/// An error that a retry does not help.
 pub(super) fn failed(source: impl std::error::Error + Send + Sync + 'static) -> StoreError {
     StoreError::Other { engine: ENGINE, source: Box::new(source) }
 }
@@ -47,19 +47,19 @@ pub(super) fn closed() -> StoreError {
     unavailable("it is closed")
 }
 
-/// Whether a refusal with this code passes.
-pub(super) fn passes(code: &str) -> bool {
-    PASSING.contains(&code)
+/// Whether an error with this code is retried.
+pub(super) fn is_transient(code: &str) -> bool {
+    TRANSIENT.contains(&code)
 }
 
-/// What came of asking once.
+/// Why an attempt failed.
 #[derive(Debug)]
 pub(super) enum Failure<E> {
-    /// It may be different in a moment. Whether the request was executed is not known.
-    Passing(String),
-    /// The service refused, for a reason that the caller may know what to do about.
+    /// A retry may help. Whether the request was executed is not known.
+    Transient(String),
+    /// The service refused, for a reason that the caller may handle.
     Refused(Box<E>),
-    /// Nothing can be done.
+    /// A retry does not help.
     Final(StoreError),
 }
 
@@ -70,24 +70,24 @@ impl<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static> Failur
                 let status = refused.raw().status().as_u16();
                 let error = refused.into_err();
                 match error.code() {
-                    Some(code) if passes(code) => Self::Passing(code.to_owned()),
+                    Some(code) if is_transient(code) => Self::Transient(code.to_owned()),
                     Some(code) if ABSENT.contains(&code) => Self::Final(unavailable(code)),
-                    _ if status >= 500 => Self::Passing(format!("status {status}")),
+                    _ if status >= 500 => Self::Transient(format!("status {status}")),
                     _ => Self::Refused(Box::new(error)),
                 }
             }
-            SdkError::TimeoutError(_) => Self::Passing("no answer in time".to_owned()),
+            SdkError::TimeoutError(_) => Self::Transient("no answer in time".to_owned()),
             SdkError::DispatchFailure(error) if error.is_user() => Self::Final(unavailable("no credentials")),
-            SdkError::DispatchFailure(error) => Self::Passing(describe(error.as_connector_error())),
-            SdkError::ResponseError(_) => Self::Passing("an answer that could not be read".to_owned()),
+            SdkError::DispatchFailure(error) => Self::Transient(describe(error.as_connector_error())),
+            SdkError::ResponseError(_) => Self::Transient("an answer that could not be read".to_owned()),
             other => Self::Final(failed(other)),
         }
     }
 
-    /// For those who know nothing to do about a refusal.
+    /// The error for callers that handle no refusal.
     pub(super) fn store_error(self) -> StoreError {
         match self {
-            Self::Passing(reason) => unavailable(reason),
+            Self::Transient(reason) => unavailable(reason),
             Self::Refused(error) => failed(*error),
             Self::Final(error) => error,
         }

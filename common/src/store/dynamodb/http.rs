@@ -1,5 +1,5 @@
-//! The way to the service: HTTP/1.1, which is all that it speaks, over connections that are kept,
-//! and TLS with Mozilla's list of roots, as for the other engines.
+//! The HTTP client: HTTP/1.1, which is all that the service speaks, over pooled connections, and TLS
+//! with Mozilla's list of roots, as for the other engines.
 //!
 //! The SDK's own client would bring HTTP/2, proxies and the system's roots: a quarter of what a
 //! function weighs, and some milliseconds of each start.
@@ -24,7 +24,7 @@ use hyper_util::rt::TokioExecutor;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Asks the service.
+/// The connections.
 #[derive(Debug, Clone)]
 struct Http(Client<HttpsConnector<HttpConnector>, SdkBody>);
 

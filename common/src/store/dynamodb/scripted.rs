@@ -1,4 +1,4 @@
-//! A service for tests of how it is asked: it answers by a script and keeps what it was asked.
+//! A service for tests of requests: it answers by a script and records the requests.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -9,17 +9,32 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_types::body::SdkBody;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::client::Tables;
+use super::client::Table;
 
-/// What is answered to an operation and its request, the how manieth it is.
-type Script = dyn Fn(usize, &str, &Value) -> Value + Send + Sync;
+/// What the service answers.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The operation's output.
+    Output(Value),
+    /// An error of this name, with these fields besides.
+    Error(&'static str, Value),
+}
+
+impl From<Value> for Answer {
+    fn from(output: Value) -> Self {
+        Self::Output(output)
+    }
+}
+
+/// What is answered to a request: from its number, its operation and itself.
+type Script = dyn Fn(usize, &str, &Value) -> Answer + Send + Sync;
 
 /// The service.
 #[derive(Clone)]
 pub(super) struct Scripted {
-    asked: Arc<Mutex<Vec<Value>>>,
+    requests: Arc<Mutex<Vec<Value>>>,
     script: Arc<Script>,
 }
 
@@ -30,9 +45,13 @@ impl fmt::Debug for Scripted {
 }
 
 impl Scripted {
-    /// Tables of a service that answers so.
-    pub(super) fn tables(script: impl Fn(usize, &str, &Value) -> Value + Send + Sync + 'static) -> (Self, Tables) {
-        let service = Self { asked: Arc::default(), script: Arc::new(script) };
+    /// A table named `table` of a service that answers so.
+    pub(super) fn table<A: Into<Answer>>(
+        script: impl Fn(usize, &str, &Value) -> A + Send + Sync + 'static,
+    ) -> (Self, Table) {
+        let script =
+            Arc::new(move |number, operation: &str, request: &Value| script(number, operation, request).into());
+        let service = Self { requests: Arc::default(), script };
         let connector = SharedHttpConnector::new(service.clone());
         let config = Builder::new()
             .behavior_version(BehaviorVersion::latest())
@@ -40,12 +59,12 @@ impl Scripted {
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::new("any", "any", None, None, "script"))
             .http_client(http_client_fn(move |_, _| connector.clone()));
-        (service, Tables::behind(Client::from_conf(config.build())).unwrap())
+        (service, Table::new(Client::from_conf(config.build()), "table"))
     }
 
-    /// The requests that came.
-    pub(super) fn asked(&self) -> Vec<Value> {
-        self.asked.lock().unwrap().clone()
+    /// The requests so far.
+    pub(super) fn requests(&self) -> Vec<Value> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
@@ -55,12 +74,18 @@ impl HttpConnector for Scripted {
         let operation = target.rsplit('.').next().unwrap_or_default();
         let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap();
         let number = {
-            let mut asked = self.asked.lock().unwrap();
-            asked.push(body.clone());
-            asked.len() - 1
+            let mut requests = self.requests.lock().unwrap();
+            requests.push(body.clone());
+            requests.len() - 1
         };
-        let answer = (self.script)(number, operation, &body);
-        let response = HttpResponse::new(200.try_into().unwrap(), SdkBody::from(answer.to_string()));
+        let (status, body) = match (self.script)(number, operation, &body) {
+            Answer::Output(output) => (200, output),
+            Answer::Error(name, mut fields) => {
+                fields["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{name}"));
+                (400, fields)
+            }
+        };
+        let response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.to_string()));
         HttpConnectorFuture::ready(Ok(response))
     }
 }

@@ -1,19 +1,19 @@
-//! Over how many items the counters of a day are spread: as few as go.
+//! Over how many items a day's totals are spread: one, and more while writers conflict.
 
 use std::collections::HashMap;
 
-use super::client::chance;
+use super::client::random_fraction;
 use crate::site::Site;
 
-/// Shards of a day's totals and values at most, while many processes write at once.
+/// The most items of a day's totals, while many processes write at once.
 pub(super) const MOST_SHARDS: u8 = 16;
-/// After so many transactions without a conflict, half the shards will do.
-const CALM: u32 = 64;
+/// After so many transactions without a conflict the shards are halved.
+const HALVED_AFTER: u32 = 64;
 
-/// Over how many shards this process spreads each site's counters: one as long as nobody is in
-/// its way.
+/// How many shards this process uses for each site: one until a transaction conflicts.
 #[derive(Debug, Default)]
 pub(super) struct Spread {
+    /// With the number of transactions since the last conflict or halving.
     shards: HashMap<Site, (u8, u32)>,
 }
 
@@ -21,25 +21,25 @@ impl Spread {
     /// The shard to use now.
     pub(super) fn pick(&self, site: &Site) -> u8 {
         let shards = self.shards.get(site).map_or(1, |(shards, _)| *shards);
-        (chance() * f64::from(shards)) as u8
+        (random_fraction() * f64::from(shards)) as u8
     }
 
-    /// Others were in the way of a transaction on these sites.
-    pub(super) fn collided<'a>(&mut self, sites: impl Iterator<Item = &'a Site>) {
+    /// A transaction on these sites conflicted with another.
+    pub(super) fn conflicted<'a>(&mut self, sites: impl Iterator<Item = &'a Site>) {
         for site in sites {
-            let (shards, calm) = self.shards.entry(site.clone()).or_insert((1, 0));
+            let (shards, since) = self.shards.entry(site.clone()).or_insert((1, 0));
             *shards = (*shards * 2).min(MOST_SHARDS);
-            *calm = 0;
+            *since = 0;
         }
     }
 
-    /// Nobody was.
+    /// A transaction on these sites did not.
     pub(super) fn succeeded<'a>(&mut self, sites: impl Iterator<Item = &'a Site>) {
         for site in sites {
-            if let Some((shards, calm)) = self.shards.get_mut(site) {
-                *calm += 1;
-                if *calm >= CALM {
-                    (*shards, *calm) = (*shards / 2, 0);
+            if let Some((shards, since)) = self.shards.get_mut(site) {
+                *since += 1;
+                if *since >= HALVED_AFTER {
+                    (*shards, *since) = (*shards / 2, 0);
                 }
             }
         }
@@ -52,19 +52,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shards_are_for_as_long_as_writers_collide() {
+    fn there_are_shards_while_writers_conflict() {
         let site = Site::default();
         let mut spread = Spread::default();
         assert_eq!(spread.pick(&site), 0);
         for _ in 0..9 {
-            spread.collided([&site].into_iter());
+            spread.conflicted([&site].into_iter());
         }
         let picked: std::collections::BTreeSet<u8> = (0..2_000).map(|_| spread.pick(&site)).collect();
         assert_eq!(picked, (0..MOST_SHARDS).collect());
-        for _ in 0..4 * CALM {
+        for _ in 0..4 * HALVED_AFTER {
             spread.succeeded([&site].into_iter());
         }
         assert_eq!(spread.pick(&site), 0);
-        assert!(spread.shards.is_empty(), "a quiet site takes no memory");
+        assert!(spread.shards.is_empty(), "a site without conflicts takes no memory");
     }
 }

@@ -1,7 +1,7 @@
 //! The table: two string keys, no index, a time to live.
 //!
-//! There is no index on purpose: an index costs a write an event and is read without the
-//! promise of seeing what was just written. What each item is, `keys.rs` says.
+//! There is no index on purpose: an index costs a write for each event and is never read
+//! consistently. The items are in `keys.rs`.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -18,8 +18,7 @@ pub const SORT_KEY: &str = "sk";
 /// The attribute from whose second on an item may be deleted by the service.
 pub const TIME_TO_LIVE: &str = "ttl";
 
-/// Makes the table where no deployment does: in emulators and tests. One that is there already
-/// stays as it is.
+/// Creates the table where no deployment does: in emulators and tests. One that exists stays as it is.
 ///
 /// # Errors
 /// When the service refuses.

@@ -1,4 +1,4 @@
-//! The way to the service over TLS, against a server whose certificate only a test trusts.
+//! Requests over TLS, to a server whose certificate only a test trusts.
 //!
 //! `server.pem` holds that certificate, the authority's that signed it, and the server's key:
 //! made for 127.0.0.1, good for nothing else.
@@ -17,7 +17,7 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
 use crate::store::StoreError;
-use crate::store::dynamodb::client::Tables;
+use crate::store::dynamodb::client::Table;
 use crate::store::dynamodb::keys::Key;
 
 const SERVER: &[u8] = include_bytes!("server.pem");
@@ -42,7 +42,7 @@ fn service() -> String {
         for socket in listener.incoming() {
             let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut stream = BufReader::new(StreamOwned::new(connection, socket.unwrap()));
-            // Whoever does not trust the server hangs up.
+            // A client that does not trust the server hangs up.
             while let Some(()) = request(&mut stream) {
                 let body = r#"{"Item":{"pk":{"S":"p"},"n":{"N":"7"}}}"#;
                 let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
@@ -72,7 +72,7 @@ fn request(stream: &mut impl BufRead) -> Option<()> {
     stream.read_exact(&mut vec![0; length]).ok()
 }
 
-fn tables(http: SharedHttpClient, url: &str) -> Tables {
+fn table(http: SharedHttpClient, url: &str) -> Table {
     let config = Builder::new()
         .behavior_version(BehaviorVersion::latest())
         .retry_config(RetryConfig::disabled())
@@ -80,25 +80,25 @@ fn tables(http: SharedHttpClient, url: &str) -> Tables {
         .credentials_provider(Credentials::new("any", "any", None, None, "test"))
         .endpoint_url(url)
         .http_client(http);
-    Tables::behind(Client::from_conf(config.build())).unwrap()
+    Table::new(Client::from_conf(config.build()), "table")
 }
 
 #[tokio::test]
-async fn a_service_that_is_trusted_is_asked_over_tls() {
+async fn a_trusted_certificate_is_accepted() {
     let mut roots = RootCertStore::empty();
     roots.add(certificates()[1].clone()).unwrap();
-    let tables = tables(trusting(roots, Duration::from_secs(1)).unwrap(), &service());
+    let table = table(trusting(roots, Duration::from_secs(1)).unwrap(), &service());
     for _ in 0..3 {
-        let item = tables.get(&Key::new("p", "s"), true).await.unwrap().unwrap();
+        let item = table.get(&Key::new("p", "s"), true).await.unwrap().unwrap();
         assert_eq!(item["n"].as_n().unwrap(), "7");
     }
 }
 
 #[tokio::test]
-async fn a_service_that_nobody_vouches_for_is_not_asked() {
-    let tables = tables(client(Duration::from_secs(1)).unwrap(), &service());
-    let Err(StoreError::Unavailable { reason, .. }) = tables.get(&Key::new("p", "s"), true).await else {
-        panic!("somebody was trusted");
+async fn an_unknown_certificate_is_refused() {
+    let table = table(client(Duration::from_secs(1)).unwrap(), &service());
+    let Err(StoreError::Unavailable { reason, .. }) = table.get(&Key::new("p", "s"), true).await else {
+        panic!("it was trusted");
     };
     assert!(reason.contains("certificate"), "{reason}");
 }

@@ -1,11 +1,11 @@
-//! Who asks, and where: the client of the service that a URL and the platform describe.
+//! The client of the service: its endpoint, region and credentials, from the URL and the platform.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region, SharedHttpClient};
 
-use super::client::{ATTEMPT, CONNECT};
+use super::client::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT};
 use super::errors::{failed, unavailable};
 use super::http;
 use crate::config::{DynamoDbUrl, Keys, Platform};
@@ -14,20 +14,21 @@ use crate::store::Result;
 /// A client for this URL, with what the platform says.
 ///
 /// # Errors
-/// When nobody says in which region, or with which keys.
+/// When region or keys are configured nowhere.
 pub async fn client(url: &DynamoDbUrl) -> Result<Client> {
     let platform = Platform::from_env();
-    let http = http::client(CONNECT).map_err(failed)?;
-    let builder = match at_hand(url, platform) {
+    let http = http::client(CONNECT_TIMEOUT).map_err(failed)?;
+    let builder = match configured(url, platform) {
         Some((region, keys)) => {
             let keys = Credentials::new(keys.id, keys.secret, keys.token, None, "environment");
             let builder = Builder::new().behavior_version(BehaviorVersion::latest()).http_client(http);
             builder.region(Region::new(region)).credentials_provider(keys)
         }
-        None => looked_for(url, http).await?,
+        None => discovered(url, http).await?,
     };
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
-    // The attempts are ours: a transaction's refusal has to be looked at before the next.
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    // `Table::request` retries: a refused transaction has to be examined before the next attempt.
     let mut builder = builder.retry_config(RetryConfig::disabled()).timeout_config(timeouts);
     if let Some(endpoint) = url.endpoint() {
         builder = builder.endpoint_url(endpoint);
@@ -35,9 +36,8 @@ pub async fn client(url: &DynamoDbUrl) -> Result<Client> {
     Ok(Client::from_conf(builder.build()))
 }
 
-/// Region and keys that need not be looked for, as in functions. Emulators take any but want
-/// some; nobody should wait for the platform's while there is no platform.
-fn at_hand(url: &DynamoDbUrl, platform: Platform) -> Option<(String, Keys)> {
+/// Region and keys from URL and environment, as functions have them. Emulators accept any keys.
+fn configured(url: &DynamoDbUrl, platform: Platform) -> Option<(String, Keys)> {
     let region = url.region().map(str::to_owned).or(platform.region);
     if url.is_aws() {
         return region.zip(platform.keys);
@@ -46,9 +46,9 @@ fn at_hand(url: &DynamoDbUrl, platform: Platform) -> Option<(String, Keys)> {
     Some((region.unwrap_or_else(|| "us-east-1".to_owned()), platform.keys.unwrap_or_else(any)))
 }
 
-/// Region and keys from wherever the SDK finds them: profiles, roles of containers and machines.
+/// Region and keys from the other places that the SDK knows: profiles, roles of containers and machines.
 #[cfg(feature = "process")]
-async fn looked_for(url: &DynamoDbUrl, http: SharedHttpClient) -> Result<Builder> {
+async fn discovered(url: &DynamoDbUrl, http: SharedHttpClient) -> Result<Builder> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
     if let Some(region) = url.region() {
         loader = loader.region(Region::new(region.to_owned()));
@@ -60,9 +60,9 @@ async fn looked_for(url: &DynamoDbUrl, http: SharedHttpClient) -> Result<Builder
     Ok(Builder::from(&found))
 }
 
-/// Functions find them in their environment, or nowhere.
+/// Functions have them in their environment, or not at all.
 #[cfg(not(feature = "process"))]
-async fn looked_for(_: &DynamoDbUrl, _: SharedHttpClient) -> Result<Builder> {
+async fn discovered(_: &DynamoDbUrl, _: SharedHttpClient) -> Result<Builder> {
     Err(unavailable("the environment has no region, or no keys"))
 }
 
@@ -80,27 +80,27 @@ mod tests {
     }
 
     #[test]
-    fn the_url_says_the_region_before_the_platform() {
-        let asked = url("table?region=eu-west-3");
-        let (region, keys) = at_hand(&asked, platform(Some("us-west-2"), true)).unwrap();
+    fn the_region_of_the_url_comes_first() {
+        let named = url("table?region=eu-west-3");
+        let (region, keys) = configured(&named, platform(Some("us-west-2"), true)).unwrap();
         assert_eq!((&*region, &*keys.id), ("eu-west-3", "id"));
-        let (region, _) = at_hand(&url("table"), platform(Some("us-west-2"), true)).unwrap();
+        let (region, _) = configured(&url("table"), platform(Some("us-west-2"), true)).unwrap();
         assert_eq!(region, "us-west-2");
     }
 
     #[test]
-    fn the_service_is_not_asked_with_keys_that_nobody_gave() {
-        assert!(at_hand(&url("table?region=eu-west-3"), platform(None, false)).is_none());
-        assert!(at_hand(&url("table"), platform(None, true)).is_none());
+    fn the_service_is_never_asked_with_made_up_keys() {
+        assert!(configured(&url("table?region=eu-west-3"), platform(None, false)).is_none());
+        assert!(configured(&url("table"), platform(None, true)).is_none());
         let aws = "table?endpoint=https://dynamodb.eu-west-3.amazonaws.com&region=eu-west-3";
-        assert!(at_hand(&url(aws), platform(None, false)).is_none());
+        assert!(configured(&url(aws), platform(None, false)).is_none());
     }
 
     #[test]
     fn emulators_take_any_keys() {
         let emulator = url("table?endpoint=http://127.0.0.1:8000");
-        let (region, keys) = at_hand(&emulator, platform(None, false)).unwrap();
+        let (region, keys) = configured(&emulator, platform(None, false)).unwrap();
         assert_eq!((&*region, &*keys.id), ("us-east-1", "any"));
-        assert_eq!(at_hand(&emulator, platform(None, true)).unwrap().1.id, "id");
+        assert_eq!(configured(&emulator, platform(None, true)).unwrap().1.id, "id");
     }
 }

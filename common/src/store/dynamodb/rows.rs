@@ -1,4 +1,4 @@
-//! Events as items.
+//! Events as items, and aliases of events.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
@@ -13,33 +13,22 @@ use crate::store::{Committed, Position};
 use crate::time::{DAY, Timestamp};
 use crate::url::Url;
 
-/// The numbers of the built-in event types: a type's place here, which never changes.
-pub(super) const NUMBERED: [EventType; 9] = [
-    EventType::PageView,
-    EventType::CvThemeChange,
-    EventType::LetterGenerate,
-    EventType::PdfDownload,
-    EventType::ButtonClick,
-    EventType::LinkClick,
-    EventType::FormSubmit,
-    EventType::Scroll,
-    EventType::Hover,
-];
-
-/// The place in the order of commits.
-pub(super) const POSITION: &str = "o";
-/// The event's own time; what only stands in for an event has none.
+/// The event's position.
+const POSITION: &str = "o";
+/// The event's own time; an alias has none.
 const CREATED_AT: &str = "c";
 /// What was derived from the request that brought the event.
 const ARRIVAL: &str = "fa";
 const CLIENT: &str = "fc";
-/// Where the event is that an item stands in for.
-const ELSEWHERE: &str = "w";
+/// The sort key of the event of an alias.
+const TARGET: &str = "w";
 
-/// The items of an event: itself, or else itself and what its id leads to. The first is the one
-/// that must not be there yet.
+/// The items of an event: itself, or its alias and itself. The first lies where the id leads, and
+/// must not exist yet.
 pub(super) fn items(event: &Event, position: Position, retention: i64) -> Vec<(Key, Item)> {
-    let (key, natural) = keys::place_of(&event.site, event.id, event.created_at);
+    let by_id = keys::by_id(&event.site, event.id);
+    let at_id = keys::is_at_id(event.id, event.created_at);
+    let key = if at_id { by_id.clone() } else { keys::by_time(&event.site, event.id, event.created_at) };
     // The day after the last on which it is kept.
     let gone = event.created_at.day().start().plus((retention + 1) * DAY);
     let mut item = key.attributes();
@@ -49,7 +38,7 @@ pub(super) fn items(event: &Event, position: Position, retention: i64) -> Vec<(K
         ("v".to_owned(), AttributeValue::B(event.visitor.as_bytes().to_vec().into())),
         ttl(gone),
     ]);
-    let event_type = match NUMBERED.iter().position(|numbered| *numbered == event.event_type) {
+    let event_type = match event.event_type.number() {
         Some(at) => number(at),
         None => text(event.event_type.name()),
     };
@@ -65,16 +54,15 @@ pub(super) fn items(event: &Event, position: Position, retention: i64) -> Vec<(K
             item.insert(name.to_owned(), text(value));
         }
     }
-    if natural {
+    if at_id {
         return vec![(key, item)];
     }
-    let by_id = keys::by_id(&event.site, event.id);
-    let mut stand_in = by_id.attributes();
-    stand_in.extend([(POSITION.to_owned(), number(position.0)), (ELSEWHERE.to_owned(), text(&key.sk)), ttl(gone)]);
-    vec![(by_id, stand_in), (key, item)]
+    let mut alias = by_id.attributes();
+    alias.extend([(POSITION.to_owned(), number(position.0)), (TARGET.to_owned(), text(&key.sk)), ttl(gone)]);
+    vec![(by_id, alias), (key, item)]
 }
 
-/// Whether the item is an event itself.
+/// Whether the item is an event, not an alias.
 pub(super) fn is_event(item: &Item) -> bool {
     item.contains_key(CREATED_AT)
 }
@@ -83,19 +71,19 @@ pub(super) fn position(item: &Item) -> Option<Position> {
     read_number(item, POSITION).map(Position)
 }
 
-/// The time of the event that an item is or stands in for.
+/// The time of an event, also by its alias.
 pub(super) fn time(item: &Item) -> Option<Timestamp> {
-    let elsewhere = || keys::read_event(read_text(item, ELSEWHERE)?).map(|(time, _)| time);
-    read_number(item, CREATED_AT).or_else(elsewhere).map(Timestamp::from_millis)
+    let of_target = || keys::read_event(read_text(item, TARGET)?).map(|(time, _)| time);
+    read_number(item, CREATED_AT).or_else(of_target).map(Timestamp::from_millis)
 }
 
-/// The event of an item; `None` when it only stands in for one.
+/// The event of an item; `None` when it is an alias or no event at all.
 pub(super) fn read(site: &Site, item: &Item) -> Option<Committed> {
     let created_at = Timestamp::from_millis(read_number(item, CREATED_AT)?);
     let (_, id) = keys::read_event(sort_key(item))?;
     let visitor: [u8; 16] = item.get("v")?.as_b().ok()?.as_ref().try_into().ok()?;
     let event_type = match item.get("t")? {
-        AttributeValue::N(at) => NUMBERED.get(at.parse::<usize>().ok()?)?.clone(),
+        AttributeValue::N(at) => EventType::from_number(at.parse().ok()?)?,
         other => EventType::parse(other.as_s().ok()?)?,
     };
     let url = |name| read_text(item, name).map(Url::from_stored);
