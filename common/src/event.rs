@@ -241,7 +241,8 @@ impl SentEvent {
             event_type,
             data,
             page_url: url(wire.page_url, "page_url")?,
-            referrer: url(wire.referrer, "referrer")?,
+            // What browsers say of none.
+            referrer: url(wire.referrer, "referrer")?.filter(|referrer| !referrer.as_str().is_empty()),
             timestamp: match age(wire.age_ms, now)? {
                 Some(time) => Some(time),
                 None => timestamp(wire.timestamp, now)?,
@@ -391,6 +392,7 @@ mod tests {
         assert_eq!(event.site.as_str(), "cv.example.com");
         assert_eq!(event.id.unwrap().to_string(), "3f2504e0-4f89-41d3-9a0c-0305e82c3302");
         assert_eq!(event.referrer, None);
+        assert_eq!(sent(r#"{"event_type":"a","referrer":""}"#).unwrap().referrer, None);
     }
 
     #[test]

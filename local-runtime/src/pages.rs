@@ -77,11 +77,12 @@ async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
 }
 
 /// What the script ends with as `tracker/build.mjs` makes it: the configuration's defaults.
-const DEFAULTS: &str = r#"("/mcv/notes",true)"#;
+const DEFAULTS: &str = r#"("mcv/notes",0)"#;
 
 /// The script with this configuration in the place of the defaults.
 fn tracker(config: &Config) -> File {
-    let configured = format!(r#"("{}",{})"#, config.collect_path, config.honor_opt_out);
+    let path = config.collect_path.trim_start_matches('/');
+    let configured = format!(r#"("{path}",{})"#, u8::from(!config.honor_opt_out));
     match TRACKER.plain.strip_suffix(DEFAULTS.as_bytes()) {
         Some(script) if configured != DEFAULTS => {
             File::made(TRACKER.path, [script, configured.as_bytes()].concat().into(), Kept::AnHour)

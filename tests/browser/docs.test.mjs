@@ -140,9 +140,9 @@ test(
       assert.equal(answer.headers.get("content-encoding"), coding);
       assert.equal(Number(answer.headers.get("content-length")), sizes?.[at], coding);
     }
-    assert.ok(Number(sizes?.[0]) < 2_500);
+    assert.ok(Number(sizes?.[0]) < 2_048);
     const plain = await (await fetch(`${server.origin}/script.js`)).text();
-    assert.ok(brotliCompressSync(plain).length < 2_500);
+    assert.ok(brotliCompressSync(plain).length < 2_048);
     assert.match(text, RegExp(API));
   }),
 );

@@ -29,6 +29,7 @@ test(
         { page_url: "/about?theme=backend", referrer: `${site.origin}/?utm_source=news`, event_data: {} },
       ],
     );
+    assert.deepEqual(events.map((event) => event.origin).filter((origin) => origin !== site.origin), []);
     assert.equal((await server.data(`/realtime?site=${SITE}`)).unique_today, 1, "one visitor");
     for (const { id, created_at } of events) {
       assert.match(id, V7);
@@ -39,6 +40,28 @@ test(
     const [theme] = await server.data(`/themes?site=${SITE}`);
     assert.deepEqual([theme.theme, theme.views], ["backend", 1]);
   }),
+);
+
+test(
+  "where: the page's host; with what: time zone and width of the screen",
+  world.test(
+    async ({ server, site, visitor }) => {
+      const page = await visitor.open(`${site.origin}/`);
+      await page.evaluate(() => /** @type {any} */ (window).maicivy.track("elsewhere", {}, "/checkout/2"));
+      const events = await server.eventsUntil("elsewhere", { site: SITE });
+      assert.deepEqual(events.map(({ origin, page_url }) => origin + page_url), [`${site.origin}/`, "/checkout/2"]);
+      /** @param {string} dimension */
+      const rows = async (dimension) => {
+        const query = { site: SITE, metrics: ["events"], date_range: "day", dimensions: [dimension] };
+        const { results } = await server.data(`/query?q=${encodeURIComponent(JSON.stringify(query))}`);
+        return results.map((/** @type {any} */ row) => [...row.dimensions, ...row.metrics]);
+      };
+      assert.deepEqual(await rows("event:hostname"), [["127.0.0.1", 2]]);
+      assert.deepEqual(await rows("visit:country"), [["NZ", 2]]);
+      assert.deepEqual(await rows("visit:screen"), [["XL", 2]]);
+    },
+    { visitor: { timezoneId: "Pacific/Auckland", screen: { width: 2_000, height: 1_000 } } },
+  ),
 );
 
 test(

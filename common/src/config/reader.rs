@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use super::origin::origin;
 use super::{AddressHeader, DynamoDbUrl, StoreUrl, VARIABLES, sqlite};
 use crate::http::BASE_PATH;
+use crate::measure::zone::Zone;
 
 /// Variables whose values are secrets: mistakes in them do not repeat the value.
 const SECRET: [&str; 1] = ["ANALYTICS_ADMIN_TOKEN"];
@@ -195,6 +196,11 @@ pub(super) fn script_name(text: &str) -> Option<String> {
 fn is_segment(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     !text.is_empty() && text.bytes().all(plain) && text != "." && text != ".."
+}
+
+/// Without the database any name will do: nothing that needs the zone is part of the program.
+pub(super) fn time_zone(text: &str) -> Option<Zone> {
+    if cfg!(feature = "zones") { Zone::parse(text) } else { Some(Zone::UTC) }
 }
 
 pub(super) fn time_of_day(text: &str) -> Option<(u8, u8)> {

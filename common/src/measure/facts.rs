@@ -29,6 +29,7 @@ mod stored;
 use std::sync::Arc;
 
 pub use arrival::has_click_id;
+pub(super) use arrival::hostname;
 pub use client::{Context, Headers, Language};
 pub use hints::Hints;
 pub use place::Place;
@@ -74,10 +75,15 @@ impl Facts {
     #[must_use]
     pub fn derive(observed: &Observed<'_>) -> Self {
         let o = *observed;
-        // What stands in for the page's host where the page is only a path.
-        let host = o.headers.origin.as_deref().or_else(|| o.site.contains('.').then_some(o.site));
         Self {
-            arrival: arrival::derive(o.page_url, host, o.referrer, o.ad_click, o.origins),
+            arrival: arrival::derive(
+                o.page_url,
+                o.headers.origin.as_deref(),
+                o.site,
+                o.referrer,
+                o.ad_click,
+                o.origins,
+            ),
             client: client::derive(o.user_agent, o.headers, o.context, o.place, o.explicit),
         }
     }
@@ -133,6 +139,8 @@ pub struct ArrivalFields<'a> {
     pub utm_content: &'a str,
     /// The campaign's `utm_term`.
     pub utm_term: &'a str,
+    /// The host of the page, if the request says it and the page is only a path.
+    pub hostname: &'a str,
 }
 
 impl Default for ArrivalFields<'_> {
@@ -146,6 +154,7 @@ impl Default for ArrivalFields<'_> {
             utm_campaign: "",
             utm_content: "",
             utm_term: "",
+            hostname: "",
         }
     }
 }
@@ -172,12 +181,13 @@ impl Arrival {
                 fields.utm_campaign,
                 fields.utm_content,
                 fields.utm_term,
+                fields.hostname,
             ],
             Self::LONGEST,
         ))
     }
 
-    /// What an engine stores: at most 9,607 bytes, no control characters but tabs; empty for a
+    /// What an engine stores: at most 10,808 bytes, no control characters but tabs; empty for a
     /// direct visit.
     #[must_use]
     pub fn to_stored(&self) -> &str {
@@ -199,7 +209,7 @@ impl Arrival {
     /// The fields. Fields that were added since the text was stored are empty.
     #[must_use]
     pub fn fields(&self) -> ArrivalFields<'_> {
-        let [source, channel, referrer, utm_source, utm_medium, utm_campaign, utm_content, utm_term] =
+        let [source, channel, referrer, utm_source, utm_medium, utm_campaign, utm_content, utm_term, hostname] =
             stored::unpack(&self.0);
         ArrivalFields {
             source: known_or(source, DIRECT_SOURCE),
@@ -210,6 +220,7 @@ impl Arrival {
             utm_campaign,
             utm_content,
             utm_term,
+            hostname,
         }
     }
 }
@@ -350,6 +361,7 @@ mod tests {
             utm_campaign: "c",
             utm_content: "d",
             utm_term: "e",
+            hostname: "f",
         };
         let arrival = Arrival::new(&fields);
         assert_eq!(arrival.fields(), fields);
@@ -387,9 +399,10 @@ mod tests {
             utm_campaign: &long,
             utm_content: "a\tb\n\u{85}c",
             utm_term: &long,
+            hostname: &long,
         };
         let arrival = Arrival::new(&all);
-        assert!(arrival.to_stored().len() <= 9_607);
+        assert!(arrival.to_stored().len() <= 10_808);
         assert_eq!(arrival.fields().referrer.chars().count(), Arrival::LONGEST);
         assert_eq!(arrival.fields().utm_content, "abc");
         assert_eq!(arrival.fields().utm_term.chars().count(), Arrival::LONGEST);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::facts::{ArrivalFields, ClientFields};
+use super::facts::{ArrivalFields, ClientFields, hostname};
 use super::property;
 use super::question::Field;
 use crate::cv::{letter_type, theme};
@@ -40,6 +40,9 @@ impl<'a> Record<'a> {
             record.page = url.page();
             record.hostname = hostname(url.as_str());
         }
+        if record.hostname.is_empty() {
+            record.hostname = event.facts.arrival.fields().hostname.into();
+        }
         if event.data.stored().is_none() {
             return record;
         }
@@ -62,16 +65,6 @@ impl<'a> Record<'a> {
 /// Whether it only reports on a page that is open: it starts no visit and ends no bounce.
 pub(super) const fn is_report(event_type: &EventType) -> bool {
     matches!(event_type, EventType::Scroll | EventType::Hover)
-}
-
-/// The host of an address, in small letters and without its port; empty if it has none.
-fn hostname(url: &str) -> Cow<'_, str> {
-    let Some((_, rest)) = url.split_once("//") else { return Cow::default() };
-    let host = rest.split(['/', '?']).next().unwrap_or_default();
-    let host = host
-        .rsplit_once(':')
-        .map_or(host, |(name, port)| if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host });
-    if host.bytes().any(|byte| byte.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() }
 }
 
 /// 1 more than a number from 0 to `largest`, times `scale` and rounded; 0 if there is none.

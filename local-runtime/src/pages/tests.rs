@@ -140,6 +140,6 @@ async fn the_tracker_has_the_servers_configuration() {
         ("ANALYTICS_HONOR_OPT_OUT", "false"),
     ];
     for path in ["/hello.js", "/mcv.js", "/script.js"] {
-        assert!(script(vars, path).await.ends_with(r#"("/m",false)"#));
+        assert!(script(vars, path).await.ends_with(r#"("m",1)"#));
     }
 }

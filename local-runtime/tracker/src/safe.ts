@@ -4,7 +4,7 @@
  */
 export const safe =
   <Arguments extends unknown[]>(run: (...args: Arguments) => void) =>
-  (...args: Arguments): void => {
+  (...args: Arguments): undefined => {
     try {
       run(...args);
     } catch {

@@ -11,23 +11,24 @@ declare global {
 }
 
 // The server's: build.mjs puts them at the end of the script, where the server may replace them.
-/** `ANALYTICS_COLLECT_PATH`. */
+/** `ANALYTICS_COLLECT_PATH`, without its first slash. */
 declare const COLLECT_PATH: string;
-/** `ANALYTICS_HONOR_OPT_OUT`. */
-declare const HONOR_OPT_OUT: boolean;
+/** Whether `ANALYTICS_HONOR_OPT_OUT` is off. */
+declare const IGNORE_OPT_OUT: number;
 
 safe(() => {
   // One tag a page: a second one would count everything twice.
   if (window.maicivy?.track) return warn("second tag");
   // Modules are no current script, but every script is in its own stack trace.
-  const script = document.currentScript as HTMLScriptElement | null;
-  const src = script ? script.src : /\w+:\/\/\S+?(?=:\d+:\d+)/.exec(Error().stack!)![0];
+  const script = (document.currentScript || {
+    src: /\w+:\/\/\S+(?=:\d+:)/.exec(Error().stack!)![0],
+  }) as HTMLScriptElement;
   window.maicivy = createTracker({
     // Paths are relative to the script's: a reverse proxy may have put all of it below a prefix.
-    collect: new URL(COLLECT_PATH.slice(1), src).href,
-    ignoreOptOut: !HONOR_OPT_OUT,
-    // Tag managers drop attributes.
-    ...Object.fromEntries(new URL(src).searchParams),
-    ...(script || [...document.scripts].find((script) => script.src == src))?.dataset,
+    collect: new URL(COLLECT_PATH, script.src) as URL & string,
+    ignoreOptOut: IGNORE_OPT_OUT,
+    // Tag managers drop attributes, and remove the tag.
+    ...Object.fromEntries(new URL(script.src).searchParams),
+    ...[...document.scripts, script].find((tag) => tag.src == script.src)!.dataset,
   });
 })();

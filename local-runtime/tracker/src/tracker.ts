@@ -1,7 +1,7 @@
-import { here, isTrial } from "./location.js";
-import { outbox } from "./outbox.js";
+import { eventId } from "./event_id.js";
+import { kept, LOCAL, path } from "./location.js";
 import { safe } from "./safe.js";
-import { depth, percent } from "./scroll.js";
+import { percent, scroller } from "./scroll.js";
 import { selector } from "./selector.js";
 import { warn } from "./warn.js";
 
@@ -50,84 +50,168 @@ export interface Tracker {
   letter(type: LetterType): void;
 }
 
-/** Links to these are downloads. */
-const FILE = /\.(pdf|zip|(doc|xls|ppt)x?)$/i;
+/** Events beyond this are dropped, oldest first. */
+const MOST_EVENTS = 100;
+/** The most characters of an event: the server takes 8 KiB of data. */
+const MOST_CHARACTERS = 1e4;
+/** The greatest age that is sent, in milliseconds: the server takes 24 hours. */
+const MOST_AGE = 86e6;
+/** Milliseconds for which an event needs no age: it counts when the server gets it, in order. */
+const FRESH = 5e3;
 
-/** What the server takes as a site, and as the name of an event. */
-const SITE = /^[a-z0-9.-]{1,63}$/;
-const NAME = /^[a-z][a-z0-9_.:-]{0,49}$/;
+/** Whether an option is on: as an attribute without a value too, and not as false, undefined or null. */
+const isSet = (option: unknown) => /^(?![fun])/.test(option as string);
 
-/** Whether an option is on: as an attribute without a value too, and not as `"false"`. */
-const isSet = (option: unknown) => `${option ?? "false"}` != "false";
+/**
+ * Milliseconds since 1970 by the visitor's clock as it was when the page was loaded: it goes on
+ * evenly, also when that clock is set meanwhile.
+ */
+const clock = () => performance.timeOrigin + performance.now();
 
-/** What the browser knows of itself and does not say in the headers of its requests. */
+/** What it is like to be in the browser, besides what it says in the headers of its requests. */
 const context = () => ({
   timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
   screen_width: screen.width,
 });
 
-/** The id that the server gave the view of this page when it counted the page's request. */
-const counted = (): string | undefined => {
-  const [load] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
-  // A page from a cache has the headers of an earlier view.
-  return load?.transferSize ? load.serverTiming?.find(({ name }) => name == "maicivy")?.description : undefined;
-};
-
-/** Makes a tracker, which starts at once. Never throws, and does nothing outside browsers. */
-export const createTracker = ({ endpoint, collect, site, manual, hash, local, ignoreOptOut }: Options): Tracker => {
-  let deliver: ReturnType<typeof outbox>;
-  /** The view of this page that the server has counted by its request, until it was reported. */
-  let view_id: string | undefined;
+/**
+ * Makes a tracker, which starts at once. Never throws, and does nothing outside browsers.
+ *
+ * Events wait until the server has acknowledged them. Each is a `localStorage` item of its own,
+ * from the moment it happens until it is acknowledged: so nothing is lost by a reload or a crash,
+ * tabs have nothing to overwrite of each other's, and what two of them send both is counted once,
+ * by its id. Where nothing can be stored, events wait in memory.
+ */
+export const createTracker = (options: Options): Tracker => {
+  /** Where events are sent. */
+  let url: URL;
+  /** Where events wait, by the URL and their id; nothing is there before there is a start. */
+  let items: Record<string, string>;
   /** The page that is being viewed. */
   let page: string;
   /** How much of it was seen, in percent from the top. */
   let seen: number;
-  /** Since when it is visible, in milliseconds of the page's life; 0 while it is hidden. */
-  let visible: number;
-  /** Whether all of that was reported. */
-  let left: boolean;
+  /** Since when it is visible, by the clock; nothing while it is hidden, or once that was reported. */
+  let visible: number | boolean | undefined;
+  let failures = 0;
+  /** Set while nothing may be sent: a batch is on its way, or a timer runs after which it is tried again. */
+  let timer = 0;
 
-  const address = () => here(isSet(hash));
+  /** All keys, oldest first. */
+  const keys = () =>
+    Object.keys(items)
+      .filter((key) => !key.indexOf(url as URL & string))
+      .sort();
+
+  const remove = (key: string) => delete items[key];
+
+  /** Takes an event, if there is one, and sends what waits; `leaving` when the page may not live to see the answer. */
+  const deliver = safe((leaving?: unknown, event?: object) => {
+    // The owner of this browser switches it off for this site.
+    if (/maicivy-off$/.test(location.hash)) items.maicivy = "1";
+    if (/maicivy-on$/.test(location.hash)) delete items.maicivy;
+    if (
+      items.maicivy
+        ? !warn("off until #maicivy-on")
+        : !options.ignoreOptOut &&
+          ((navigator as Navigator & { globalPrivacyControl?: boolean }).globalPrivacyControl || +navigator.doNotTrack!)
+    ) {
+      return keys().forEach(remove);
+    }
+    if (event) {
+      const event_id = eventId();
+      const text = JSON.stringify({ event_id, time: clock(), ...event });
+      // What the server would not take must not stand in the way of others.
+      if (text.length > MOST_CHARACTERS) return;
+      try {
+        items[url + event_id] = text;
+      } catch {
+        // Full.
+        items = { [url + event_id]: text };
+      }
+      keys().slice(0, -MOST_EVENTS).forEach(remove);
+    }
+    if (!leaving && timer) return;
+    const batch: object[] = [];
+    const taken = keys().filter((key) => {
+      try {
+        const { time, ...event } = JSON.parse(items[key]!);
+        // The visitor's clock may have been set since the page that left it was loaded.
+        return batch.push({
+          ...event,
+          age_ms: clock() - time > FRESH ? Math.min(clock() - time, MOST_AGE) : null,
+          context: context(),
+        });
+      } catch {
+        // Not ours.
+        remove(key);
+      }
+    });
+    const body = JSON.stringify(batch);
+    if (!taken[0] || (leaving && navigator.sendBeacon?.(url, body))) return;
+    timer = 1;
+    const answered = (answer: Partial<Response>) => {
+      timer = 0;
+      if (/^[2-4](?!29)/.test(answer.status as unknown as string)) {
+        failures = 0;
+        taken.forEach(remove);
+        deliver();
+      } else {
+        // No network, 429 and 5xx. Never before the server said, and not all visitors at once.
+        timer = setTimeout(
+          again,
+          (~~answer.headers?.get("retry-after")! + Math.min(2 ** failures++, 300)) * (1e3 + Math.random() * 500),
+        );
+      }
+    };
+    fetch(url, { method: "POST", body }).then(answered, answered);
+  });
+
+  const again = () => {
+    timer = 0;
+    deliver();
+  };
+
+  /** The address that is being viewed. A fragment that is a path (`#/about`, `#!/about`) may go on below the path. */
+  const address = () => {
+    const [, route = "", query = ""] = (isSet(options.hash) && /^#!?\/([^?]*)\??(.*)/.exec(location.hash)) || [];
+    return path() + (route && "/" + route) + kept(location.search + "&" + query);
+  };
 
   const send = safe(
-    (
-      event_type: string,
-      event_data?: object | null,
-      page_url: string = address(),
-      leaving?: boolean,
-      referrer?: string | null,
-    ) => {
-      if (!event_type?.match?.(NAME)) return warn("invalid name " + event_type);
-      const event = { event_type, event_data, page_url: page_url.slice(0, 2e3), referrer, site };
-      if (event_type == "page_view") {
-        deliver({ ...event, view_id }, leaving);
-        view_id = undefined;
-      } else deliver(event, leaving);
+    (event_type: string, event_data?: object | null, page_url: string = address(), leaving?: unknown, more?: object) => {
+      if (!/^[a-z][a-z0-9_.:-]*$/.test(event_type ?? "")) return warn("bad name " + event_type);
+      deliver(leaving, { event_type, event_data, page_url, site: options.site, ...more });
     },
   );
 
   const look = () => {
-    left = false;
-    visible = document.hidden ? 0 : performance.now();
+    visible = !document.hidden && clock();
   };
 
-  const view = (referrer?: string | null) => {
+  const view = (more?: object) => {
     seen = 0;
     look();
-    send("page_view", null, (page = address()), false, referrer);
-  };
-
-  const measure = () => {
-    seen = depth(seen);
+    send("page_view", null, (page = address()), false, more);
   };
 
   /** Reports how much was seen, and for how long, once for each time that the page was visible. */
-  const leave = (leaving?: boolean) => {
-    if (left) return leaving && deliver(null, true);
-    left = true;
-    measure();
-    const visible_seconds = visible && Math.round((performance.now() - visible) / 1e3);
-    send("scroll", { depth: seen, visible_seconds }, page, leaving);
+  const leave = (leaving?: unknown) => {
+    if (visible) {
+      measure();
+      // Which leaves nothing in it.
+      visible = send(
+        "scroll",
+        { depth: seen, visible_seconds: Math.round((clock() - (visible as number)) / 1e3) },
+        page,
+        leaving,
+      );
+    } else deliver(leaving);
+  };
+
+  const measure = () => {
+    const root = scroller();
+    seen = Math.max(seen, percent(root.scrollTop + root.clientHeight, root.scrollHeight));
   };
 
   const moved = safe(() => {
@@ -139,50 +223,50 @@ export const createTracker = ({ endpoint, collect, site, manual, hash, local, ig
 
   const clicked = (event: MouseEvent) => {
     // What was clicked, within shadow roots too, and all that it is in.
-    const path = event.composedPath() as HTMLElement[];
-    const target = path[0]!;
-    const { button, detail, pageX, pageY } = event;
-    const { scrollWidth, scrollHeight } = document.documentElement;
+    const within = event.composedPath() as HTMLElement[];
+    const target = within[0]!;
     // A click on a label comes again as one on what it labels; a right click opens a menu.
-    if (button > 1 || (target.closest("label")?.control || target) != target) return;
-    const link = path.find((element) => element.matches?.("a,area,button")) as HTMLAnchorElement | undefined;
-    const svg = (link?.href as unknown as SVGAnimatedString)?.baseVal;
-    const url: Partial<URL> = svg ? new URL(svg, document.baseURI) : link || {};
-    const download = link?.hasAttribute("download") || FILE.test(url.pathname!);
-    const followed = download || (url.host && url.host != location.host);
+    if (event.button > 1 || (target.closest("label")?.control || target) != target) return;
+    const link = within.find((element) => element.matches?.("a,area,button")) as HTMLAnchorElement | undefined;
+    // Properties of links in drawings (SVG) are not texts.
+    const to = new URL(link?.getAttribute("href")!, location as unknown as string);
+    const download = link?.matches("[download]") || /\.(pdf|zip|(doc|xls|ppt)x?)$/i.test(to.pathname);
+    const followed = download || (to.host && to.host != location.host);
     send(followed ? "link_click" : "button_click", {
       element: selector(link || target),
       // The key press or the script that clicks has no place.
-      ...(detail && { x: percent(pageX, scrollWidth), y: percent(pageY, scrollHeight) }),
+      ...(event.detail && {
+        x: percent(event.pageX, document.documentElement.scrollWidth),
+        y: percent(event.pageY, document.documentElement.scrollHeight),
+      }),
       // Not its query, which may tell who somebody is.
-      ...(followed && { download, url: url.origin! + url.pathname }),
+      ...(followed && { download, url: to.origin + to.pathname }),
     });
-    const { dataset } = path.find((element) => element.dataset?.track) || {};
-    if (dataset) send(dataset.track!, JSON.parse(dataset.trackData || null!));
+    within.find(
+      (element) => element.dataset?.track && !send(element.dataset.track, JSON.parse(element.dataset.trackData || null!)),
+    );
   };
 
-  const on = <Event_ extends Event>(type: string, run: (event: Event_) => void) =>
-    addEventListener(type, safe(run) as EventListener, true);
-
   const observe = () => {
-    view(document.referrer || null);
+    const load = performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming | undefined;
+    view({
+      referrer: document.referrer,
+      // The id that the server gave the view of this page when it counted the page's request. A page
+      // from a cache has the headers of an earlier view.
+      view_id: load?.serverTiming?.find((entry) => load.transferSize && entry.name == "maicivy")?.description,
+    });
     on("scroll", measure);
-    on("visibilitychange", () => (document.hidden ? leave(true) : look()));
-    on("pagehide", () => leave(true));
-    on("pageshow", ({ persisted }: PageTransitionEvent) => persisted && view());
+    on("visibilitychange", (event) => (document.hidden ? leave(event) : look()));
+    on("pageshow", (event: PageTransitionEvent) => event.persisted && view());
     on("click", clicked);
     on("auxclick", clicked);
-    on("submit", ({ target }) => send("form_submit", { element: selector(target as Element) }));
+    on("submit", (event) => send("form_submit", { element: selector(event.target as Element) }));
+    // Fragments too.
     on("popstate", moved);
-    on("hashchange", moved);
-    const { navigation } = window as unknown as { navigation?: EventTarget };
-    if (navigation) {
-      navigation.addEventListener(
-        "currententrychange",
-        (event) => (event as Event & { navigationType?: string }).navigationType == "replace" || moved(),
-      );
+    const pushState = history.pushState;
+    if (window.navigation) {
+      navigation.addEventListener("currententrychange", (event) => event.navigationType == "replace" || moved());
     } else {
-      const { pushState } = history;
       history.pushState = (...change) => {
         pushState.apply(history, change);
         moved();
@@ -190,19 +274,28 @@ export const createTracker = ({ endpoint, collect, site, manual, hash, local, ig
     }
   };
 
+  const on = <Event_ extends Event>(type: string, run: (event: Event_) => void) =>
+    addEventListener(type, safe(run) as EventListener, true);
+
   safe(() => {
-    const url = endpoint ? endpoint + "/events" : collect!;
-    if (!isSet(local) && isTrial(url)) return warn("localhost needs data-local");
-    if (!SITE.test(site || "!")) warn("invalid site " + site);
-    deliver = outbox(url, context(), ignoreOptOut);
-    view_id = counted();
-    if (isSet(manual)) return;
-    // A page that is prepared in advance is not yet seen.
-    if ((document as Document & { prerendering?: boolean }).prerendering) {
-      on("prerenderingchange", observe);
-    } else {
-      observe();
+    url = new URL(options.endpoint ? options.endpoint + "/events" : options.collect!, location as unknown as string);
+    if (!isSet(options.local) && LOCAL.test(location.hostname) > LOCAL.test(url.hostname)) {
+      return warn("localhost needs data-local");
     }
+    if (!/^[a-z0-9.-]+$/.test(options.site ?? "")) warn("bad site " + options.site);
+    on("online", again);
+    on("pagehide", leave);
+    items = {};
+    try {
+      // Null where it is switched off altogether.
+      items = localStorage || items;
+    } catch {
+      // Blocked.
+    }
+    if (isSet(options.manual)) return;
+    // A page that is prepared in advance is not yet seen.
+    if ((document as Document & { prerendering?: boolean }).prerendering) on("prerenderingchange", observe);
+    else observe();
   })();
 
   return {

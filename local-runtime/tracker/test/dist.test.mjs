@@ -24,8 +24,8 @@ test("it ends with what the server configures", () => {
 });
 
 test("it is small", () => {
-  assert.ok(dist("script.js.br").length < 2_500, `${dist("script.js.br").length} bytes of Brotli`);
-  assert.ok(dist("script.js.gz").length < 2_800, `${dist("script.js.gz").length} bytes of gzip`);
+  assert.ok(dist("script.js.br").length < 2_048, `${dist("script.js.br").length} bytes of Brotli`);
+  assert.ok(dist("script.js.gz").length < 2_350, `${dist("script.js.gz").length} bytes of gzip`);
 });
 
 test("it needs no right that a strict policy withholds", () => {

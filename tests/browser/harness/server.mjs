@@ -20,8 +20,8 @@ export const API = "/api/v1/analytics";
 export const COLLECT = "/mcv/notes";
 
 /**
- * An event as `/timeline` shows it.
- * @typedef {{id: string, visitor_id: string, event_type: string, event_data: Record<string, any>,
+ * An event as `/timeline` shows it, but that the page's origin stands apart.
+ * @typedef {{id: string, visitor_id: string, event_type: string, event_data: Record<string, any>, origin: string,
  *   page_url: string | null, referrer: string | null, created_at: string}} Entry
  */
 
@@ -192,7 +192,10 @@ export class AnalyticsServer {
     let cursor = "";
     do {
       const page = await this.ask(`/timeline?limit=100&site=${site}${cursor && `&cursor=${cursor}`}`);
-      events.push(...page.data);
+      for (const event of page.data) {
+        const [, origin = "", rest = null] = /^(\w+:\/\/[^/]*)?(.*)$/.exec(event.page_url ?? "") ?? [];
+        events.push({ ...event, origin, page_url: event.page_url && rest });
+      }
       cursor = page.meta.next_cursor ?? "";
     } while (cursor);
     return events.reverse();

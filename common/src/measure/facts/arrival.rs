@@ -16,20 +16,24 @@ pub fn has_click_id(address: &str) -> bool {
     })
 }
 
-/// Derives where a visit came from. `host` stands in for the page's host where the page has none;
-/// `origins` are others of the site.
+/// Derives where a visit came from. Where the page is only a path, its host is that of the
+/// request's `origin`; if it has none, a `site` that is named like a host is its own for telling
+/// referrers. `origins` are others of the site.
 pub(super) fn derive(
     page: Option<&Url>,
-    host: Option<&str>,
+    origin: Option<&str>,
+    site: &str,
     referrer: Option<&Url>,
     ad_click: bool,
     origins: &[String],
 ) -> Arrival {
-    let page_place = page.and_then(|page| place_of(page.as_str()));
-    let page_place = page_place.or_else(|| host.and_then(place_of));
+    let of_page = page.map(|page| hostname(page.as_str())).filter(|host| !host.is_empty());
+    let of_origin = || origin.map(host_of_origin).filter(|host| !host.is_empty());
+    let assumed = if of_page.is_none() && page.is_some() { of_origin() } else { None };
+    let own = of_page.or_else(of_origin).or_else(|| site.contains('.').then_some(site.into()));
     let is_own = |host: &str| {
         let host = without_www(host);
-        page_place.as_ref().is_some_and(|(page, _)| without_www(page) == host)
+        own.as_ref().is_some_and(|own| without_www(own) == host)
             || origins.iter().any(|own| place_of(own).is_some_and(|(own, _)| without_www(&own) == host))
     };
     let referrer = referrer.and_then(|referrer| place_of(referrer.as_str()));
@@ -75,7 +79,39 @@ pub(super) fn derive(
         utm_campaign: &utm_campaign,
         utm_content: &parameter("utm_content"),
         utm_term: &parameter("utm_term"),
+        hostname: assumed.as_deref().unwrap_or_default(),
     })
+}
+
+/// The host of a page, in small letters and without port and final dot; empty if it has none.
+pub(in crate::measure) fn hostname(page: &str) -> Cow<'_, str> {
+    let address = page.split('?').next().unwrap_or_default();
+    match address.split_once("//") {
+        Some((scheme, rest)) if scheme.ends_with(':') => bare(rest.split('/').next().unwrap_or_default()),
+        _ => {
+            // Without a scheme a port tells a host from a path.
+            let first = address.split('/').next().unwrap_or_default();
+            let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+            if first.rsplit_once(':').is_some_and(|(_, port)| is_port(port)) { bare(first) } else { Cow::default() }
+        }
+    }
+}
+
+/// The host of an `Origin` or `Host` header, in the same form; empty if it names none.
+fn host_of_origin(origin: &str) -> Cow<'_, str> {
+    let host = origin.split_once("//").map_or(origin, |(_, host)| host);
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    if origin != "null" && host.bytes().all(is_host) { bare(host) } else { Cow::default() }
+}
+
+fn bare(host: &str) -> Cow<'_, str> {
+    let host = match host.rsplit_once(':') {
+        // Colons within brackets are those of an IPv6 address.
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() }
 }
 
 fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
@@ -133,7 +169,7 @@ mod tests {
     fn arrival(page: &str, referrer: &str, host: Option<&str>) -> Arrival {
         let referrer = Some(referrer).filter(|referrer| !referrer.is_empty()).map(Url::from_stored);
         let origins = ["https://cv.example".to_owned()];
-        derive(Some(&Url::from_stored(page)), host, referrer.as_ref(), has_click_id(page), &origins)
+        derive(Some(&Url::from_stored(page)), host, "", referrer.as_ref(), has_click_id(page), &origins)
     }
 
     /// Source, channel and referrer.
@@ -190,6 +226,34 @@ mod tests {
         assert_eq!(source("/a", Some("null")), "shop.example");
         assert_eq!(source("https://other.example/a", Some("https://shop.example")), "shop.example");
         assert_eq!(source("/a", None), "shop.example");
+    }
+
+    #[test]
+    fn hosts_of_pages() {
+        for (page, host) in [
+            ("https://cv.example/a", "cv.example"),
+            ("https://CV.example.:8443?ref=x", "cv.example"),
+            ("http://[2001:db8::1]:8080/a", "[2001:db8::1]"),
+            ("localhost:8080/a", "localhost"),
+            ("/a", ""),
+            ("/a?utm_source=//b.example", ""),
+            ("cv?ref=https://b.example", ""),
+            ("data:", ""),
+            ("", ""),
+        ] {
+            assert_eq!(hostname(page), host, "{page}");
+        }
+    }
+
+    #[test]
+    fn where_the_page_is_a_path_the_request_says_its_host() {
+        let host = |page, origin| arrival(page, "", origin).fields().hostname.to_owned();
+        assert_eq!(host("/a", Some("https://Shop.example:8443")), "shop.example");
+        assert_eq!(host("/a", Some("localhost:8080")), "localhost");
+        assert_eq!(host("/a", Some("null")), "");
+        assert_eq!(host("/a", Some("a b")), "");
+        assert_eq!(host("/a", None), "");
+        assert_eq!(host("https://shop.example/a", Some("https://cdn.example")), "", "the page says it itself");
     }
 
     #[test]
