@@ -160,6 +160,24 @@ async fn others_wait_while_figures_are_rebuilt() {
     exact(&rebuilding, 30, 4).await;
 }
 
+/// The request that unlocks the days is executed, its answer is lost, and an event of another process
+/// is counted in an item that only the lock had made, before the request is sent again.
+#[tokio::test]
+async fn a_lost_answer_to_a_rebuild_undoes_no_append() {
+    let Some((table, proxy, store)) = behind().await else { return };
+    store.append(views(3, 5), now()).await.unwrap();
+    let other = table.open().await;
+    let tomorrow = now().plus(common::time::DAY);
+    proxy.plan("TransactWriteItems", &[Fault::None, Fault::LoseAnswer]);
+    proxy.meanwhile(async move {
+        let answer = other.append(vec![event("page_view", 9, tomorrow)], tomorrow).await.unwrap();
+        assert_eq!(answer, [Appended::Stored]);
+    });
+    assert_eq!(store.rebuild(now(), quiet()).await.unwrap().differences, []);
+    assert!(proxy.is_done(), "a transaction locks, another unlocks");
+    exact(&store, 6, 4).await;
+}
+
 /// Totals that many processes wrote side by side become one small item again.
 #[tokio::test]
 async fn totals_of_past_days_are_merged() {

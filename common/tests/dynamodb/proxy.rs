@@ -1,6 +1,7 @@
-//! Stands between a store and the service, and does what a network and a busy service do.
+//! A proxy between a store and the service, with the faults of a network and of a busy service.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -15,6 +16,8 @@ use tokio::net::TcpStream;
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// Nothing.
+    None,
     /// It is executed, and the answer is lost.
     LoseAnswer,
     /// It is refused: the table is too busy.
@@ -25,12 +28,16 @@ pub(crate) enum Fault {
     Unprocessed,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Plan {
     /// Faults of requests for this operation, in turn.
     faults: Mutex<VecDeque<(&'static str, Fault)>>,
+    meanwhile: Mutex<Option<Meanwhile>>,
     seen: AtomicU64,
 }
+
+/// What happens between a request that is executed and the loss of its answer.
+type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A proxy that is gone with its test.
 pub(crate) struct Proxy {
@@ -56,6 +63,11 @@ impl Proxy {
     /// The next requests for an operation meet these faults.
     pub(crate) fn plan(&self, operation: &'static str, faults: &[Fault]) {
         self.plan.faults.lock().unwrap().extend(faults.iter().map(|fault| (operation, *fault)));
+    }
+
+    /// The next lost answer is lost after this.
+    pub(crate) fn meanwhile(&self, work: impl Future<Output = ()> + Send + 'static) {
+        *self.plan.meanwhile.lock().unwrap() = Some(Box::pin(work));
     }
 
     /// Whether every fault has happened.
@@ -101,10 +113,14 @@ async fn pass(State((plan, to)): State<(Arc<Plan>, String)>, headers: HeaderMap,
             unprocessed = Some((table.clone(), rest));
             body = serde_json::to_vec(&request).unwrap();
         }
-        Some(Fault::LoseAnswer) | None => {}
+        Some(Fault::None | Fault::LoseAnswer) | None => {}
     }
     let (status, mut body) = forward(&to, &headers, &body).await;
     if fault == Some(Fault::LoseAnswer) {
+        let meanwhile = plan.meanwhile.lock().unwrap().take();
+        if let Some(work) = meanwhile {
+            work.await;
+        }
         // Something came, but it is no answer.
         return answer(StatusCode::BAD_GATEWAY, Vec::new());
     }
