@@ -11,7 +11,7 @@
 //! | `s` | site | a site that has been seen | |
 //! | `h` | `sites` | how many sites there are | |
 //! | `secret` | name | a secret | a day after it expires |
-//! | `meta` | name | what cleanup has left, who cleans up, how many processes have written, the write of a readiness check | |
+//! | `meta` | name | what cleanup has left, its claim and last success, how many processes have written, the write of a readiness check | |
 //!
 //! `site` is the site's slug; days are numbers since 1970, times are milliseconds in hexadecimal.
 //!

@@ -5,17 +5,17 @@
 //! is in their order too, and many events on one item cost one write. Other processes write at the
 //! same time: a transaction of which a condition does not hold is put together again.
 
+mod group;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use uuid::Uuid;
 
+use self::group::{Group, Waiting};
 use super::append::{Batch, Cancelled, Entry, Known, Transaction};
 use super::client::{Backoff, Table};
 use super::errors::{ENGINE, closed, unavailable};
@@ -25,7 +25,6 @@ use super::spread::Spread;
 use super::write::{MOST_WRITES, Transacted};
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::site::Site;
 use crate::store::commits::LastCommit;
 use crate::store::{Appended, Committed, Position, Result, StoreError};
 use crate::time::Timestamp;
@@ -50,14 +49,6 @@ enum Request {
         paused: oneshot::Sender<()>,
         until: oneshot::Receiver<()>,
     },
-}
-
-/// Events to append, and where the answer goes.
-#[derive(Debug)]
-struct Waiting {
-    events: Vec<Event>,
-    now: Timestamp,
-    answer: oneshot::Sender<Result<Vec<Appended>>>,
 }
 
 /// The writer's queue. The writer ends when all clones are gone.
@@ -273,61 +264,5 @@ impl Writer {
         self.in_flight.settle(in_flight.map(|(entry, _)| entry.position));
         // There may be no subscriber.
         let _ = self.feed.send(news.into());
-    }
-}
-
-/// Requests whose events are appended together, each event once.
-#[derive(Debug)]
-struct Group {
-    requests: Vec<Asked>,
-    /// What became of each entry; none if it failed.
-    outcomes: Vec<Option<Appended>>,
-    error: Option<StoreError>,
-}
-
-/// A request: the entry of each event, and whether an earlier event had the same id.
-#[derive(Debug)]
-struct Asked {
-    entries: Vec<(usize, bool)>,
-    answer: oneshot::Sender<Result<Vec<Appended>>>,
-}
-
-impl Group {
-    fn new(waiting: Vec<Waiting>) -> (Self, Vec<Entry>) {
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut seen: HashMap<(Site, Uuid), usize> = HashMap::new();
-        let requests = waiting.into_iter().map(|Waiting { events, now, answer }| {
-            let of_request = events.into_iter().map(|event| {
-                let at = *seen.entry((event.site.clone(), event.id)).or_insert(entries.len());
-                let repeated = at < entries.len();
-                if !repeated {
-                    entries.push(Entry { event, now, position: Position(0) });
-                }
-                (at, repeated)
-            });
-            Asked { entries: of_request.collect(), answer }
-        });
-        let requests = requests.collect();
-        (Self { requests, outcomes: vec![None; entries.len()], error: None }, entries)
-    }
-
-    fn answer(self) {
-        let Self { requests, outcomes, mut error } = self;
-        let reason = error.as_ref().map(ToString::to_string).unwrap_or_default();
-        for Asked { entries, answer } in requests {
-            let appended: Option<Vec<Appended>> = entries
-                .into_iter()
-                .map(|(at, repeated)| match outcomes[at] {
-                    Some(Appended::Stored) if repeated => Some(Appended::Duplicate),
-                    outcome => outcome,
-                })
-                .collect();
-            // The first request that failed is answered the error itself, others its text.
-            let result = appended.ok_or_else(|| {
-                error.take().unwrap_or_else(|| StoreError::Unavailable { engine: ENGINE, reason: reason.clone() })
-            });
-            // The client may have gone.
-            let _ = answer.send(result);
-        }
     }
 }
