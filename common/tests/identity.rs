@@ -92,7 +92,8 @@ async fn salts_are_destroyed_once_no_reader_is_in_the_way() {
     let unused = Secret { bytes: [0; 32], expires: None };
     let salt = test.app.store.secret(SecretName::Salt(now.day()), unused, now).await.unwrap();
     let end = now.day().start().plus(2 * DAY);
-    let file = test.folder.path().read_dir().unwrap().find(|file| file.as_ref().unwrap().path().extension().unwrap() == "db");
+    let file =
+        test.folder.path().read_dir().unwrap().find(|file| file.as_ref().unwrap().path().extension().unwrap() == "db");
     let reader = rusqlite::Connection::open(file.unwrap().unwrap().path()).unwrap();
     reader.execute_batch("begin; select * from meta").unwrap();
     assert!(test.app.identity.destroy_expired(end).await.is_err(), "it is said that it is not done");
