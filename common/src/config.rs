@@ -421,7 +421,7 @@ mod tests {
             assert!(message.contains(&format!("ANALYTICS_{name} ")), "{name}: {message}");
         }
         assert!(message.contains("ANALYTICS_RETENTON_DAYS is not known; did you mean ANALYTICS_RETENTION_DAYS?"));
-        assert!(message.starts_with("the configuration has 12 mistake(s)"), "{message}");
+        assert!(message.starts_with("the configuration has 13 mistake(s)"), "{message}");
     }
 
     #[test]
