@@ -19,6 +19,7 @@ use ipnet::IpNet;
 pub use self::dynamodb::DynamoDbUrl;
 pub use self::platform::{Keys, Platform};
 use self::reader::Reader;
+use crate::measure::goals::GoalList;
 use crate::measure::zone::Zone;
 use crate::site::Site;
 
@@ -38,7 +39,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 }
 
 /// All variables.
-pub const VARIABLES: [Variable; 26] = [
+pub const VARIABLES: [Variable; 28] = [
     variable("ANALYTICS_ADDR", "127.0.0.1:8080", "address and port that the local runtime listens on"),
     variable(
         "ANALYTICS_STORE",
@@ -78,6 +79,11 @@ pub const VARIABLES: [Variable; 26] = [
     ),
     variable("ANALYTICS_SITES", "", "sites (comma-separated) that are measured; none: any, at most 1000"),
     variable("ANALYTICS_RETENTION_DAYS", "90", "days that events are kept, 1 to 365"),
+    variable(
+        "ANALYTICS_SUMMARY_MONTHS",
+        "25",
+        "months that daily summaries are kept, which hold no visitor, 0 (none) to 120",
+    ),
     variable("ANALYTICS_CLEANUP_AT", "02:00", "time of the daily cleanup, HH:MM in UTC"),
     variable("ANALYTICS_RATE_LIMIT", "100", "events a minute that one address may send, at least 1"),
     variable("ANALYTICS_READ_LIMIT", "600", "questions a minute that one address may ask, at least 1"),
@@ -89,6 +95,11 @@ pub const VARIABLES: [Variable; 26] = [
         "how long after an event a visitor counts as current, 10 to 3600",
     ),
     variable("ANALYTICS_TIMEZONE", "UTC", "time zone of queries that name none, such as Europe/Paris"),
+    variable(
+        "ANALYTICS_GOALS",
+        "",
+        "goals of queries: a JSON list such as [{\"name\":\"Sign-up\",\"event\":\"signup\"}], or a file that has one",
+    ),
     variable("ANALYTICS_QUERY_MEMORY", "64", "memory for the columns that queries read, in MiB, 1 to 65536"),
     variable(
         "ANALYTICS_ADMIN_TOKEN",
@@ -214,6 +225,8 @@ pub struct Config {
     pub sites: Option<BTreeSet<Site>>,
     /// Days that events are kept.
     pub retention_days: u32,
+    /// Months that daily summaries are kept.
+    pub summary_months: u32,
     /// Hour and minute of the daily cleanup, UTC.
     pub cleanup_at: (u8, u8),
     /// Events a minute and address.
@@ -228,6 +241,8 @@ pub struct Config {
     pub active_window: i64,
     /// The time zone of queries that name none.
     pub timezone: Zone,
+    /// What sites want their visitors to do.
+    pub goals: GoalList,
     /// Memory for the columns that queries read, in bytes.
     pub query_memory: u64,
     /// The token of admin calls; without one they are off.
@@ -321,12 +336,14 @@ impl Config {
             )
             .filter(|sites| !sites.is_empty()),
             retention_days: reader.number("ANALYTICS_RETENTION_DAYS", 1..=365),
+            summary_months: reader.number("ANALYTICS_SUMMARY_MONTHS", 0..=120),
             cleanup_at: reader.parse("ANALYTICS_CLEANUP_AT", "a time such as 02:00", reader::time_of_day),
             rate_limit: reader.number("ANALYTICS_RATE_LIMIT", 1..=u32::MAX),
             read_limit: reader.number("ANALYTICS_READ_LIMIT", 1..=u32::MAX),
             ws_max: reader.number("ANALYTICS_WS_MAX", 0..=100_000),
             ws_max_per_address: reader.number("ANALYTICS_WS_MAX_PER_ADDRESS", 1..=100_000),
             timezone: reader.parse("ANALYTICS_TIMEZONE", "a time zone such as Europe/Paris", reader::time_zone),
+            goals: reader.goals(),
             query_memory: reader.number("ANALYTICS_QUERY_MEMORY", 1..=65_536_u64) << 20,
             active_window: 1_000 * reader.number("ANALYTICS_ACTIVE_WINDOW_SECONDS", 10..=3_600_i64),
             admin_token: reader.optional("ANALYTICS_ADMIN_TOKEN", "at least 16 characters", |text| {
@@ -381,6 +398,26 @@ mod tests {
         assert_eq!((config.rate_limit, config.ws_max, config.active_window), (100, 50, 300_000));
         assert_eq!((config.sites, config.admin_token), (None, None));
         assert!(config.honor_opt_out);
+    }
+
+    #[test]
+    fn goals_come_from_the_variable_or_from_a_file() {
+        let list = r#"[{"name":"Sign-up","event":"signup"}]"#;
+        let inline = config(&[("ANALYTICS_GOALS", list)]).unwrap().goals;
+        assert_eq!(inline.of(&Site::default()).count(), 1);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), list).unwrap();
+        let path = file.path().to_str().unwrap();
+        assert_eq!(config(&[("ANALYTICS_GOALS", path)]).unwrap().goals, inline);
+        std::fs::write(file.path(), r#"[{"name":"a"},{"name":"b","event":"c","x":1}]"#).unwrap();
+        let told = config(&[("ANALYTICS_GOALS", path)]).unwrap_err().to_string();
+        for part in
+            ["ANALYTICS_GOALS is not a list of goals: [0] a goal must have exactly one of", "; [1] \"x\" is not known"]
+        {
+            assert!(told.contains(part), "{told}");
+        }
+        let told = config(&[("ANALYTICS_GOALS", "/no/such/file")]).unwrap_err().to_string();
+        assert!(told.contains("the file /no/such/file cannot be read"), "{told}");
     }
 
     #[test]

@@ -47,6 +47,13 @@ pub fn cutoff(retention_days: u32, now: Timestamp) -> Day {
     now.day().plus(-i32::try_from(retention_days).unwrap_or(i32::MAX))
 }
 
+/// The first day whose summary is kept at `now`: the same date so many months earlier.
+#[must_use]
+pub fn summaries_cutoff(months: u32, now: Timestamp) -> Day {
+    let months = i32::try_from(months).unwrap_or(i32::MAX).min(12_000);
+    Day::from_date(now.day().date().saturating_sub(jiff::Span::new().months(months)))
+}
+
 /// What the store knows when a scheduled run is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -164,6 +171,7 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Report, StoreError> {
     distrust_future(&*app.store, now).await?;
     // What fails here must not keep events; it is reported when they are deleted.
     let salts = app.identity.destroy_expired(now).await;
+    summarise(app, now).await;
     let mut deleted = 0;
     loop {
         let step = app.store.delete_before(cutoff, now).await?;
@@ -174,6 +182,10 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Report, StoreError> {
         }
     }
     app.store.delete_blocks(BlockKind::Segment, cutoff).await?;
+    let summaries = summaries_cutoff(app.config.summary_months, now);
+    for kind in [BlockKind::Totals, BlockKind::Summary] {
+        app.store.delete_blocks(kind, summaries).await?;
+    }
     salts?;
     app.store.cleaned(now).await?;
     if app.store.waited().await?.is_some() {
@@ -183,6 +195,24 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Report, StoreError> {
     let report = Report { cutoff, deleted, duration_ms: started.elapsed().as_millis() as u64, last_success: now };
     tracing::info!(cutoff = %report.cutoff, deleted, duration_ms = report.duration_ms, "cleanup done");
     Ok(report)
+}
+
+/// Prepares what is to remain of days before they are deleted. Forgetting never waits for it: each closed
+/// day is tried every night, so that what fails tonight was or will be done on another night.
+pub async fn summarise(app: &App, now: Timestamp) {
+    match app.measure.summarise(&*app.store, now).await {
+        Ok(done) if done.failed + done.left == 0 => tracing::info!(days = done.days, "closed days summarised"),
+        Ok(done) => tracing::warn!(
+            days = done.days,
+            left = done.left,
+            failed = done.failed,
+            "not all closed days could be summarised; the next run goes on"
+        ),
+        Err(error) => tracing::error!(
+            error = crate::collect::error_text(&error),
+            "closed days could not be summarised; days that expire now go without a summary if they have none yet"
+        ),
+    }
 }
 
 #[cfg(test)]

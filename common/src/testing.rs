@@ -50,6 +50,8 @@ pub struct TestAnswer {
     pub headers: HeaderMap,
     /// Its body, or null when it is no JSON.
     pub body: Value,
+    /// Its body as text.
+    pub text: String,
 }
 
 impl TestApp {
@@ -96,8 +98,9 @@ impl TestApp {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&body).into_owned();
         let body = serde_json::from_slice(&body).unwrap_or_default();
-        TestAnswer { status: parts.status, headers: parts.headers, body }
+        TestAnswer { status: parts.status, headers: parts.headers, body, text }
     }
 }
 

@@ -92,9 +92,10 @@ enum Command {
     Demo(Demo),
     /// Delete what is older than the retention, and print a report as JSON
     Cleanup,
-    /// Recount all aggregates from the events, and list those that differ
+    /// Recount all aggregates from the events, compare segments and summaries with them, and list what
+    /// differs
     Verify,
-    /// Replace all aggregates by a recount of the events
+    /// Replace all aggregates, segments and summaries by what the events say
     Rebuild,
     /// Ask the server at ANALYTICS_ADDR whether it is ready, for container health checks
     Healthcheck,

@@ -11,12 +11,16 @@ use ipnet::IpNet;
 use super::origin::origin;
 use super::{AddressHeader, DynamoDbUrl, StoreUrl, VARIABLES, sqlite};
 use crate::http::BASE_PATH;
+use crate::measure::goals::GoalList;
 use crate::measure::zone::Zone;
 
 /// Variables whose values are secrets: mistakes in them do not repeat the value.
 const SECRET: [&str; 1] = ["ANALYTICS_ADMIN_TOKEN"];
 /// How many characters of a wrong value are repeated.
 const MOST_REPEATED: usize = 200;
+
+/// The most bytes of a file that a variable names.
+const MOST_FILE: u64 = 1 << 20;
 
 /// Variables and the mistakes in them.
 #[derive(Debug)]
@@ -86,6 +90,18 @@ impl Reader {
         origins
     }
 
+    /// Goals, given as a list or as the file that has it; says of each what is wrong with it.
+    pub(super) fn goals(&mut self) -> GoalList {
+        let name = "ANALYTICS_GOALS";
+        let Some(given) = self.given(name) else { return GoalList::default() };
+        let text = if given.starts_with('[') { Ok(given) } else { file(&given) };
+        let parsed = text.and_then(|text| GoalList::parse(&text).map_err(|mistakes| mistakes.join("; ")));
+        parsed.unwrap_or_else(|mistake| {
+            self.mistake(format!("{name} is not a list of goals: {mistake}"));
+            GoalList::default()
+        })
+    }
+
     /// A variable without which there is nothing.
     pub(super) fn optional<T>(&mut self, name: &str, rule: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let given = self.given(name)?;
@@ -123,6 +139,15 @@ impl Reader {
         })
         .unwrap_or_default()
     }
+}
+
+/// What is in a file that a variable names.
+fn file(path: &str) -> Result<String, String> {
+    let size = std::fs::metadata(path).map_err(|error| format!("the file {path} cannot be read: {error}"))?.len();
+    if size > MOST_FILE {
+        return Err(format!("the file {path} has more than {MOST_FILE} bytes"));
+    }
+    std::fs::read_to_string(path).map_err(|error| format!("the file {path} cannot be read: {error}"))
 }
 
 /// A wrong value as a mistake repeats it: without a password, quoted, and cut.

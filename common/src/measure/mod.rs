@@ -5,6 +5,7 @@
 //! | [`facts`] | what is derived from a request at ingest and stored with its event |
 //! | [`question`] | questions and answers: metrics, dimensions, filters, ranges of time |
 //! | [`query`] | the query language: from JSON to questions, from answers to JSON and CSV |
+//! | [`goals`] | the goals of sites, as they are configured |
 //! | [`plausible`] | Plausible's formats, translated to and from the query language |
 //! | [`zone`] | time zones, with their database |
 //! | [`property`] | properties of events as texts |
@@ -14,11 +15,14 @@
 //! | [`scan`] | answers questions from the columns of days |
 //! | [`themes`] | what `/themes` asks |
 //! | [`days`] | where the columns of a day come from: memory, the store, or its events |
+//! | [`summary`] | what remains of a day when its events have expired |
+//! | [`upkeep`] | what is prepared, compared and deleted at night |
 //! | [`service`] | answers queries: days, then scan, within bounds |
 
 pub mod columns;
 pub mod days;
 pub mod facts;
+pub mod goals;
 pub mod head;
 pub mod plausible;
 pub mod property;
@@ -28,13 +32,13 @@ mod record;
 pub mod scan;
 pub mod segment;
 pub mod service;
+pub mod summary;
 pub mod texts;
 pub mod themes;
+pub mod upkeep;
 pub mod visits;
 pub mod zone;
 
-#[cfg(test)]
-mod cases;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod naive;
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod results;
 mod retention;
 
 pub use compare::change;
+pub use csv::Csv;
 pub use funnel::{FunnelQuery, FunnelResults};
 pub use input::json;
 pub use results::{Meta, Results};
@@ -24,6 +25,8 @@ pub use retention::{RetentionQuery, RetentionResults};
 pub(super) use date_range::Span;
 pub(super) use filters::{About, Filters, Parsed, parse_dimension};
 pub(super) use input::{refused, suggest};
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
@@ -44,7 +47,7 @@ pub struct Context<'a> {
     /// The zone of queries that name none.
     pub zone: Zone,
     /// The site's configured goals.
-    pub goals: &'a [Goal],
+    pub goals: Cow<'a, [Goal]>,
     /// The first UTC day of which the site has data.
     pub first_day: Option<Day>,
     /// How long a visitor counts as current, in seconds.
@@ -55,7 +58,7 @@ impl Context<'_> {
     /// UTC, no goals, no data, a window of 300 seconds.
     #[must_use]
     pub const fn at(now: Timestamp) -> Context<'static> {
-        Context { now, zone: Zone::UTC, goals: &[], first_day: None, active_window_seconds: 300 }
+        Context { now, zone: Zone::UTC, goals: Cow::Borrowed(&[]), first_day: None, active_window_seconds: 300 }
     }
 }
 
@@ -101,6 +104,12 @@ impl Query {
         let Some(site) = value.get("site") else { return Ok(Site::default()) };
         let refusal = || Refusal::new(Code::InvalidSite, format!("site must be {}", Site::RULE));
         site.as_str().and_then(Site::parse).ok_or_else(refusal)
+    }
+
+    /// Whether a query asks for all data, for which the caller needs to know where it begins.
+    #[must_use]
+    pub fn asks_all(value: &Value) -> bool {
+        value.get("date_range").and_then(Value::as_str) == Some("all")
     }
 
     /// Checks and resolves a query.
@@ -169,6 +178,7 @@ impl Query {
             metrics,
             dimensions,
             range: span.range,
+            zone: zone.clone(),
             order_by,
             limit,
             offset,

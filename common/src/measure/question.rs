@@ -28,7 +28,9 @@ pub use goal::{Goal, Goals};
 pub use metric::Metric;
 pub use number::Number;
 
+use super::zone::Zone;
 use crate::site::Site;
+use crate::time::{Day, Timestamp};
 
 /// Metrics of the events that pass the filters, by dimensions.
 #[derive(Debug, Clone)]
@@ -57,6 +59,8 @@ pub struct Question {
     pub goals: Goals,
     /// The instants that are covered.
     pub range: Range,
+    /// The zone whose days a UTC day stands for, where only its summary is left.
+    pub zone: Zone,
     /// How rows are ordered; ties are broken by the values of the dimensions.
     pub order_by: Vec<(OrderKey, Direction)>,
     /// The most rows to return, 1 to [`Question::MOST_ROWS`].
@@ -70,6 +74,17 @@ impl Question {
     pub const MOST_DIMENSIONS: usize = 3;
     /// The most rows of one answer.
     pub const MOST_ROWS: usize = 10_000;
+
+    /// Those of these UTC days, of which only summaries are left, that are part of the range, each with the
+    /// instant at which the local day begins that it stands for: it is part wholly or not at all, and is if
+    /// that instant is.
+    pub fn expired(&self, days: std::ops::Range<Day>) -> impl Iterator<Item = (Day, Timestamp)> {
+        let Range { start, end } = self.range;
+        let first = self.zone.day(start).number().max(days.start.number());
+        let end_day = self.zone.day(end).plus(1).number().min(days.end.number());
+        let days = (first..end_day).map(Day::from_number).map(|day| (day, self.zone.start_of_day(day)));
+        days.filter(move |(_, at)| start <= *at && *at < end)
+    }
 }
 
 /// What rows are ordered by.

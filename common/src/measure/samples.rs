@@ -193,6 +193,7 @@ pub(super) fn questions() -> impl Strategy<Value = Question> {
                 reports_are_events,
                 goals,
                 range,
+                zone: Zone::UTC,
                 order_by: Vec::new(),
                 limit: 100,
                 offset: 0,

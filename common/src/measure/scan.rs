@@ -13,6 +13,7 @@
 //! | `groups` | the group of each visit or row |
 //! | `pass` | one pass over a day: what each group counts |
 //! | `totals` | what the groups of all days add up to |
+//! | `tally` | what one day counts by one dimension, for its summary |
 //! | `visitors` | sets of explicit visitors |
 //! | [`clicks`], [`funnel`], [`retention`] | questions of another shape |
 
@@ -23,19 +24,24 @@ mod mask;
 mod opened;
 mod pass;
 pub mod retention;
+mod tally;
 mod totals;
 mod visitors;
 pub mod work;
 
 use std::collections::BTreeSet;
 
+pub(super) use self::groups::{buckets, is_custom_event};
 use self::opened::{Buffers, Opened};
 use self::pass::{Pass, Wanted};
+pub(super) use self::tally::tally;
 use self::totals::Totals;
+pub(super) use self::totals::{Counted, Label};
 use self::visitors::Numbering;
 pub use self::work::{ScanError, Work};
 use super::columns::Columns;
-use super::question::{Answer, Dimension, Goals, Metric, Number, Question, ResultRow, VisitorCount};
+use super::question::{Answer, Dimension, Filter, Goals, Metric, Number, Question, ResultRow, VisitorCount};
+use super::summary::expired::Expired;
 
 /// Answers a question from the days that its range touches; other days are passed over. Each day may be
 /// there once only. The order of days does not matter, and rows come in any order. Each day is dropped
@@ -48,24 +54,36 @@ pub fn answer(
     days: impl IntoIterator<Item: AsRef<dyn Columns>>,
     work: &Work<'_>,
 ) -> Result<Answer, ScanError> {
-    let asks = |metric: Metric| question.metrics.contains(&metric);
-    let ungrouped = Pass { question, filters: &question.filters, dimensions: Vec::new(), wanted: Wanted::default() };
-    let all: Vec<usize> = (0..question.dimensions.len()).collect();
-    let but_goals: Vec<usize> =
-        all.iter().copied().filter(|place| question.dimensions[*place] != Dimension::Goal).collect();
-    let base = &question.conversion_base;
-    // What is needed besides the rows themselves: visitors that percentages are of.
-    let mut passes = vec![
-        Some(Pass { dimensions: all, wanted: Wanted::of(&question.metrics), ..ungrouped.clone() }),
-        asks(Metric::Percentage).then(|| ungrouped.clone()),
-        asks(Metric::ConversionRate).then(|| Pass { filters: base, ..ungrouped.clone() }),
-        asks(Metric::GroupConversionRate).then(|| Pass { filters: base, dimensions: but_goals, ..ungrouped.clone() }),
-    ]
-    .into_iter()
-    .map(|pass| pass.map(|pass| (Totals::new(pass.dimensions.len()), pass)))
-    .collect::<Vec<_>>();
+    answer_after(question, None, days, work)
+}
 
-    let (mut numbering, mut buffers, mut capped) = (Numbering::default(), Buffers::default(), BTreeSet::new());
+/// As [`answer`], with what summaries say of days whose events have expired.
+///
+/// # Errors
+/// [`ScanError`].
+pub(super) fn answer_after(
+    question: &Question,
+    expired: Option<&Expired>,
+    days: impl IntoIterator<Item: AsRef<dyn Columns>>,
+    work: &Work<'_>,
+) -> Result<Answer, ScanError> {
+    let mut capped = BTreeSet::new();
+    let passes = passes(question).map(|parts| {
+        let Parts { filters, dimensions, wanted } = parts?;
+        let pass = Pass { question, filters, dimensions, wanted };
+        Some((Totals::new(pass.dimensions.len()), pass))
+    });
+    let mut passes = Vec::from(passes);
+    if let Some(expired) = expired {
+        for (number, pass) in passes.iter_mut().enumerate() {
+            if let Some((totals, _)) = pass {
+                expired.each(number, |labels, counted| totals.add(labels, counted));
+            }
+        }
+        capped.extend(expired.capped.iter().cloned());
+    }
+
+    let (mut numbering, mut buffers) = (Numbering::default(), Buffers::default());
     for day in days {
         work.check()?;
         let columns = day.as_ref();
@@ -83,11 +101,13 @@ pub fn answer(
 
     let [main, percentage, conversion, group] = &mut passes[..] else { unreachable!("there are four passes") };
     let alone = |passes: &mut Option<(Totals, Pass<'_>)>| passes.as_mut().map(|(totals, _)| totals.visitors(&[]));
-    let shares = Shares { total: alone(percentage), base: alone(conversion) };
+    // A base that is not known of all days is not known.
+    let known = |pass: usize| expired.is_none_or(|expired| expired.has(pass));
+    let shares = Shares { total: alone(percentage).filter(|_| known(1)), base: alone(conversion).filter(|_| known(2)) };
     let mut rows = Vec::new();
     if let Some((totals, pass)) = main {
         totals.each(question.dimensions.is_empty(), |labels, counted| {
-            let group_base = group.as_mut().map(|(totals, base)| {
+            let group_base = group.as_mut().filter(|_| known(3)).map(|(totals, base)| {
                 let of_base = |place: &usize| pass.dimensions.iter().position(|other| other == place);
                 let places = base.dimensions.iter().filter_map(of_base);
                 totals.visitors(&places.map(|place| labels[place]).collect::<Vec<_>>())
@@ -98,6 +118,30 @@ pub fn answer(
         });
     }
     Ok(Answer { rows, visitors: VisitorCount::Distinct, capped: capped.into_iter().collect(), summaries: None })
+}
+
+/// What one of the passes that a question needs counts.
+pub(super) struct Parts<'a> {
+    pub(super) filters: &'a [Filter],
+    /// Places in the question's dimensions.
+    pub(super) dimensions: Vec<usize>,
+    wanted: Wanted,
+}
+
+/// What a question needs: its rows, and the visitors that percentages, conversion rates, and conversion
+/// rates of groups are of.
+pub(super) fn passes(question: &Question) -> [Option<Parts<'_>>; 4] {
+    let asks = |metric: Metric| question.metrics.contains(&metric);
+    let all: Vec<usize> = (0..question.dimensions.len()).collect();
+    let but_goals = all.iter().copied().filter(|place| question.dimensions[*place] != Dimension::Goal).collect();
+    let visitors = |filters, dimensions| Parts { filters, dimensions, wanted: Wanted::default() };
+    let (filters, base) = (question.filters.as_slice(), question.conversion_base.as_slice());
+    [
+        Some(Parts { wanted: Wanted::of(&question.metrics), ..visitors(filters, all) }),
+        asks(Metric::Percentage).then(|| visitors(filters, Vec::new())),
+        asks(Metric::ConversionRate).then(|| visitors(base, Vec::new())),
+        asks(Metric::GroupConversionRate).then(|| visitors(base, but_goals)),
+    ]
 }
 
 /// What a row shows for a label.

@@ -34,8 +34,8 @@
 //! open whether the next version writes the same bytes.
 
 mod bits;
-mod bytes;
-mod dictionary;
+pub(super) mod bytes;
+pub(super) mod dictionary;
 mod encode;
 mod numbers;
 mod read;
@@ -48,6 +48,7 @@ use self::bytes::{Reader, put};
 use super::columns::MOST_VALUES;
 pub use super::columns::{Column, Damaged};
 use super::head::Head;
+use super::question::Dimension;
 use crate::event::Event;
 use crate::time::Day;
 
@@ -177,6 +178,13 @@ impl Segment {
     #[must_use]
     pub const fn events(&self) -> usize {
         self.rows
+    }
+
+    /// The properties that events have.
+    pub(super) fn properties(&self) -> impl Iterator<Item = Dimension> {
+        let rows = self.sections.iter().filter(|section| section.kind == Kind::OfRows);
+        let names = rows.filter_map(|section| std::str::from_utf8(&self.bytes[section.name.clone()]).ok());
+        names.filter_map(Dimension::parse).filter(|dimension| matches!(dimension, Dimension::Property(_)))
     }
 
     /// The bytes of memory that it takes.

@@ -9,13 +9,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::days::{self, Counts, DayColumns, Days};
+use super::goals::GoalList;
 use super::query::{Context, FunnelQuery, FunnelResults, Meta, Query, Results, RetentionQuery, RetentionResults};
-use super::question::Question;
+use super::question::{Answer, Question};
 use super::scan::clicks::{self, ClickedPlace};
 use super::scan::{self, ScanError, Work};
+use super::summary::reading::Reading;
 use super::themes::Themes;
+use super::upkeep;
 use super::zone::Zone;
 use crate::config::Config;
+use crate::retention;
 use crate::site::Site;
 use crate::store::{Store, StoreError};
 use crate::time::{Day, HOUR, SECOND, Timestamp};
@@ -45,8 +49,10 @@ pub enum QueryError {
 /// Answers queries about the sites of a store.
 #[derive(Debug)]
 pub struct Service {
-    days: Days,
+    pub(super) days: Days,
     zone: Zone,
+    goals: GoalList,
+    summary_months: u32,
     active_window_seconds: u32,
     retention_days: u32,
     memory: usize,
@@ -62,6 +68,8 @@ impl Service {
         Self {
             days: Days::new(config.query_memory),
             zone: config.timezone.clone(),
+            goals: config.goals.clone(),
+            summary_months: config.summary_months,
             active_window_seconds: u32::try_from(config.active_window / SECOND).unwrap_or(u32::MAX),
             retention_days: config.retention_days,
             memory: usize::try_from(config.query_memory).unwrap_or(usize::MAX),
@@ -74,7 +82,7 @@ impl Service {
     /// # Errors
     /// When the store cannot answer.
     pub async fn counts(&self, store: &dyn Store, site: &Site, now: Timestamp) -> Result<Counts, StoreError> {
-        self.counts_of(store, site, self.first_day(now)..now.day().plus(2), now).await
+        self.counts_of(store, site, self.first_kept(now)..now.day().plus(2), now).await
     }
 
     /// The same for these days, as far as they are kept: columns of days that have expired since may
@@ -86,23 +94,44 @@ impl Service {
         days: Range<Day>,
         now: Timestamp,
     ) -> Result<Counts, StoreError> {
-        let first = days.start.max(self.first_day(now));
+        let first = days.start.max(self.first_kept(now));
         days::counts(store, site, first..days.end.max(first)).await
     }
 
-    fn first_day(&self, now: Timestamp) -> Day {
-        crate::retention::cutoff(self.retention_days, now)
+    /// The first day whose events are kept.
+    fn first_kept(&self, now: Timestamp) -> Day {
+        retention::cutoff(self.retention_days, now)
     }
 
-    /// What the meaning of queries about a site with these events depends on.
-    #[must_use]
-    pub fn context(&self, counts: &Counts, now: Timestamp) -> Context<'static> {
-        Context {
+    /// The first day whose summary is kept.
+    pub(super) fn first_summary(&self, now: Timestamp) -> Day {
+        retention::summaries_cutoff(self.summary_months, now)
+    }
+
+    /// What the meaning of queries about a site with these events depends on. Where its data begins is
+    /// looked up only for queries that ask for all of it.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn context(
+        &self,
+        store: &dyn Store,
+        site: &Site,
+        counts: &Counts,
+        asks_all: bool,
+        now: Timestamp,
+    ) -> Result<Context<'static>, StoreError> {
+        let first_day = match asks_all {
+            true => upkeep::first_day(store, site, counts, self.first_summary(now)..self.first_kept(now)).await?,
+            false => counts.keys().next().copied(),
+        };
+        Ok(Context {
             zone: self.zone.clone(),
-            first_day: counts.keys().next().copied(),
+            goals: self.goals.of(site).cloned().collect(),
+            first_day,
             active_window_seconds: self.active_window_seconds,
             ..Context::at(now)
-        }
+        })
     }
 
     /// Answers a query.
@@ -130,11 +159,16 @@ impl Service {
         question: &Question,
         counts: &Counts,
         now: Timestamp,
-    ) -> Result<super::question::Answer, QueryError> {
+    ) -> Result<Answer, QueryError> {
+        let question = Arc::new(question.clone());
+        let expired = Reading::new(self, store, &question, counts, self.first_kept(now), now).await?;
         let days = days_of(question.range.start, question.range.end);
-        let asked = Asked { store, site: &question.site, counts, days, now };
-        let question = question.clone();
-        self.scan(asked, move |days, work| scan::answer(&question, days, work)).await
+        let scanned = counts.range(days.clone()).next().is_some();
+        let site = question.site.clone();
+        let asked = Asked { store, site: &site, counts, days, now };
+        let sums = expired.sums.clone();
+        let answer = self.scan(asked, move |days, work| scan::answer_after(&question, sums.as_deref(), days, work));
+        Ok(expired.describe(answer.await?, scanned))
     }
 
     /// Answers a funnel.
@@ -210,6 +244,18 @@ impl Service {
         let asked = Asked { store, site, counts: &counts, days, now };
         let page = page.map(str::to_owned);
         self.scan(asked, move |days, work| clicks::answer(page.as_deref(), &hours, limit, days, work)).await
+    }
+
+    /// Works on a thread of its own within the bounds of a query, but reads no days.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        store: &dyn Store,
+        site: &Site,
+        now: Timestamp,
+        work: impl FnOnce(&Work<'_>) -> Result<T, ScanError> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let asked = Asked { store, site, counts: &Counts::new(), days: now.day()..now.day(), now };
+        self.scan(asked, move |_, bounds| work(bounds)).await
     }
 
     /// Scans on a thread of its own, day by day, while the next day is being read. The scan stops at its

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::question::{Answer, Dimension, Direction, Field, Goals, Metric, OrderKey, Question, buckets};
+use super::zone::Zone;
 use crate::site::Site;
 use crate::time::Day;
 
@@ -29,6 +30,7 @@ impl Themes {
             reports_are_events: false,
             goals: Goals::CustomEvents,
             range: buckets::Range { start: days.start.start(), end: days.end.start() },
+            zone: Zone::UTC,
             order_by: vec![(OrderKey::Metric(0), Direction::Descending)],
             limit: Question::MOST_ROWS,
             offset: 0,

@@ -44,6 +44,22 @@ pub struct Recount {
 impl Recount {
     /// How many differences are listed one by one.
     pub const MOST_LISTED: usize = 100;
+
+    /// Adds a difference, which is listed if there are few.
+    pub fn differ(&mut self, difference: Difference) {
+        self.different += 1;
+        if self.differences.len() < Self::MOST_LISTED {
+            self.differences.push(difference);
+        }
+    }
+
+    /// Adds what was found elsewhere about the same events.
+    pub fn add(&mut self, other: Self) {
+        self.aggregates += other.aggregates;
+        self.different += other.different;
+        let room = Self::MOST_LISTED.saturating_sub(self.differences.len());
+        self.differences.extend(other.differences.into_iter().take(room));
+    }
 }
 
 /// Says how far a long run has come: events done, and events in all.

@@ -15,11 +15,13 @@ pub enum BlockKind {
     Segment = 0,
     /// What remains of a day when its events have expired.
     Summary = 1,
+    /// The beginning of a summary, which is small: what the whole day counts.
+    Totals = 2,
 }
 
 impl BlockKind {
     /// All of them, by number.
-    pub const ALL: [Self; 2] = [Self::Segment, Self::Summary];
+    pub const ALL: [Self; 3] = [Self::Segment, Self::Summary, Self::Totals];
 }
 
 /// Blocks can be lost at any time: the core builds them again from the events, or does without.

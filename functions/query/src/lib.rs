@@ -2,6 +2,7 @@
 //! formats; and the list of sites.
 
 mod batch;
+mod export;
 mod plausible;
 mod sites;
 
@@ -28,13 +29,15 @@ use utoipa::OpenApi;
 /// The most bytes of a query.
 const MOST_BYTES: usize = 64 * 1024;
 
-/// `POST /query`, `GET /query?q=…`, `POST /query/funnel`, `POST /query/retention` and `GET /sites`.
+/// `POST /query`, `GET /query?q=…`, `POST /query/funnel`, `POST /query/retention`, `GET /sites` and
+/// `GET /export/…`.
 pub fn router(app: App) -> Router {
     Router::new()
         .route(&format!("{BASE_PATH}/query"), get(linked).post(sent))
         .route(&format!("{BASE_PATH}/query/funnel"), post(funnel))
         .route(&format!("{BASE_PATH}/query/retention"), post(retention))
         .route(&format!("{BASE_PATH}/sites"), get(sites::sites))
+        .merge(export::router())
         .merge(plausible::router())
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .with_state(app)
@@ -50,6 +53,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         funnel,
         retention,
         sites::sites,
+        export::visitors,
+        export::themes,
+        export::letters,
         plausible::v2,
         plausible::realtime,
         plausible::aggregate,
@@ -203,12 +209,12 @@ async fn prepare(app: &App, value: &Value, now: Timestamp) -> Result<(Counts, Co
     let site = Query::site(value)?;
     allowed_site(app, &site)?;
     let counts = app.measure.counts(&*app.store, &site, now).await?;
-    let context = app.measure.context(&counts, now);
+    let context = app.measure.context(&*app.store, &site, &counts, Query::asks_all(value), now).await?;
     Ok((counts, context))
 }
 
 /// Whether `format`, or else the header `Accept`, asks for CSV.
-fn wants_csv(params: &Params, headers: &HeaderMap) -> Result<bool, Refusal> {
+pub(crate) fn wants_csv(params: &Params, headers: &HeaderMap) -> Result<bool, Refusal> {
     match params.get("format") {
         Some("csv") => Ok(true),
         Some("json") => Ok(false),
@@ -221,7 +227,7 @@ fn wants_csv(params: &Params, headers: &HeaderMap) -> Result<bool, Refusal> {
     }
 }
 
-fn as_csv(text: String) -> Response {
+pub(crate) fn as_csv(text: String) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),

@@ -13,7 +13,7 @@ use common::http::answers::json;
 use common::http::{ApiError, ErrorPage, Params};
 use common::measure::days::Counts;
 use common::measure::plausible::{error_body, v1, v2};
-use common::measure::query::{self, Context};
+use common::measure::query::{self, Context, Query};
 use common::outcome::Code;
 use common::site::Site;
 use common::time::Timestamp;
@@ -49,7 +49,7 @@ pub(crate) async fn v2(State(app): State<App>, body: Bytes) -> Response {
     present(async {
         let value = query::json(&body)?;
         let now = app.now();
-        let (counts, context) = prepare(&app, &v2::Request::site(&value)?, now).await?;
+        let (counts, context) = prepare(&app, &v2::Request::site(&value)?, Query::asks_all(&value), now).await?;
         let request = v2::Request::parse(&value, &context)?;
         let (results, meta) = app.measure.query(&*app.store, &request.query, &counts, now).await?;
         Ok(request.response(results, meta))
@@ -150,7 +150,8 @@ pub(crate) async fn breakdown(State(app): State<App>, params: Params) -> Respons
 async fn v1(app: &App, path: v1::Path, params: &Params) -> Response {
     present(async {
         let now = app.now();
-        let (counts, context) = prepare(app, &v1::Request::site(params.all())?, now).await?;
+        let asks_all = params.get("period") == Some("all");
+        let (counts, context) = prepare(app, &v1::Request::site(params.all())?, asks_all, now).await?;
         let request = v1::Request::parse(path, params.all(), &context)?;
         let (results, _) = app.measure.query(&*app.store, &request.query, &counts, now).await?;
         Ok(request.response(&results))
@@ -158,10 +159,15 @@ async fn v1(app: &App, path: v1::Path, params: &Params) -> Response {
     .await
 }
 
-async fn prepare(app: &App, site: &Site, now: Timestamp) -> Result<(Counts, Context<'static>), ApiError> {
+async fn prepare(
+    app: &App,
+    site: &Site,
+    asks_all: bool,
+    now: Timestamp,
+) -> Result<(Counts, Context<'static>), ApiError> {
     allowed_site(app, site)?;
     let counts = app.measure.counts(&*app.store, site, now).await?;
-    let context = app.measure.context(&counts, now);
+    let context = app.measure.context(&*app.store, site, &counts, asks_all, now).await?;
     Ok((counts, context))
 }
 

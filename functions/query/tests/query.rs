@@ -197,3 +197,57 @@ async fn plausibles_formats() {
     let pages = send(&test, v1(pages), "").await;
     assert_eq!(pages.body["results"], json!([{"page": "/", "visitors": 2}, {"page": "/cv", "visitors": 1}]));
 }
+
+#[tokio::test]
+async fn figures_of_a_period_are_exported() {
+    let test = start().await;
+    store_event(&test.app, 5, "cv_theme_change", "/cv", &json!({"theme": "=dark"}), "2025-12-08T11:00:00Z").await;
+    store_event(&test.app, 5, "letter_generate", "/cv", &json!({"letter_type": "motivation"}), "2025-12-02T11:00:00Z")
+        .await;
+    let csv = async |path: &str| test.get(path).await.text;
+    assert_eq!(
+        csv("/export/visitors?format=csv").await,
+        "date,unique_visitors,visits,page_views,events\r\n2025-12-08,2,2,1,3\r\n"
+    );
+    assert_eq!(csv("/export/themes?period=month&format=csv").await, "theme,views\r\n'=dark,1\r\n");
+    let letters = csv("/export/letters?period=month&format=csv").await;
+    assert!(letters.starts_with("date,total,motivation,anti_motivation\r\n2025-12-01,0,0,0\r\n2025-12-02,1,1,0\r\n"));
+    assert_eq!(letters.lines().count(), 9, "{letters}");
+
+    let week = test.get("/export/visitors?period=week&date=2025-12-03").await.body;
+    assert_eq!(week["data"].as_array().unwrap().len(), 7, "{week}");
+    let first = json!({"date": "2025-12-01", "unique_visitors": 1, "visits": 1, "page_views": 2, "events": 2});
+    assert_eq!(week["data"][0], first);
+    assert_eq!(test.get("/export/letters?date=2026-01-01").await.body["data"], json!([]), "it has not begun");
+    for (path, status, code) in [
+        ("/export/visitors?period=year", 400, "INVALID_PERIOD"),
+        ("/export/visitors?format=xml", 400, "INVALID_QUERY"),
+        ("/export/visitors?site=No+Slug", 400, "INVALID_SITE"),
+    ] {
+        let answer = test.get(path).await;
+        assert_eq!((answer.status.as_u16(), answer.body["code"].as_str().unwrap()), (status, code), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn configured_goals_are_rows() {
+    let goals = r#"[{"name":"Sign-up","event":"signup"},{"name":"Read the CV","page":"/cv*"},
+                    {"name":"Elsewhere","site":"other","event":"signup"}]"#;
+    let test = TestApp::start(&[("ANALYTICS_GOALS", goals)], query::router, "2025-12-08T12:00:00Z").await;
+    for (who, event_type, page) in
+        [(1, "page_view", "/cv"), (1, "signup", "/"), (2, "page_view", "/cv/print"), (3, "page_view", "/")]
+    {
+        store_event(&test.app, who, event_type, page, &json!({}), "2025-12-08T11:00:00Z").await;
+    }
+    let by_goal =
+        json!({"metrics": ["visitors", "conversion_rate"], "dimensions": ["event:goal"], "date_range": "day"});
+    let answer = post(&test, "/query", &by_goal).await;
+    let rows = json!([
+        {"dimensions": ["Read the CV"], "metrics": [2, 66.67]},
+        {"dimensions": ["Sign-up"], "metrics": [1, 33.33]},
+    ]);
+    assert_eq!(answer.body["data"]["results"], rows, "{}", answer.body);
+    let filtered =
+        json!({"metrics": ["visitors"], "filters": [["is", "event:goal", ["Read the CV"]]], "date_range": "day"});
+    assert_eq!(post(&test, "/query", &filtered).await.body["data"]["results"][0]["metrics"], json!([2]));
+}

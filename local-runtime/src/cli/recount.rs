@@ -1,10 +1,10 @@
-//! `verify` and `rebuild`.
+//! `verify` and `rebuild`, of aggregates and of what else is derived from events.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use common::App;
-use common::store::{Progress, Recount};
+use common::store::{Progress, Recount, StoreError};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Failure, say};
@@ -24,16 +24,31 @@ pub(super) enum Recounting {
 /// When the store cannot.
 pub(super) async fn run(app: App, recounting: Recounting) -> Result<ExitCode, Failure> {
     let (bar, progress) = bar("recounting");
-    let recount = match recounting {
-        Recounting::Verify => app.store.verify(app.now(), progress).await,
-        Recounting::Rebuild => app.store.rebuild(app.now(), progress).await,
-    };
+    let recount = recount(&app, recounting, &bar, progress).await;
     bar.finish_and_clear();
     app.store.close().await;
     let recount = recount?;
     say(told(&recount, recounting));
     let failed = recounting == Recounting::Verify && recount.different > 0;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Aggregates first, then segments and summaries, which are read without making anything wait.
+async fn recount(
+    app: &App,
+    recounting: Recounting,
+    bar: &ProgressBar,
+    progress: Progress,
+) -> Result<Recount, StoreError> {
+    let (store, now) = (&*app.store, app.now());
+    let (mut recount, repair) = match recounting {
+        Recounting::Verify => (store.verify(now, Arc::clone(&progress)).await?, false),
+        Recounting::Rebuild => (store.rebuild(now, Arc::clone(&progress)).await?, true),
+    };
+    bar.reset();
+    bar.set_message("comparing segments and summaries");
+    recount.add(app.measure.compare_derived(store, repair, now, progress).await?);
+    Ok(recount)
 }
 
 /// A progress bar of events, and what moves it.

@@ -163,6 +163,7 @@ async fn every_line_is_accounted_for() {
     };
     put(&|_| {});
     put(&|event| event.created_at = now().plus(-31 * 24 * HOUR));
+    put(&|event| event.created_at = now().plus(-31 * 26 * 24 * HOUR));
     put(&|event| event.created_at = now().plus(-30 * 24 * HOUR));
     put(&|event| event.created_at = now().plus(24 * HOUR));
     put(&|event| event.created_at = now().plus(24 * HOUR + SECOND));
@@ -174,10 +175,10 @@ async fn every_line_is_accounted_for() {
     let report = import(&app, &files, &lines).await;
     assert_eq!((report.imported, report.duplicates), (3, 1));
     assert_eq!((report.too_old, report.too_new, report.not_measured, report.malformed), (1, 1, 1, 4));
-    assert_eq!(report.lines, 11);
+    assert_eq!((report.lines, report.summarised.lines), (12, 1));
     let numbers: Vec<u64> = report.listed.iter().map(|bad| bad.line).collect();
-    assert_eq!(numbers, [10, 11, 12, 13]);
+    assert_eq!(numbers, [11, 12, 13, 14]);
     let text = report.to_string();
-    assert!(text.contains("too_old") && text.contains("events.jsonl:11: it is no valid JSON"), "{text}");
+    assert!(text.contains("too_old") && text.contains("events.jsonl:12: it is no valid JSON"), "{text}");
     assert!(!report.is_unreadable());
 }

@@ -6,13 +6,16 @@ use std::fmt;
 use common::App;
 use common::collect::allowed_site;
 use common::event::Event;
+use common::retention;
 use common::store::Appended;
 use common::time::{DAY, Day, Timestamp};
 use indicatif::ProgressBar;
 
+use super::expired::{Expired, Summarised};
 use super::input::Input;
 use super::lines::{LONGEST, Line};
-use super::{BATCH, ImportError, unreadable};
+use super::report::kept;
+use super::{BATCH, ImportError, prepare, unreadable};
 use crate::event_line;
 
 /// How far ahead of the clock an event may lie, in milliseconds: a day. Old logs that were moved to
@@ -31,7 +34,7 @@ pub struct Bad {
 }
 
 /// Every line that was read ends in exactly one of these:
-/// `lines = imported + duplicates + too_old + too_new + not_measured + malformed`.
+/// `lines = imported + summarised + duplicates + too_old + too_new + not_measured + malformed`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Lines read, without blank ones.
@@ -40,7 +43,9 @@ pub struct Report {
     pub imported: u64,
     /// Events that were stored before.
     pub duplicates: u64,
-    /// Events older than the retention.
+    /// What became of events that are older than the retention.
+    pub summarised: Summarised,
+    /// Events older than summaries are kept.
     pub too_old: u64,
     /// Events more than a day ahead of the clock.
     pub too_new: u64,
@@ -51,6 +56,7 @@ pub struct Report {
     /// The first [`Report::MOST_LISTED`] of them.
     pub listed: Vec<Bad>,
     retention_days: u32,
+    summary_months: u32,
 }
 
 impl Report {
@@ -75,8 +81,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:>10} lines read", self.lines)?;
         writeln!(f, "{:>10} imported", self.imported)?;
-        writeln!(f, "{:>10} duplicates, stored before", self.duplicates)?;
-        writeln!(f, "{:>10} left out: too_old (kept are {} days)", self.too_old, self.retention_days)?;
+        let Summarised { lines, days, known, duplicates } = self.summarised;
+        if lines + known > 0 {
+            writeln!(f, "{lines:>10} summarised: older than {} days, {days} days of them", self.retention_days)?;
+            writeln!(f, "{known:>10} of days that have a summary already")?;
+        }
+        writeln!(f, "{:>10} duplicates, stored before", self.duplicates + duplicates)?;
+        writeln!(f, "{:>10} left out: too_old ({})", self.too_old, kept(self.retention_days, self.summary_months))?;
         writeln!(f, "{:>10} left out: too_new (more than a day ahead)", self.too_new)?;
         writeln!(f, "{:>10} left out: not_measured (sites not in ANALYTICS_SITES)", self.not_measured)?;
         write!(f, "{:>10} malformed", self.malformed)?;
@@ -99,22 +110,35 @@ pub async fn run(app: &App, inputs: &[Input], now: Timestamp, progress: &Progres
     let mut run = Run {
         app,
         now,
-        cutoff: common::retention::cutoff(app.config.retention_days, now),
+        cutoff: retention::cutoff(app.config.retention_days, now),
+        summaries_cutoff: retention::summaries_cutoff(app.config.summary_months, now),
         batch: Vec::with_capacity(BATCH),
-        report: Report { retention_days: app.config.retention_days, ..Report::default() },
+        expired: Expired::default(),
+        report: Report {
+            retention_days: app.config.retention_days,
+            summary_months: app.config.summary_months,
+            ..Report::default()
+        },
     };
     for input in inputs {
         run.file(input, progress).await?;
     }
     run.append().await?;
+    run.report.summarised = run.expired.summarise(app).await?;
+    run.expired.close().await;
+    prepare(app, progress).await;
     Ok(run.report)
 }
 
 struct Run<'a> {
     app: &'a App,
     now: Timestamp,
+    /// The first day whose events are kept.
     cutoff: Day,
+    /// The first day whose summary is kept.
+    summaries_cutoff: Day,
     batch: Vec<Event>,
+    expired: Expired,
     report: Report,
 }
 
@@ -131,7 +155,7 @@ impl Run<'_> {
             };
             self.report.lines += 1;
             match read {
-                Ok(event) => self.take(event),
+                Ok(event) => self.take(event).await?,
                 Err(why) => self.report.skip(&name, number, why),
             }
             if self.batch.len() == BATCH {
@@ -141,16 +165,20 @@ impl Run<'_> {
     }
 
     /// Puts an event into the batch, or counts why it is left out.
-    fn take(&mut self, event: Event) {
-        if event.created_at.day() < self.cutoff {
+    async fn take(&mut self, event: Event) -> Result<(), ImportError> {
+        let day = event.created_at.day();
+        if day < self.cutoff && day < self.summaries_cutoff {
             self.report.too_old += 1;
         } else if event.created_at > self.now.plus(AHEAD) {
             self.report.too_new += 1;
         } else if allowed_site(self.app, &event.site).is_err() {
             self.report.not_measured += 1;
+        } else if day < self.cutoff {
+            self.expired.push(event).await?;
         } else {
             self.batch.push(event);
         }
+        Ok(())
     }
 
     async fn append(&mut self) -> Result<(), ImportError> {

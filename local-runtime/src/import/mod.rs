@@ -4,7 +4,8 @@
 //! [`format`](mod@format) tells the format of each line and hands it to `text`, [`template`],
 //! `w3c` or `json`, which find its `fields` (`client` and `date` read two of them), and
 //! these make one [`record`]. [`page`] says whether a person saw a page, [`fingerprint`] gives it
-//! an id, and here it is given a visitor and appended. [`report`] is what is left at the end.
+//! an id, and here it is given a visitor and appended; `expired` makes summaries of what is too old to
+//! be kept. [`report`] is what is left at the end.
 //! [`events`] imports the lines of an `export` instead, as the events that they are.
 //!
 //! Memory is bounded by the longest line, the lines read ahead, one batch, and 12 bytes a page view
@@ -13,6 +14,7 @@
 mod client;
 mod date;
 pub mod events;
+mod expired;
 mod fields;
 pub mod fingerprint;
 pub mod format;
@@ -37,6 +39,7 @@ use common::event::{Event, EventData, MAX_CLOCK_SKEW};
 use common::event_type::EventType;
 use common::measure::facts::{Context, Facts, Headers, Observed, has_click_id};
 use common::outcome::Refusal;
+use common::retention;
 use common::site::Site;
 use common::store::{Appended, StoreError};
 use common::time::{DAY, Day, Timestamp};
@@ -45,6 +48,8 @@ use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use self::expired::Expired;
+pub use self::expired::Summarised;
 use self::fingerprint::Fingerprints;
 use self::format::Reader;
 use self::input::{Input, Piece};
@@ -104,6 +109,9 @@ pub enum ImportError {
         /// What the system said.
         source: io::Error,
     },
+    /// There is no place for what is too old to be kept.
+    #[error("cannot use a temporary folder: {0}")]
+    Temporary(io::Error),
     /// The store cannot take events.
     #[error("the store failed: {0}")]
     Store(#[from] StoreError),
@@ -134,7 +142,16 @@ pub async fn run(app: &App, import: &Import, now: Timestamp, progress: &Progress
         run.file(input, input.pieces(progress)).await?;
     }
     run.append().await?;
+    run.report.summarised = run.expired.summarise(app).await?;
+    run.expired.close().await;
+    prepare(app, progress).await;
     Ok(run.report)
+}
+
+/// Prepares the days of which events were imported for queries, and for the time when these expire.
+async fn prepare(app: &App, progress: &ProgressBar) {
+    progress.set_message("summarising");
+    retention::summarise(app, app.now()).await;
 }
 
 /// The day of the newest line that can be read.
@@ -176,6 +193,8 @@ struct Run<'a> {
     now: Timestamp,
     fingerprints: Fingerprints,
     batch: Vec<Event>,
+    /// What is too old to be kept.
+    expired: Expired,
     /// How long the oldest event of the batch may wait.
     linger: Duration,
     /// When the batch is appended at the latest.
@@ -191,9 +210,10 @@ impl<'a> Run<'a> {
             now,
             fingerprints: Fingerprints::new(import.site.clone()),
             batch: Vec::with_capacity(BATCH),
+            expired: Expired::default(),
             linger: LINGER,
             append_at: None,
-            report: Report::new(app.config.retention_days, moved_days),
+            report: Report::new(&app.config, moved_days),
         }
     }
 
@@ -208,6 +228,7 @@ impl<'a> Run<'a> {
                     Ok(piece) => piece,
                     Err(_) => {
                         self.append().await?;
+                        self.report.summarised = self.expired.summarise(self.app).await?;
                         continue;
                     }
                 },
@@ -246,12 +267,13 @@ impl<'a> Run<'a> {
     }
 
     /// Puts a request into the batch, or counts why it is left out.
-    async fn take(&mut self, record: Record, line: &[u8]) -> Result<(), StoreError> {
+    async fn take(&mut self, record: Record, line: &[u8]) -> Result<(), ImportError> {
         self.report.see_host(record.host.as_deref());
         let created_at = record.time.plus(i64::from(self.report.moved_days.unwrap_or(0)) * DAY);
         // An import that follows a log goes on for days.
         let now = self.app.now();
-        let is_old = created_at.day() < common::retention::cutoff(self.app.config.retention_days, now);
+        let is_expired = created_at.day() < retention::cutoff(self.app.config.retention_days, now);
+        let is_old = is_expired && created_at.day() < retention::summaries_cutoff(self.app.config.summary_months, now);
         let is_new = self.report.moved_days.is_none() && created_at > now.plus(MAX_CLOCK_SKEW);
         let reason = left_out(&record, &self.import.vhosts);
         let reason = reason.or(is_old.then_some(LeftOut::TooOld)).or(is_new.then_some(LeftOut::TooNew));
@@ -266,7 +288,7 @@ impl<'a> Run<'a> {
         let page_url = Url::new(&record.target);
         let referrer = record.referrer.as_deref().map(Url::new);
         let facts = self.facts(&record, &page_url, referrer.as_ref());
-        self.batch.push(Event {
+        let event = Event {
             id: self.fingerprints.id(record.time, line),
             site: site.clone(),
             visitor,
@@ -276,7 +298,11 @@ impl<'a> Run<'a> {
             referrer,
             created_at,
             facts,
-        });
+        };
+        if is_expired {
+            return self.expired.push(event).await;
+        }
+        self.batch.push(event);
         Ok(())
     }
 

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use common::config::Config;
+
+use super::Summarised;
 use super::format::Format;
 use super::page::LeftOut;
 use super::record::{Expected, Found, Malformed};
@@ -20,7 +23,7 @@ pub struct Bad {
 }
 
 /// Every line that was read ends in exactly one of these:
-/// `lines = imported + duplicates + left out + unfinished + malformed`.
+/// `lines = imported + summarised + duplicates + left out + unfinished + malformed`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Lines read, without blank ones.
@@ -29,6 +32,8 @@ pub struct Report {
     pub imported: u64,
     /// Page views that an earlier import stored.
     pub duplicates: u64,
+    /// What became of page views that are too old to be kept.
+    pub summarised: Summarised,
     left_out: [u64; LeftOut::ALL.len()],
     /// Last lines without a line break, of files that may still be written to.
     pub unfinished: u64,
@@ -46,6 +51,8 @@ pub struct Report {
     pub ahead: u64,
     /// Days that events are kept.
     pub retention_days: u32,
+    /// Months that summaries are kept.
+    pub summary_months: u32,
 }
 
 impl Report {
@@ -53,8 +60,9 @@ impl Report {
     pub const MOST_LISTED: usize = 20;
 
     /// Before the first line.
-    pub(super) fn new(retention_days: u32, moved_days: Option<i32>) -> Self {
-        Self { retention_days, moved_days, ..Self::default() }
+    pub(super) fn new(config: &Config, moved_days: Option<i32>) -> Self {
+        let (retention_days, summary_months) = (config.retention_days, config.summary_months);
+        Self { retention_days, summary_months, moved_days, ..Self::default() }
     }
 
     pub(super) fn leave_out(&mut self, reason: LeftOut) {
@@ -101,6 +109,11 @@ impl Report {
     }
 }
 
+/// What is kept, for how long.
+pub(super) fn kept(retention_days: u32, summary_months: u32) -> String {
+    format!("kept are {retention_days} days, summaries {summary_months} months")
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |reason| self.left_out(reason);
@@ -117,7 +130,12 @@ impl fmt::Display for Report {
             Some(days) => writeln!(f, ", moved by {days} days ({} of them lie later today)", self.ahead)?,
             None => writeln!(f)?,
         }
-        writeln!(f, "{:>10} duplicates, imported before", self.duplicates)?;
+        let Summarised { lines, days, known, duplicates } = self.summarised;
+        if lines + known > 0 {
+            writeln!(f, "{lines:>10} summarised: older than {} days, {days} days of them", self.retention_days)?;
+            writeln!(f, "{known:>10} of days that have a summary already")?;
+        }
+        writeln!(f, "{:>10} duplicates, imported before", self.duplicates + duplicates)?;
         writeln!(
             f,
             "{not_a_page:>10} left out: not_a_page (method {}, status {}, asset {})",
@@ -129,7 +147,12 @@ impl fmt::Display for Report {
             writeln!(f, "{:>10} left out: other_host (not in --vhost)", of(LeftOut::OtherHost))?;
         }
         writeln!(f, "{:>10} left out: bot", of(LeftOut::Bot))?;
-        writeln!(f, "{:>10} left out: too_old (kept are {} days)", of(LeftOut::TooOld), self.retention_days)?;
+        writeln!(
+            f,
+            "{:>10} left out: too_old ({})",
+            of(LeftOut::TooOld),
+            kept(self.retention_days, self.summary_months)
+        )?;
         writeln!(f, "{:>10} left out: too_new", of(LeftOut::TooNew))?;
         if self.unfinished > 0 {
             writeln!(f, "{:>10} left out: unfinished (last line without a line break)", self.unfinished)?;
@@ -144,7 +167,7 @@ impl fmt::Display for Report {
         if self.malformed > self.listed.len() as u64 {
             write!(f, "\n           and {} more", self.malformed - self.listed.len() as u64)?;
         }
-        if self.imported + self.duplicates == 0 && of(LeftOut::TooOld) > 0 {
+        if self.imported + self.duplicates + lines + known == 0 && of(LeftOut::TooOld) > 0 {
             write!(f, "\nhint: all page views are too old; --rebase moves them to today, for a trial")?;
         }
         if self.unfinished > 0 {

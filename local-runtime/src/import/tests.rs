@@ -54,9 +54,10 @@ impl Home {
         let report = run(&self.app, import, self.app.now(), &ProgressBar::hidden()).await;
         if let Ok(report) = &report {
             let left_out: u64 = LeftOut::ALL.iter().map(|reason| report.left_out(*reason)).sum();
+            let summarised = report.summarised.lines + report.summarised.known + report.summarised.duplicates;
             assert_eq!(
                 report.lines,
-                report.imported + report.duplicates + left_out + report.unfinished + report.malformed
+                report.imported + summarised + report.duplicates + left_out + report.unfinished + report.malformed
             );
         }
         report
@@ -152,7 +153,30 @@ async fn too_old_and_too_new() {
         ],
     );
     let report = home.import(&[&input], false).await.unwrap();
+    assert_eq!((report.imported, report.summarised.lines, report.left_out(LeftOut::TooNew)), (2, 1, 1));
+    let home = Home::new(&[("ANALYTICS_RETENTION_DAYS", "2"), ("ANALYTICS_SUMMARY_MONTHS", "0")]).await;
+    let report = home.import(&[&input], false).await.unwrap();
     assert_eq!((report.imported, report.left_out(LeftOut::TooOld), report.left_out(LeftOut::TooNew)), (2, 1, 1));
+}
+
+#[tokio::test]
+async fn expired_days_are_summarised_once() {
+    let home = Home::new(&[]).await;
+    let day = |day: &str, count: usize| vec![line("::1", &format!("{day}:23:59:59"), "/"); count];
+    let first: Vec<String> = day("05/Jan/2025", 2);
+    let input = home.write("log.1", &first);
+    let counted = async |inputs: &[&Input]| {
+        let report = home.import(inputs, false).await.unwrap();
+        assert_eq!(report.lines, report.summarised.lines + report.summarised.known + report.left_out(LeftOut::TooOld));
+        (report.summarised.lines, report.summarised.days, report.summarised.known)
+    };
+    assert_eq!(counted(&[&input]).await, (2, 1, 0));
+    assert_eq!(counted(&[&input]).await, (0, 0, 2), "the same file again");
+    let grown: Vec<String> = [first, day("05/Jan/2025", 1), day("06/Jan/2025", 4)].concat();
+    let grown = home.write("log", &grown);
+    assert_eq!(counted(&[&grown]).await, (7, 2, 0), "it has grown");
+    assert_eq!(counted(&[&input]).await, (0, 0, 2), "a part of what is known");
+    assert_eq!(home.day("2025-01-05").await, (0, 0), "no event is stored");
 }
 
 #[tokio::test]

@@ -140,7 +140,8 @@ async fn lines_that_are_no_events_are_named() {
     let lines = format!("{good}\nnonsense\n{old}\n{{\"id\":\"hunter2\"}}\n");
     let file = home.write("events.jsonl", lines);
     let output = home.run(&["import", "--format", "events", &file]).await.expect_code(0).output();
-    for told in ["1 imported", "1 left out: too_old", "2 malformed", "events.jsonl:2:", "events.jsonl:4:"] {
+    for told in ["1 imported", "1 summarised: older than 90 days", "2 malformed", "events.jsonl:2:", "events.jsonl:4:"]
+    {
         assert!(output.contains(told), "{told}: {output}");
     }
     assert!(!output.contains("hunter2"), "{output}");

@@ -183,7 +183,7 @@ async fn a_last_line_is_imported_once_it_is_complete() {
 async fn too_old_or_rebased() {
     let home = Home::new();
     let mut log = AccessLog::default();
-    for (ago, count) in [(401, 1), (400, 2), (399, 3)] {
+    for (ago, count) in [(901, 1), (900, 2), (899, 3)] {
         for _ in 0..count {
             log.combined(days_ago(ago), Line::default());
         }
@@ -200,6 +200,34 @@ async fn too_old_or_rebased() {
         home.run(&["import", "--rebase", &path]).await.expect_code(0);
         assert_eq!(views(&home, "default", 0..4).await, [3, 2, 1, 0], "by whole days, and once: today is {}", today());
     }
+    home.run(&["verify"]).await.expect_code(0);
+}
+
+/// What is older than the retention is part of the answers about twelve months, and counts once.
+#[tokio::test]
+async fn old_logs_are_summarised() {
+    let home = Home::new();
+    let mut log = AccessLog::default();
+    for (ago, count) in [(200, 5), (201, 3), (1, 2)] {
+        for _ in 0..count {
+            log.combined(days_ago(ago), Line::default());
+        }
+    }
+    let path = home.write("old.log", log.text());
+    for known in [0, 8] {
+        let output = home.run(&["import", &path]).await.expect_code(0).output();
+        assert!(output.contains(&format!("{known} of days that have a summary already")), "{output}");
+    }
+    let server = home.serve().await;
+    for date_range in ["365d", "all"] {
+        let query = serde_json::json!({
+            "metrics": ["pageviews", "visits"], "dimensions": ["event:page"], "date_range": date_range
+        });
+        let answer = server.send(tests::http::post("/query", &query)).await.json();
+        assert_eq!(answer["data"]["results"][0]["metrics"][0], 10, "{answer}");
+        assert_eq!((&answer["meta"]["summaries"], &answer["meta"]["visitors"]), (&"used".into(), &"mixed".into()));
+    }
+    server.end().await;
     home.run(&["verify"]).await.expect_code(0);
 }
 

@@ -116,6 +116,8 @@ async fn variables_are_known_and_valid() {
             ("AllowedOrigins", "https://a.example,https://b.example"),
             ("Sites", "a.example,b.example"),
             ("RetentionDays", "30"),
+            ("SummaryMonths", "0"),
+            ("Goals", r#"[{"name":"Sign-up","event":"signup"}]"#),
             ("Identity", "explicit"),
             ("HonorOptOut", "false"),
             ("CollectPath", "/m"),

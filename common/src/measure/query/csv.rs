@@ -39,14 +39,15 @@ impl Query {
 
 /// A CSV file that grows by cells.
 #[derive(Debug, Default)]
-pub(super) struct Csv {
+pub struct Csv {
     text: String,
     /// Whether the line has a cell already.
     begun: bool,
 }
 
 impl Csv {
-    pub(super) fn text(&mut self, text: &str) {
+    /// Adds a text; one that a spreadsheet would take for a formula gets a leading apostrophe.
+    pub fn text(&mut self, text: &str) {
         self.separate();
         let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
         let apostrophe = if formula { "'" } else { "" };
@@ -57,19 +58,23 @@ impl Csv {
         };
     }
 
-    pub(super) fn number(&mut self, number: Option<Number>) {
+    /// Adds a number; null is empty.
+    pub fn number(&mut self, number: Option<Number>) {
         self.separate();
         if let Some(number) = number {
             let _ = write!(self.text, "{number}");
         }
     }
 
-    pub(super) fn end_line(&mut self) {
+    /// Ends the line.
+    pub fn end_line(&mut self) {
         self.text += "\r\n";
         self.begun = false;
     }
 
-    pub(super) fn finish(self) -> String {
+    /// The whole file.
+    #[must_use]
+    pub fn finish(self) -> String {
         self.text
     }
 

@@ -19,24 +19,36 @@ impl Goal {
     /// for any characters.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        if name.chars().count() > LONGEST_NAME {
+        match name.strip_prefix(VISIT).map(str::trim).filter(|page| page.starts_with(['/', '*'])) {
+            Some(page) => Self::page(page),
+            None => Self::event(name),
+        }
+    }
+
+    /// The goal that is the name of an event.
+    #[must_use]
+    pub fn event(name: &str) -> Option<Self> {
+        let event = EventType::parse(name).filter(|_| name.chars().count() <= LONGEST_NAME)?;
+        Some(Self { name: event.name().to_owned(), filter: Filter::Leaf(is(Field::EventName, event.name())) })
+    }
+
+    /// The goal that is a view of a page, or of all that a pattern matches in which `*` stands for any
+    /// characters.
+    #[must_use]
+    pub fn page(page: &str) -> Option<Self> {
+        if !page.starts_with(['/', '*']) || VISIT.len() + page.chars().count() > LONGEST_NAME {
             return None;
         }
-        let is = |field, value: &str| Leaf::is(Dimension::Field(field), vec![value.to_owned()], true);
-        if let Some(page) = name.strip_prefix(VISIT).map(str::trim).filter(|page| page.starts_with(['/', '*'])) {
-            let (name, page) = if page.contains('*') {
-                let pattern = Pattern::wildcard(page)?;
-                (name.to_owned(), Leaf::matches(Dimension::Field(Field::Page), vec![pattern]))
-            } else {
-                let page = page_form(page);
-                (format!("{VISIT}{page}"), is(Field::Page, &page))
-            };
-            let view = is(Field::EventName, EventType::PageView.name());
-            return Some(Self { name, filter: Filter::And(vec![Filter::Leaf(view), Filter::Leaf(page)]) });
-        }
-        let event = EventType::parse(name)?;
-        let filter = Filter::Leaf(is(Field::EventName, event.name()));
-        Some(Self { name: event.name().to_owned(), filter })
+        let (name, page) = if page.contains('*') {
+            (page.to_owned(), Leaf::matches(Dimension::Field(Field::Page), vec![Pattern::wildcard(page)?]))
+        } else {
+            let page = page_form(page);
+            let leaf = is(Field::Page, &page);
+            (page, leaf)
+        };
+        let view = is(Field::EventName, EventType::PageView.name());
+        let filter = Filter::And(vec![Filter::Leaf(view), Filter::Leaf(page)]);
+        Some(Self { name: format!("{VISIT}{name}"), filter })
     }
 
     /// A goal with a name of its own and a filter, as in a query.
@@ -44,16 +56,28 @@ impl Goal {
     /// # Errors
     /// `INVALID_QUERY` if the name is empty or too long, or the filter is none, or has a goal in it.
     pub fn configured(name: &str, filter: &Value) -> Result<Self> {
-        if name.trim().is_empty() || name.chars().count() > LONGEST_NAME {
-            return Err(refused(format!("a goal's name must have 1 to {LONGEST_NAME} characters")));
-        }
         let context = Context::at(crate::time::Timestamp::from_millis(0));
         let parsed = Filters::new(&context).one(filter, "filter", 1)?;
         if parsed.about.has_goal() {
             return Err(refused("the filter of a goal cannot refer to another goal"));
         }
-        Ok(Self { name: name.to_owned(), filter: parsed.filter })
+        Self::named(name, parsed.filter)
     }
+
+    /// A goal with a name of its own.
+    ///
+    /// # Errors
+    /// `INVALID_QUERY` if the name is empty or too long.
+    pub fn named(name: &str, filter: Filter) -> Result<Self> {
+        if name.trim().is_empty() || name.chars().count() > LONGEST_NAME {
+            return Err(refused(format!("a goal's name must have 1 to {LONGEST_NAME} characters")));
+        }
+        Ok(Self { name: name.to_owned(), filter })
+    }
+}
+
+fn is(field: Field, value: &str) -> Leaf {
+    Leaf::is(Dimension::Field(field), vec![value.to_owned()], true)
 }
 
 /// The goals of these names: configured ones, names of events, page patterns.

@@ -191,7 +191,7 @@ fn the_queries_of_the_cases_are_understood() {
         let goals = keys.shift_remove("goals").unwrap_or_else(|| json!([]));
         let goals: Vec<_> =
             goals.as_array().unwrap().iter().map(|goal| Goal::parse(goal.as_str().unwrap()).unwrap()).collect();
-        let context = Context { goals: &goals, ..at(&now) };
+        let context = Context { goals: goals.as_slice().into(), ..at(&now) };
         let result = match case["kind"].as_str().unwrap() {
             "query" | "csv" => Query::parse(&query, &context).map(drop),
             "funnel" => FunnelQuery::parse(&query, &context).map(drop),

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use super::mask::Mask;
 use super::opened::Opened;
 use crate::event_type::EventType;
-use crate::measure::columns::{Column, Damaged};
+use crate::measure::columns::{Column, Damaged, OTHER};
 use crate::measure::question::{Buckets, Dimension, Field, Goals, Question, Scope};
 use crate::time::Timestamp;
 
@@ -41,9 +41,14 @@ enum Numbers {
 }
 
 /// The buckets of the time dimension at that place of the question's dimensions.
-pub(super) fn buckets(question: &Question, place: usize) -> Option<&Buckets> {
+pub(in crate::measure) fn buckets(question: &Question, place: usize) -> Option<&Buckets> {
     let times = question.dimensions.iter().take(place).filter(|dimension| dimension.scope() == Scope::Time);
     question.buckets.get(times.count())
+}
+
+/// Whether this is the name of an event that is not built in, or stands for such.
+pub(in crate::measure) fn is_custom_event(name: &str) -> bool {
+    matches!(EventType::parse(name), Some(EventType::Custom(_))) || name == OTHER
 }
 
 impl Values {
@@ -96,8 +101,7 @@ impl Values {
     fn of_custom_events(opened: &Opened<'_>) -> Result<Self, Damaged> {
         let name = Dimension::Field(Field::EventName);
         let texts = opened.texts(&name)?;
-        let is_custom = |text: &str| matches!(EventType::parse(text), Some(EventType::Custom(_))) || text == "(other)";
-        let custom: Vec<bool> = texts.iter().map(is_custom).collect();
+        let custom: Vec<bool> = texts.iter().map(is_custom_event).collect();
         let numbers = opened.values(&name)?;
         let numbers = numbers.iter().map(|number| if custom[*number as usize] { *number } else { NONE }).collect();
         Ok(Self {

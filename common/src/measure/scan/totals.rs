@@ -14,27 +14,27 @@ use crate::measure::texts::{Interner, Texts};
 
 /// Numbers of one group; all of them add up over days but for explicit visitors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counted {
+pub(in crate::measure) struct Counted {
     /// Days on which it has an event.
-    pub(super) days: u64,
-    pub(super) visitors: u64,
-    pub(super) visits: u64,
-    pub(super) events: u64,
-    pub(super) views: u64,
-    pub(super) bounce_visits: u64,
-    pub(super) bounces: u64,
-    pub(super) duration_visits: u64,
+    pub(in crate::measure) days: u64,
+    pub(in crate::measure) visitors: u64,
+    pub(in crate::measure) visits: u64,
+    pub(in crate::measure) events: u64,
+    pub(in crate::measure) views: u64,
+    pub(in crate::measure) bounce_visits: u64,
+    pub(in crate::measure) bounces: u64,
+    pub(in crate::measure) duration_visits: u64,
     /// Milliseconds.
-    pub(super) duration: u64,
-    pub(super) depth_visits: u64,
-    pub(super) depth: u64,
-    pub(super) visible_visits: u64,
+    pub(in crate::measure) duration: u64,
+    pub(in crate::measure) depth_visits: u64,
+    pub(in crate::measure) depth: u64,
+    pub(in crate::measure) visible_visits: u64,
     /// Milliseconds.
-    pub(super) visible: u64,
+    pub(in crate::measure) visible: u64,
 }
 
 impl Counted {
-    fn add(&mut self, other: &Self) {
+    pub(in crate::measure) fn add(&mut self, other: &Self) {
         self.days += other.days;
         self.visitors += other.visitors;
         self.visits += other.visits;
@@ -53,7 +53,7 @@ impl Counted {
 
 /// A value of a dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Label<'a> {
+pub(in crate::measure) enum Label<'a> {
     /// A text.
     Text(&'a str),
     /// The number of a bucket of time or of a goal.
@@ -132,6 +132,39 @@ impl Totals {
         };
         let row = row.and_then(|row| self.rows.get_mut(*row as usize));
         row.map_or(0, |(_, counted, set)| counted.visitors + set.count())
+    }
+
+    /// Adds numbers to the row with these labels; visitors are counted once more.
+    pub(super) fn add(&mut self, labels: &[Label<'_>], counted: &Counted) {
+        let mut key = [0; 3];
+        for (at, label) in labels.iter().enumerate() {
+            self.is_text[at] = matches!(label, Label::Text(_));
+            key[at] = match label {
+                Label::Text(text) => self.texts[at].number(text),
+                Label::Number(number) => *number,
+            };
+        }
+        let row = self.row(key);
+        self.rows[row as usize].1.add(counted);
+    }
+
+    /// The row of these numbers among all texts, buckets and goals.
+    fn row(&mut self, key: [u32; 3]) -> u32 {
+        let Self { dimensions, of_value, numbers, rows, .. } = self;
+        let row = if *dimensions == 1 {
+            let at = key[0] as usize;
+            if at >= of_value.len() {
+                of_value.resize(at + 1, NONE);
+            }
+            &mut of_value[at]
+        } else {
+            numbers.entry(key).or_insert(NONE)
+        };
+        if *row == NONE {
+            *row = rows.len() as u32;
+            rows.push((key, Counted::default(), VisitorSet::default()));
+        }
+        *row
     }
 
     /// Calls `each` with the labels and numbers of every row that has an event, or, if `at_least_one`, of
@@ -213,21 +246,7 @@ impl Places<'_> {
                 key[at] = *number;
             }
         }
-        let Totals { dimensions, of_value, numbers, rows, .. } = self.totals;
-        let row = if *dimensions == 1 {
-            let at = key[0] as usize;
-            if at >= of_value.len() {
-                of_value.resize(at + 1, NONE);
-            }
-            &mut of_value[at]
-        } else {
-            numbers.entry(key).or_insert(NONE)
-        };
-        if *row == NONE {
-            *row = rows.len() as u32;
-            rows.push((key, Counted::default(), VisitorSet::default()));
-        }
-        *row
+        self.totals.row(key)
     }
 
     pub(super) fn add(&mut self, row: u32, counted: &Counted) {

@@ -15,11 +15,11 @@ impl Work<'_> {
     /// How many visits are read between two checks.
     pub const EVERY: usize = 65_536;
 
-    pub(super) fn check(&self) -> Result<(), ScanError> {
+    pub(in crate::measure) fn check(&self) -> Result<(), ScanError> {
         if (self.stopped)() { Err(ScanError::Stopped) } else { Ok(()) }
     }
 
-    pub(super) const fn check_memory(&self, used: usize) -> Result<(), ScanError> {
+    pub(in crate::measure) const fn check_memory(&self, used: usize) -> Result<(), ScanError> {
         if used > self.memory { Err(ScanError::TooLarge) } else { Ok(()) }
     }
 }

@@ -3,7 +3,7 @@
 use super::Damaged;
 
 /// Appends an unsigned number in 1 to 10 bytes, seven bits in each, lowest first (LEB128).
-pub(super) fn put(number: u64, bytes: &mut Vec<u8>) {
+pub(in crate::measure) fn put(number: u64, bytes: &mut Vec<u8>) {
     let mut rest = number;
     while rest >= 0x80 {
         bytes.push(rest as u8 | 0x80);
@@ -14,23 +14,23 @@ pub(super) fn put(number: u64, bytes: &mut Vec<u8>) {
 
 /// Bytes that are read from front to back.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub(in crate::measure) struct Reader<'a>(pub(in crate::measure) &'a [u8]);
 
 impl<'a> Reader<'a> {
     /// The next `count` bytes.
-    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Damaged> {
+    pub(in crate::measure) fn take(&mut self, count: usize) -> Result<&'a [u8], Damaged> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(Damaged)?;
         self.0 = rest;
         Ok(taken)
     }
 
     /// The next byte.
-    pub(super) fn byte(&mut self) -> Result<u8, Damaged> {
+    pub(in crate::measure) fn byte(&mut self) -> Result<u8, Damaged> {
         Ok(self.take(1)?[0])
     }
 
     /// The next number that [`put`] wrote.
-    pub(super) fn number(&mut self) -> Result<u64, Damaged> {
+    pub(in crate::measure) fn number(&mut self) -> Result<u64, Damaged> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -43,12 +43,12 @@ impl<'a> Reader<'a> {
     }
 
     /// The next number, if it fits.
-    pub(super) fn number_as<T: TryFrom<u64>>(&mut self) -> Result<T, Damaged> {
+    pub(in crate::measure) fn number_as<T: TryFrom<u64>>(&mut self) -> Result<T, Damaged> {
         T::try_from(self.number()?).map_err(|_| Damaged)
     }
 
     /// Checks that nothing is left.
-    pub(super) fn end(self) -> Result<(), Damaged> {
+    pub(in crate::measure) fn end(self) -> Result<(), Damaged> {
         if self.0.is_empty() { Ok(()) } else { Err(Damaged) }
     }
 }

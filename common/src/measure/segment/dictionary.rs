@@ -13,7 +13,7 @@ use crate::measure::texts::Texts;
 const LONGEST: usize = 16 * 1_024;
 
 /// The bytes of a dictionary; `texts` are sorted and do not hold the unknown value.
-pub(super) fn encode<'a>(texts: impl ExactSizeIterator<Item = &'a str>, capped: bool) -> Vec<u8> {
+pub(in crate::measure) fn encode<'a>(texts: impl ExactSizeIterator<Item = &'a str>, capped: bool) -> Vec<u8> {
     let mut bytes = vec![u8::from(capped)];
     put(texts.len() as u64, &mut bytes);
     let mut before = "";
@@ -35,7 +35,7 @@ pub(super) fn count(bytes: &[u8]) -> Result<usize, Damaged> {
 }
 
 /// Reads a dictionary from exactly these bytes, and whether values were left out of it.
-pub(super) fn decode(bytes: &[u8], unknown: &str, texts: &mut Texts) -> Result<bool, Damaged> {
+pub(in crate::measure) fn decode(bytes: &[u8], unknown: &str, texts: &mut Texts) -> Result<bool, Damaged> {
     let mut reader = Reader(bytes);
     let capped = reader.byte()? != 0;
     let count: usize = reader.number_as()?;

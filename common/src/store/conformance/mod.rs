@@ -25,7 +25,9 @@ mod property;
 mod queries;
 mod questions;
 pub mod recount;
+mod rules;
 pub mod samples;
+mod summaries;
 
 use async_trait::async_trait;
 
@@ -82,6 +84,9 @@ macro_rules! store_conformance {
             blocks: blocks_come_back_by_day, a_block_is_replaced_whole, blocks_of_old_days_are_deleted;
             queries: closed_days_are_answered_from_segments, open_days_are_answered_as_events_arrive,
                 facts_and_properties_are_dimensions, queries_are_answered_while_events_arrive;
+            rules: cases_have_the_answers_that_follow_from_the_rules;
+            summaries: expired_days_are_answered_from_summaries, what_summaries_do_not_know_is_said,
+                derived_data_is_compared_and_repaired;
             keeping: the_first_secret_wins, secrets_expire, old_days_go, cleanup_is_idempotent,
                 positions_are_not_given_again, long_counters_outlive_events, visitors_outlive_their_events, cleanups_are_remembered,
                 a_cleanup_is_claimed_once_a_day, runs_of_a_wrong_clock_do_not_count, waiting_runs_are_remembered,

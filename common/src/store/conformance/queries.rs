@@ -28,14 +28,15 @@ fn from(mut event: Event, source: &str, country: &str) -> Event {
     event
 }
 
-fn view(who: u64, when: &str, page: &str) -> Event {
+pub(super) fn view(who: u64, when: &str, page: &str) -> Event {
     from(on_page(event("page_view", who, at(when)), page), "Search", "FR")
 }
 
 async fn ask(service: &Service, store: &dyn Store, query: Value) -> Value {
     let now = at(NOW);
     let counts: Counts = service.counts(store, &site(), now).await.unwrap();
-    let query = Query::parse(&query, &service.context(&counts, now)).unwrap();
+    let context = service.context(store, &site(), &counts, Query::asks_all(&query), now).await.unwrap();
+    let query = Query::parse(&query, &context).unwrap();
     let (results, _) = service.query(store, &query, &counts, now).await.unwrap();
     json!(results)["results"].as_array().unwrap().iter().map(|row| json!([row["dimensions"], row["metrics"]])).collect()
 }

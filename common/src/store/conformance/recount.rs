@@ -136,7 +136,8 @@ pub(super) async fn queries(service: &Service, store: &dyn Store, kept: &[Event]
             asked["date_range"] = json!("all");
             asked["limit"] = json!(10_000);
             let counts = service.counts(store, &site, now).await.unwrap();
-            let query = Query::parse(&asked, &service.context(&counts, now)).unwrap();
+            let context = service.context(store, &site, &counts, true, now).await.unwrap();
+            let query = Query::parse(&asked, &context).unwrap();
             let (found, _) = service.query(store, &query, &counts, now).await.unwrap();
             let mut found: Vec<_> = found.results.into_iter().map(|row| (row.dimensions, row.metrics)).collect();
             found.sort_by(|a, b| a.0.cmp(&b.0));

@@ -35,7 +35,7 @@ fn values_are_brought_to_their_normal_form() {
 #[test]
 fn goals_are_resolved_to_filters() {
     let goals = [Goal::configured("Sign-up", &json!(["is", "event:name", ["signup", "register"]])).unwrap()];
-    let context = Context { goals: &goals, ..at(NOW) };
+    let context = Context { goals: goals.as_slice().into(), ..at(NOW) };
     let query = |goal: &str, metric: &str| {
         parse_for(
             &json!({"metrics": [metric], "filters": [["is", "event:goal", [goal]], ["is", "event:page", ["/a"]]]}),

@@ -1,0 +1,52 @@
+//! What one day counts by one dimension, for its summary.
+
+use super::opened::{Buffers, Opened};
+use super::pass::{Pass, Wanted};
+use super::totals::{Counted, Label, Totals};
+use super::visitors::Numbering;
+use super::work::{ScanError, Work};
+use crate::measure::columns::Columns;
+use crate::measure::question::{Dimension, Goals, Metric, Question, Range};
+use crate::measure::zone::Zone;
+use crate::site::Site;
+
+/// Calls `each` with every value of a dimension that has events and what they count, or, without a
+/// dimension, once with what the whole day counts. Answers whether there were more values than are kept.
+pub(in crate::measure) fn tally(
+    columns: &dyn Columns,
+    dimension: Option<&Dimension>,
+    reports_are_events: bool,
+    mut each: impl FnMut(&str, &Counted),
+) -> Result<bool, ScanError> {
+    let day = columns.day();
+    let question = Question {
+        site: Site::default(),
+        metrics: vec![Metric::Visits, Metric::Events, Metric::Pageviews, Metric::BounceRate, Metric::VisitDuration],
+        dimensions: dimension.cloned().into_iter().collect(),
+        buckets: Vec::new(),
+        filters: Vec::new(),
+        conversion_base: Vec::new(),
+        entry_filters: Vec::new(),
+        reports_are_events,
+        goals: Goals::CustomEvents,
+        range: Range { start: day.start(), end: day.plus(1).start() },
+        zone: Zone::UTC,
+        order_by: Vec::new(),
+        limit: Question::MOST_ROWS,
+        offset: 0,
+    };
+    let mut buffers = Buffers::default();
+    let Some(opened) = Opened::new(columns, question.range, reports_are_events, &mut buffers)? else {
+        return Ok(false);
+    };
+    let numbers = Numbering::default().of_day(columns)?;
+    let dimensions: Vec<usize> = (0..question.dimensions.len()).collect();
+    let mut totals = Totals::new(dimensions.len());
+    let pass = Pass { question: &question, filters: &[], dimensions, wanted: Wanted::of(&question.metrics) };
+    pass.run(&opened, &numbers, &Work { memory: usize::MAX, stopped: &|| false }, &mut totals)?;
+    totals.each(false, |labels, counted| match labels {
+        [Label::Text(text)] => each(text, counted),
+        _ => each("", counted),
+    });
+    Ok(!opened.into_capped(&mut buffers).is_empty())
+}
