@@ -70,6 +70,8 @@ pub struct Layout {
     pub visitors: Vec<VisitorVisits>,
     /// Rows of each visit, by place.
     pub visits: Vec<VisitRows>,
+    /// Space that is used again.
+    pub(super) scratch: [Vec<u32>; 2],
 }
 
 /// One UTC day of one site.
@@ -85,6 +87,13 @@ pub trait Columns: Send + Sync {
     /// # Errors
     /// [`Damaged`].
     fn layout(&self, layout: &mut Layout) -> Result<(), Damaged>;
+
+    /// Reads [`Column::Time`], right for the rows of the visits that `of` is true of; other rows may have any
+    /// time.
+    ///
+    /// # Errors
+    /// [`Damaged`].
+    fn times(&self, layout: &Layout, of: &dyn Fn(usize) -> bool, times: &mut Vec<u32>) -> Result<(), Damaged>;
 
     /// Reads the visitors with an explicit id, by their place in [`Layout::visitors`], ascending.
     ///

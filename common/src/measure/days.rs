@@ -15,6 +15,8 @@
 //! next is being read.
 
 mod open;
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Range;

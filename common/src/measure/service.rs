@@ -26,6 +26,8 @@ use crate::time::{Day, HOUR, SECOND, Timestamp};
 
 /// How long the work for one query may take.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// The least memory with which several scans may run at the same time, in bytes.
+const SCAN_MEMORY: usize = 16 << 20;
 /// How long a query waits for its turn.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -56,6 +58,8 @@ pub struct Service {
     active_window_seconds: u32,
     retention_days: u32,
     memory: usize,
+    /// What one scan may take: scans share a quarter of the memory.
+    scan_memory: usize,
     /// One scan a processor would leave none for ingest: half of them, at least one.
     scans: Arc<Semaphore>,
 }
@@ -65,6 +69,8 @@ impl Service {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let memory = usize::try_from(config.query_memory).unwrap_or(usize::MAX);
+        let scans = (processors / 2).min(memory / 4 / SCAN_MEMORY).max(1);
         Self {
             days: Days::new(config.query_memory),
             zone: config.timezone.clone(),
@@ -72,8 +78,9 @@ impl Service {
             summary_months: config.summary_months,
             active_window_seconds: u32::try_from(config.active_window / SECOND).unwrap_or(u32::MAX),
             retention_days: config.retention_days,
-            memory: usize::try_from(config.query_memory).unwrap_or(usize::MAX),
-            scans: Arc::new(Semaphore::new((processors / 2).max(1))),
+            memory,
+            scan_memory: memory / 4 / scans,
+            scans: Arc::new(Semaphore::new(scans)),
         }
     }
 
@@ -270,7 +277,7 @@ impl Service {
         let turn = turn.map_err(|_| QueryError::Late)?.map_err(|_| QueryError::Late)?;
         let wanted = Wanted(Arc::default());
         let unwanted = Arc::clone(&wanted.0);
-        let memory = self.memory / 4;
+        let memory = self.scan_memory;
         let (sender, receiver) = mpsc::channel(1);
         let scanned = tokio::task::spawn_blocking(move || {
             let _turn = turn;

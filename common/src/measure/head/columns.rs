@@ -33,6 +33,11 @@ impl Columns for Head {
         Ok(())
     }
 
+    fn times(&self, _: &Layout, _: &dyn Fn(usize) -> bool, times: &mut Vec<u32>) -> Result<(), Damaged> {
+        self.gather(&self.rows.time, times);
+        Ok(())
+    }
+
     fn explicit(&self, visitors: &mut Vec<(u32, [u8; 16])>) -> Result<(), Damaged> {
         visitors.clear();
         let numbered = (0_u32..).zip(&self.visitors).filter(|(_, visitor)| visitor.explicit);

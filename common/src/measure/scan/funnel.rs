@@ -13,7 +13,7 @@ use super::mask::{self, Mask};
 use super::opened::{Buffers, Opened};
 use super::visitors::Numbering;
 use super::work::{ScanError, Work};
-use crate::measure::columns::{Column, Columns, Damaged};
+use crate::measure::columns::{Columns, Damaged, VisitRows};
 use crate::measure::question::funnel::{Funnel, FunnelAnswer, FunnelRow, FunnelStep, StepOrder, Within};
 use crate::measure::question::{Dimension, Filter, Number, Scope};
 use crate::measure::texts::Interner;
@@ -59,7 +59,10 @@ pub fn answer(
             continue;
         };
         let numbers = numbering.of_day(columns)?;
-        let day = Day::new(funnel, &opened, &mut values)?;
+        let Some(day) = Day::new(funnel, &opened, &mut values)? else {
+            capped.append(&mut opened.into_capped(&mut buffers));
+            continue;
+        };
         let mut since_check = 0;
         for (visitor, visits) in opened.layout.visitors.iter().enumerate() {
             since_check += visits.count as usize;
@@ -110,12 +113,10 @@ pub fn answer(
 
 /// What a funnel needs of one day.
 struct Day {
-    visits: Mask,
-    rows: Mask,
-    /// Of each row a bit for each step that it passes.
-    passes: Vec<u8>,
-    /// The steps of which a visit must pass one, or else it has no part in any attempt.
-    needed: Option<u8>,
+    passes: Passes,
+    /// Which visits may have a part in an attempt.
+    visits: Vec<bool>,
+    /// Right for the rows of these visits.
     time: std::rc::Rc<Vec<u32>>,
     in_range: std::ops::Range<u32>,
     midnight: i64,
@@ -126,8 +127,10 @@ struct Day {
 }
 
 impl Day {
-    fn new(funnel: &Funnel, opened: &Opened<'_>, values: &mut Interner) -> Result<Self, Damaged> {
+    /// Nothing if no visit has a part in any attempt.
+    fn new(funnel: &Funnel, opened: &Opened<'_>, values: &mut Interner) -> Result<Option<Self>, Damaged> {
         let (visits, rows) = mask::of_filters(opened, &funnel.filters)?;
+        // Every value of the dimension has its number, and is known to be capped, whether or not it is needed.
         let values = match &funnel.dimension {
             None => None,
             Some(dimension) => {
@@ -136,40 +139,45 @@ impl Day {
                 Some((dimension.scope() == Scope::Visit, of))
             }
         };
-        Ok(Self {
+        let passes = Passes::new(opened, &funnel.steps)?;
+        // Of these steps a visit must pass one.
+        let needed = match (funnel.within, funnel.order) {
+            (Within::Visit, _) => Some(1),
+            (Within::Seconds(_), StepOrder::Sequential) => Some(u8::MAX),
+            // Its events may come between two steps.
+            (Within::Seconds(_), StepOrder::Strict) => None,
+        };
+        let some = needed.map(|needed| passes.some_of(needed));
+        if some.as_ref().is_some_and(Passes::is_empty) {
+            return Ok(None);
+        }
+        // Reports of no visit take no part.
+        let takes_part = |(at, visit): (usize, &VisitRows)| {
+            visit.events > 0
+                && visits.has(at)
+                && some.as_ref().is_none_or(|some| opened.events(at).any(|row| some.of(row) != 0))
+                && (rows == Mask::All || opened.events(at).any(|row| rows.has(row)))
+        };
+        let visits: Vec<bool> = opened.layout.visits.iter().enumerate().map(takes_part).collect();
+        Ok(Some(Self {
+            time: opened.times(&|visit| visits[visit])?,
             visits,
-            rows,
-            passes: passes(opened, &funnel.steps)?,
-            needed: match (funnel.within, funnel.order) {
-                (Within::Visit, _) => Some(1),
-                (Within::Seconds(_), StepOrder::Sequential) => Some(u8::MAX),
-                // Its events may come between two steps.
-                (Within::Seconds(_), StepOrder::Strict) => None,
-            },
-            time: opened.numbers(Column::Time)?,
+            passes,
             in_range: opened.times.clone(),
             midnight: opened.midnight,
             values,
             strict: funnel.order == StepOrder::Strict,
-        })
+        }))
     }
 
     /// Adds the events of a visit that takes part, in order of time.
     fn steps(&self, opened: &Opened<'_>, visit: usize, steps: &mut Vec<Step>) {
-        // Reports of no visit take no part.
+        if !self.visits[visit] {
+            return;
+        }
         let own = opened.layout.visits[visit].events as usize;
-        if own == 0 || !self.visits.has(visit) {
-            return;
-        }
-        let passed = self.passes[opened.events(visit)].iter().fold(0, |passed, passes| passed | passes);
-        if self.needed.is_some_and(|needed| passed & needed == 0) {
-            return;
-        }
-        if !opened.events(visit).any(|row| self.rows.has(row)) {
-            return;
-        }
         for (at, row) in opened.events(visit).enumerate().filter(|(_, row)| self.in_range.contains(&self.time[*row])) {
-            let passes = self.passes[row];
+            let passes = self.passes.of(row);
             // Reports never stand between two steps.
             if passes == 0 && (!self.strict || at >= own) {
                 continue;
@@ -185,36 +193,73 @@ impl Day {
     }
 }
 
-/// Of each row a bit for each step that it passes. Steps on the values of one dimension are tested
-/// together.
-fn passes(opened: &Opened<'_>, steps: &[Filter]) -> Result<Vec<u8>, Damaged> {
-    let mut passes = vec![0_u8; opened.rows()];
-    let mut leaves: Vec<(&Dimension, Vec<u8>)> = Vec::new();
-    for (bit, step) in (0..).map(|step| 1 << step).zip(steps) {
-        match step {
-            Filter::Leaf(leaf) if leaf.dimension.scope() == Scope::Event => {
-                let texts = opened.texts(&leaf.dimension)?;
-                let at = leaves.iter().position(|(dimension, _)| **dimension == leaf.dimension).unwrap_or_else(|| {
-                    leaves.push((&leaf.dimension, vec![0; texts.len()]));
-                    leaves.len() - 1
-                });
-                let tested = leaves[at].1.iter_mut().zip(texts.iter());
-                tested.filter(|(_, text)| leaf.passes(text)).for_each(|(passes, _)| *passes |= bit);
-            }
-            step => match mask::of_rows(opened, step)? {
-                Mask::All => passes.iter_mut().for_each(|passes| *passes |= bit),
-                Mask::None => {}
-                Mask::Some(rows) => {
-                    passes.iter_mut().zip(rows).for_each(|(passes, row)| *passes |= bit * u8::from(row));
+/// Which steps a row passes, a bit for each. Steps on the values of one dimension are tested together,
+/// each value once.
+#[derive(Clone)]
+struct Passes {
+    /// The numbers of rows in a column, and the steps that each value of it passes.
+    by_value: Vec<(std::rc::Rc<Vec<u32>>, Vec<u8>)>,
+    /// Of each row, for steps that are more than a test of one value.
+    by_row: Vec<u8>,
+}
+
+impl Passes {
+    fn new(opened: &Opened<'_>, steps: &[Filter]) -> Result<Self, Damaged> {
+        let mut passes = Self { by_value: Vec::new(), by_row: Vec::new() };
+        let mut leaves: Vec<(&Dimension, Vec<u8>)> = Vec::new();
+        for (step, bit) in steps.iter().zip((0..).map(|step| 1_u8 << step)) {
+            match step {
+                Filter::Leaf(leaf) if leaf.dimension.scope() == Scope::Event => {
+                    let texts = opened.texts(&leaf.dimension)?;
+                    let known = leaves.iter().position(|(dimension, _)| **dimension == leaf.dimension);
+                    let at = known.unwrap_or_else(|| {
+                        leaves.push((&leaf.dimension, vec![0; texts.len()]));
+                        leaves.len() - 1
+                    });
+                    let tested = leaves[at].1.iter_mut().zip(texts.iter());
+                    tested.filter(|(_, text)| leaf.passes(text)).for_each(|(passes, _)| *passes |= bit);
                 }
-            },
+                step => match mask::of_rows(opened, step)? {
+                    Mask::None => {}
+                    mask => {
+                        passes.by_row.resize(opened.rows(), 0);
+                        let rows = passes.by_row.iter_mut().enumerate();
+                        rows.for_each(|(row, passes)| *passes |= bit * u8::from(mask.has(row)));
+                    }
+                },
+            }
         }
+        for (dimension, of_value) in leaves {
+            if of_value.iter().any(|passes| *passes > 0) {
+                passes.by_value.push((opened.values(dimension)?, of_value));
+            }
+        }
+        Ok(passes)
     }
-    for (dimension, of_value) in leaves.iter().filter(|(_, of_value)| of_value.iter().any(|passes| *passes > 0)) {
-        let values = opened.values(dimension)?;
-        passes.iter_mut().zip(&*values).for_each(|(passes, value)| *passes |= of_value[*value as usize]);
+
+    /// The steps that a row passes.
+    #[inline(always)]
+    fn of(&self, row: usize) -> u8 {
+        let by_row = self.by_row.get(row).copied().unwrap_or(0);
+        self.by_value.iter().fold(by_row, |passes, (values, of_value)| passes | of_value[values[row] as usize])
     }
-    Ok(passes)
+
+    /// The same for these steps only.
+    fn some_of(&self, steps: u8) -> Self {
+        let mut some = self.clone();
+        some.by_row.iter_mut().for_each(|passes| *passes &= steps);
+        if some.by_row.iter().all(|passes| *passes == 0) {
+            some.by_row.clear();
+        }
+        some.by_value.iter_mut().for_each(|(_, of_value)| of_value.iter_mut().for_each(|passes| *passes &= steps));
+        some.by_value.retain(|(_, of_value)| of_value.iter().any(|passes| *passes > 0));
+        some
+    }
+
+    /// Whether no row passes any.
+    const fn is_empty(&self) -> bool {
+        self.by_value.is_empty() && self.by_row.is_empty()
+    }
 }
 
 /// Keeps the attempt that came further, or else the earlier one.

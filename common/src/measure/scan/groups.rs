@@ -52,8 +52,15 @@ pub(in crate::measure) fn is_custom_event(name: &str) -> bool {
 }
 
 impl Values {
-    /// Of one dimension of a question; `goal` is the goal whose rows are looked at.
-    pub(super) fn of(opened: &Opened<'_>, question: &Question, place: usize, goal: u32) -> Result<Self, Damaged> {
+    /// Of one dimension of a question; `goal` is the goal whose rows are looked at. `of_visits` tells whether
+    /// [`Groups::of_visit`] will be asked.
+    pub(super) fn of(
+        opened: &Opened<'_>,
+        question: &Question,
+        place: usize,
+        goal: u32,
+        of_visits: bool,
+    ) -> Result<Self, Damaged> {
         let dimension = &question.dimensions[place];
         let same = |first| Self { numbers: Numbers::Same, first, count: 1, entry: None, events_only: false };
         match dimension {
@@ -65,11 +72,11 @@ impl Values {
                 Ok(Self { events_only: true, ..same(goal) })
             }
             Dimension::Goal => Self::of_custom_events(opened),
-            Dimension::Field(_) | Dimension::Property(_) => Self::of_dimension(opened, dimension),
+            Dimension::Field(_) | Dimension::Property(_) => Self::of_dimension(opened, dimension, of_visits),
         }
     }
 
-    fn of_dimension(opened: &Opened<'_>, dimension: &Dimension) -> Result<Self, Damaged> {
+    fn of_dimension(opened: &Opened<'_>, dimension: &Dimension, visits: bool) -> Result<Self, Damaged> {
         let count = opened.texts(dimension)?.len() as u32;
         let mut numbers = opened.values(dimension)?;
         let entry = match dimension {
@@ -84,7 +91,7 @@ impl Values {
             _ => None,
         };
         let of_visits = dimension.scope() == Scope::Visit;
-        let entry = match entry {
+        let entry = match entry.filter(|_| visits) {
             Some(field) => Some(viewed(opened, &opened.values(&Dimension::Field(field))?)?),
             None => None,
         };
@@ -281,6 +288,14 @@ impl Groups {
         Of::Rows(Rc::new(groups))
     }
 
+    /// Whether the rows of a visit, and the visit with its bounce and duration, belong to one group.
+    pub(super) fn are_of_visits(&self) -> bool {
+        self.values.iter().all(|values| {
+            !values.events_only && values.entry.is_none() && !matches!(values.numbers, Numbers::OfRows(_))
+        })
+    }
+
+    /// The group to which a visit belongs with its bounce and duration, by its first matching row.
     /// The group to which a visit belongs with its bounce and duration, by its first matching row.
     pub(super) fn of_visit(&mut self, visit: usize, first: usize) -> u32 {
         if self.values.iter().any(|values| values.events_only) {

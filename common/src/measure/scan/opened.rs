@@ -18,7 +18,9 @@ pub(super) struct Buffers {
 
 impl Buffers {
     pub(super) fn memory(&self) -> usize {
-        let layout = size_of_val(&*self.layout.visitors) + size_of_val(&*self.layout.visits);
+        let Layout { visitors, visits, scratch } = &self.layout;
+        let scratch = scratch.iter().map(|numbers| 4 * numbers.capacity()).sum::<usize>();
+        let layout = size_of_val(&**visitors) + size_of_val(&**visits) + scratch;
         layout + self.numbers.iter().map(|numbers| 4 * numbers.capacity()).sum::<usize>()
     }
 }
@@ -98,6 +100,13 @@ impl<'a> Opened<'a> {
         self.cached(Key::Other(column), column)
     }
 
+    /// [`Column::Time`], right for the rows of the visits that `of` is true of.
+    pub(super) fn times(&self, of: &dyn Fn(usize) -> bool) -> Result<Rc<Vec<u32>>, Damaged> {
+        let mut numbers = self.buffer();
+        self.columns.times(&self.layout, of, &mut numbers)?;
+        Ok(Rc::new(numbers))
+    }
+
     /// The numbers of the values of a dimension.
     pub(super) fn values(&self, dimension: &Dimension) -> Result<Rc<Vec<u32>>, Damaged> {
         self.cached(Key::Value(dimension.clone()), Column::Value(dimension))
@@ -107,8 +116,11 @@ impl<'a> Opened<'a> {
         if let Some((_, numbers)) = self.read.borrow().iter().find(|(other, _)| *other == key) {
             return Ok(Rc::clone(numbers));
         }
-        let mut numbers = self.free.borrow_mut().pop().unwrap_or_default();
-        self.columns.numbers(column, &mut numbers)?;
+        let mut numbers = self.buffer();
+        match column {
+            Column::Time => self.columns.times(&self.layout, &|_| true, &mut numbers)?,
+            column => self.columns.numbers(column, &mut numbers)?,
+        }
         let numbers = Rc::new(numbers);
         self.read.borrow_mut().push((key, Rc::clone(&numbers)));
         Ok(numbers)
@@ -128,6 +140,21 @@ impl<'a> Opened<'a> {
         let texts = Rc::new(texts);
         self.texts.borrow_mut().push((dimension.clone(), Rc::clone(&texts)));
         Ok(texts)
+    }
+
+    /// Space that is used again.
+    pub(super) fn buffer(&self) -> Vec<u32> {
+        self.free.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_back(&self, buffer: Vec<u32>) {
+        self.free.borrow_mut().push(buffer);
+    }
+
+    /// Whether rows come in the order of visitors and their visits, as they do in closed days.
+    pub(super) fn is_in_order(&self) -> bool {
+        let Layout { visitors, visits, .. } = &self.layout;
+        visitors.is_sorted_by_key(|visits| visits.start) && visits.is_sorted_by_key(|visit| visit.start)
     }
 
     /// The names of events, and the number of `page_view` among them.

@@ -40,7 +40,14 @@ impl Wanted {
             reports: any(&[Metric::ScrollDepth, Metric::TimeOnPage]),
         }
     }
+
+    const fn only_visitors(self) -> bool {
+        !(self.events || self.views || self.bounces || self.durations)
+    }
 }
+
+/// As many rows as most visits have.
+const SHORT: usize = 8;
 
 /// The visitors of one group on one day. It is small, so that the groups of a day fit into the
 /// processor's nearest cache.
@@ -160,7 +167,8 @@ impl Pass<'_> {
         if *visits == Mask::None || *rows == Mask::None {
             return Ok(());
         }
-        let values = self.dimensions.iter().map(|place| Values::of(opened, self.question, *place, goal));
+        let of_visits = self.wanted.bounces || self.wanted.durations;
+        let values = self.dimensions.iter().map(|place| Values::of(opened, self.question, *place, goal, of_visits));
         let mut groups = Groups::new(values.collect::<Result<_, Damaged>>()?);
         let of = groups.of_day(opened, visits, rows);
         let mut counts = Counts {
@@ -179,6 +187,11 @@ impl Pass<'_> {
             (Of::Same, rows) => loop_.rows(|_, _| 0, |row| rows.has(row), &mut groups, &mut counts)?,
             (Of::Visits(of), rows) => {
                 loop_.rows(|visit, _| of[visit], |row| rows.has(row), &mut groups, &mut counts)?;
+            }
+            (Of::Rows(of), Mask::All)
+                if *visits == Mask::All && self.wanted.only_visitors() && opened.is_in_order() =>
+            {
+                loop_.all_rows(of, &mut counts)?;
             }
             (Of::Rows(of), Mask::All) => loop_.rows(|_, row| of[row], |_| true, &mut groups, &mut counts)?,
             (Of::Rows(of), rows) => loop_.rows(|_, row| of[row], |row| rows.has(row), &mut groups, &mut counts)?,
@@ -254,10 +267,44 @@ impl Loop<'_> {
         Ok(())
     }
 
+    /// Counts the visitors of all rows of visits that lie in order. Visits are short, so that a loop over
+    /// the rows of each would cost more than its rows: first each row gets its visitor, then rows are
+    /// counted without looking where a visit ends.
+    fn all_rows(&self, groups: &[u32], counts: &mut Counts) -> Result<(), ScanError> {
+        let mut of_row = self.opened.buffer();
+        of_row.clear();
+        of_row.resize(groups.len() + SHORT, NONE);
+        self.each_visit(|visitor, visit| {
+            let rows = self.opened.events(visit);
+            if let Some(number) = self.numbers.get(visitor) {
+                for group in groups[rows].iter().filter(|group| **group != NONE) {
+                    counts.count(*group, (visitor, Some(number)), None, 0, 0);
+                }
+                return;
+            }
+            // Writing a fixed number of places takes no branches. Those beyond the visit's are reports, or
+            // are written again by the visits after it.
+            let end = rows.end;
+            of_row[rows.start..][..SHORT].fill(visitor as u32);
+            if rows.len() > SHORT {
+                of_row[rows].fill(visitor as u32);
+            }
+            of_row[end..][..SHORT].fill(NONE);
+        })?;
+        for (group, visitor) in groups.iter().zip(&of_row) {
+            let Some(visitors) = counts.visitors.get_mut(*group as usize) else { continue };
+            let is_new = *visitor != NONE && visitors.last != *visitor;
+            visitors.count += u32::from(is_new);
+            visitors.last = if *visitor == NONE { visitors.last } else { *visitor };
+        }
+        self.opened.give_back(of_row);
+        Ok(())
+    }
+
     /// All events of a visit belong to one group: rows are not read.
     fn visits(&self, group: impl Fn(usize) -> u32, groups: &mut Groups, counts: &mut Counts) -> Result<(), ScanError> {
         let views = if self.pass.wanted.views { Some(self.opened.numbers(Column::Views)?) } else { None };
-        let mut whole = WholeVisits::new(self.pass, self.opened)?;
+        let (whole, is_same) = (WholeVisits::new(self.pass, self.opened)?, groups.are_of_visits());
         self.each_visit(|visitor, visit| {
             let rows = self.opened.layout.visits[visit];
             let group = group(visit);
@@ -268,7 +315,10 @@ impl Loop<'_> {
                 let views = views.as_ref().map_or(0, |views| views[visit]);
                 counts.count(group, (visitor, self.numbers.get(visitor)), Some(visit), rows.events, views);
             }
-            whole.count(visit, rows.start as usize, groups, counts);
+            if whole.is_wanted() {
+                let group = if is_same { group } else { groups.of_visit(visit, rows.start as usize) };
+                whole.count(visit, rows.events, group, counts);
+            }
         })
     }
 
@@ -280,7 +330,7 @@ impl Loop<'_> {
         counts: &mut Counts,
     ) -> Result<(), ScanError> {
         let names = if self.pass.wanted.views { Some(self.opened.names()?) } else { None };
-        let mut whole = WholeVisits::new(self.pass, self.opened)?;
+        let whole = WholeVisits::new(self.pass, self.opened)?;
         // Reports follow the events of their visit, so that the first row is not always the first in time.
         let time = match self.opened.reports_are_events && whole.is_wanted() {
             true => Some(self.opened.numbers(Column::Time)?),
@@ -308,7 +358,7 @@ impl Loop<'_> {
                 }
             }
             if let (Some(first), Some(visit)) = (first, in_visit) {
-                whole.count(visit, first, groups, counts);
+                whole.count(visit, self.opened.layout.visits[visit].events, groups.of_visit(visit, first), counts);
             }
         })
     }
@@ -356,7 +406,6 @@ struct WholeVisits {
     entries: Option<Mask>,
     views: Option<std::rc::Rc<Vec<u32>>>,
     durations: Option<std::rc::Rc<Vec<u32>>>,
-    events: Vec<u32>,
 }
 
 impl WholeVisits {
@@ -367,10 +416,6 @@ impl WholeVisits {
             entries: bounces.then(entries).transpose()?,
             views: bounces.then(|| opened.numbers(Column::Views)).transpose()?,
             durations: durations.then(|| opened.numbers(Column::Duration)).transpose()?,
-            events: match bounces {
-                true => opened.layout.visits.iter().map(|visit| visit.events).collect(),
-                false => Vec::new(),
-            },
         })
     }
 
@@ -379,16 +424,13 @@ impl WholeVisits {
     }
 
     #[inline(always)]
-    fn count(&mut self, visit: usize, first: usize, groups: &mut Groups, counts: &mut Counts) {
-        if !self.is_wanted() {
-            return;
-        }
-        let Some(counted) = counts.of_visits(groups.of_visit(visit, first)) else { return };
+    fn count(&self, visit: usize, events: u32, group: u32, counts: &mut Counts) {
+        let Some(counted) = counts.of_visits(group) else { return };
         if let (Some(views), Some(entries)) = (&self.views, &self.entries)
             && entries.has(visit)
         {
             counted.bounce_visits += 1;
-            counted.bounces += u64::from(views[visit] == 1 && self.events[visit] == 1);
+            counted.bounces += u64::from(views[visit] == 1 && events == 1);
         }
         if let Some(durations) = &self.durations {
             counted.duration_visits += 1;

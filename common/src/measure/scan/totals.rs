@@ -254,9 +254,6 @@ impl Places<'_> {
     }
 
     pub(super) fn add_visitor(&mut self, row: u32, visitor: u32) {
-        let set = &mut self.totals.rows[row as usize].2;
-        let before = set.memory();
-        set.insert(visitor);
-        self.totals.sets += set.memory() - before.min(set.memory());
+        self.totals.sets += self.totals.rows[row as usize].2.insert(visitor);
     }
 }

@@ -60,27 +60,42 @@ impl Default for VisitorSet {
 }
 
 impl VisitorSet {
-    pub(super) fn insert(&mut self, visitor: u32) {
+    /// Adds a visitor; answers how many more bytes of memory it takes.
+    #[inline]
+    pub(super) fn insert(&mut self, visitor: u32) -> usize {
         match self {
-            Self::List(list) => {
-                if list.len() == list.capacity() {
-                    // The list may hold a visitor several times; it grows only by those that are new.
-                    list.sort_unstable();
-                    list.dedup();
-                    let largest = list.last().copied().unwrap_or(0).max(visitor) as usize;
-                    if list.len() > 8 + largest / 32 {
-                        let mut bits = Vec::new();
-                        list.iter().for_each(|visitor| set(&mut bits, *visitor));
-                        set(&mut bits, visitor);
-                        *self = Self::Bits(bits);
-                        return;
-                    }
-                    list.reserve(list.len().max(4));
-                }
-                list.push(visitor);
+            Self::Bits(bits) if (visitor as usize / 64) < bits.len() => {
+                bits[visitor as usize / 64] |= 1 << (visitor % 64);
+                0
             }
-            Self::Bits(bits) => set(bits, visitor),
+            Self::List(list) if list.len() < list.capacity() => {
+                list.push(visitor);
+                0
+            }
+            _ => self.grow(visitor),
         }
+    }
+
+    fn grow(&mut self, visitor: u32) -> usize {
+        let before = self.memory();
+        match self {
+            Self::Bits(bits) => set(bits, visitor),
+            Self::List(list) => {
+                // The list may hold a visitor several times; it grows only by those that are new.
+                list.sort_unstable();
+                list.dedup();
+                let largest = list.last().copied().unwrap_or(0).max(visitor) as usize;
+                if list.len() > 8 + largest / 128 {
+                    let mut bits = Vec::new();
+                    list.iter().chain([&visitor]).for_each(|visitor| set(&mut bits, *visitor));
+                    *self = Self::Bits(bits);
+                } else {
+                    list.reserve(list.len().max(4));
+                    list.push(visitor);
+                }
+            }
+        }
+        self.memory().saturating_sub(before)
     }
 
     pub(super) fn count(&mut self) -> u64 {
@@ -120,7 +135,7 @@ mod tests {
         for (spread, bits) in [(1, true), (100_000, false)] {
             let mut set = VisitorSet::default();
             for round in 0..3 {
-                (0..500_u32).for_each(|visitor| set.insert(visitor * spread + round % 2));
+                (0..500_u32).for_each(|visitor| _ = set.insert(visitor * spread + round % 2));
             }
             let expected: std::collections::BTreeSet<u32> =
                 (0..500).flat_map(|visitor| [visitor * spread, visitor * spread + 1]).collect();

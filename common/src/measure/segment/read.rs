@@ -26,37 +26,22 @@ impl Segment {
         }
     }
 
-    /// Adds up starts and gaps to times.
-    fn times(&self, times: &mut Vec<u32>) -> Result<(), Damaged> {
-        let (mut layout, mut starts, mut gaps) = (Layout::default(), Vec::new(), Vec::new());
-        self.layout(&mut layout)?;
+    /// The times at which visits begin. Sums wrap, so that damaged numbers are wrong times and nothing worse.
+    fn starts(&self, layout: &Layout) -> Result<Vec<u32>, Damaged> {
+        let mut starts = Vec::new();
         self.column(Kind::OfVisits, "start", &mut starts)?;
-        self.column(Kind::Gaps, "gap", &mut gaps)?;
-        times.clear();
-        times.reserve(self.rows);
-        // Sums wrap, so that damaged numbers are wrong times and nothing worse.
-        let (mut first_before, mut gaps) = (0_u32, gaps.into_iter());
+        let mut first_before = 0_u32;
         for (at, visitor) in layout.visitors.iter().enumerate() {
             let mut before = if at == self.explicit { 0 } else { first_before };
-            let own = visitor.start as usize..(visitor.start + visitor.count) as usize;
-            for (place, (visit, start)) in layout.visits[own.clone()].iter().zip(&starts[own]).enumerate() {
+            let own = starts.get_mut(visitor.start as usize..(visitor.start + visitor.count) as usize);
+            let own = own.ok_or(Damaged)?;
+            for start in own.iter_mut() {
                 before = before.wrapping_add(*start);
-                if place == 0 {
-                    first_before = before;
-                }
-                let mut time = before;
-                for row in 0..visit.events + visit.reports {
-                    if row == visit.events {
-                        time = before;
-                    }
-                    if row > 0 {
-                        time = time.wrapping_add(gaps.next().ok_or(Damaged)?);
-                    }
-                    times.push(time);
-                }
+                *start = before;
             }
+            first_before = own.first().copied().unwrap_or(first_before);
         }
-        Ok(())
+        Ok(starts)
     }
 
     /// The dimension whose texts are the values of this one.
@@ -85,29 +70,53 @@ impl Columns for Segment {
     }
 
     fn layout(&self, layout: &mut Layout) -> Result<(), Damaged> {
-        let (mut more, mut reports) = (Vec::new(), Vec::new());
+        let [mut more, mut reports] = std::mem::take(&mut layout.scratch);
         self.column(Kind::OfVisitors, "visits", &mut more)?;
         layout.visitors.clear();
         layout.visitors.reserve(more.len());
-        let mut start = 0_u32;
-        for more in more.iter().copied() {
-            let count = more.checked_add(1).ok_or(Damaged)?;
-            layout.visitors.push(VisitorVisits { start, count });
-            start = start.checked_add(count).ok_or(Damaged)?;
-        }
+        // Sums cannot overflow; if one is wrong, so is the last one.
+        let mut next = 0_u64;
+        layout.visitors.extend(more.iter().map(|more| {
+            let start = next as u32;
+            next += u64::from(*more) + 1;
+            VisitorVisits { start, count: more.wrapping_add(1) }
+        }));
         let mut events = more;
         self.column(Kind::OfVisits, "events", &mut events)?;
         self.column(Kind::OfVisits, "reports", &mut reports)?;
         layout.visits.clear();
         layout.visits.reserve(events.len());
-        let mut row = 0_u32;
-        for (events, reports) in events.iter().copied().zip(reports) {
-            layout.visits.push(VisitRows { start: row, events, reports });
-            let rows = events.checked_add(reports).filter(|rows| *rows > 0).ok_or(Damaged)?;
-            row = row.checked_add(rows).ok_or(Damaged)?;
-        }
-        let complete = start as usize == self.visits && row as usize == self.rows;
+        let (mut row, mut has_empty) = (0_u64, false);
+        layout.visits.extend(events.iter().zip(&reports).map(|(events, reports)| {
+            let start = row as u32;
+            let rows = u64::from(*events) + u64::from(*reports);
+            row += rows;
+            has_empty |= rows == 0;
+            VisitRows { start, events: *events, reports: *reports }
+        }));
+        layout.scratch = [events, reports];
+        let complete = next == self.visits as u64 && row == self.rows as u64 && !has_empty;
         if complete { Ok(()) } else { Err(Damaged) }
+    }
+
+    /// Adds up starts and gaps.
+    fn times(&self, layout: &Layout, of: &dyn Fn(usize) -> bool, times: &mut Vec<u32>) -> Result<(), Damaged> {
+        let (starts, mut gaps) = (self.starts(layout)?, Vec::new());
+        self.column(Kind::Gaps, "gap", &mut gaps)?;
+        times.resize(self.rows, 0);
+        for (at, visit) in layout.visits.iter().enumerate().filter(|(at, _)| of(*at)) {
+            let (start, count) = (visit.start as usize, (visit.events + visit.reports) as usize);
+            let times = times.get_mut(start..start + count).ok_or(Damaged)?;
+            // Each visit before has a gap less than rows.
+            let gaps = start.checked_sub(at).and_then(|first| gaps.get(first..first + count - 1)).ok_or(Damaged)?;
+            let begun = *starts.get(at).ok_or(Damaged)?;
+            times[0] = begun;
+            for row in 1..count {
+                let before = if row == visit.events as usize { begun } else { times[row - 1] };
+                times[row] = before.wrapping_add(gaps[row - 1]);
+            }
+        }
+        Ok(())
     }
 
     fn explicit(&self, visitors: &mut Vec<(u32, [u8; 16])>) -> Result<(), Damaged> {
@@ -120,7 +129,11 @@ impl Columns for Segment {
 
     fn numbers(&self, column: Column<'_>, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
         match column {
-            Column::Time => self.times(numbers),
+            Column::Time => {
+                let mut layout = Layout::default();
+                self.layout(&mut layout)?;
+                self.times(&layout, &|_| true, numbers)
+            }
             Column::Depth => self.column(Kind::OfRows, "depth", numbers),
             Column::Visible => self.column(Kind::OfRows, "visible", numbers),
             Column::ClickX => self.column(Kind::OfRows, "x", numbers),
@@ -136,8 +149,10 @@ impl Columns for Segment {
                 self.column(kind, &dimension.to_string(), numbers)?;
                 let texts = self.section(Kind::Texts, &Self::texts_name(dimension));
                 let most = texts.map_or(Ok(0), dictionary::count)?;
-                let largest = numbers.iter().copied().max().unwrap_or(0);
-                if largest as usize <= most { Ok(()) } else { Err(Damaged) }
+                // Without an end before the last one, the loop is several times as fast.
+                let most = u32::try_from(most).unwrap_or(u32::MAX);
+                let too_large = numbers.iter().fold(false, |any, number| any | (*number > most));
+                if too_large { Err(Damaged) } else { Ok(()) }
             }
         }
     }

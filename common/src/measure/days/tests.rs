@@ -1,0 +1,124 @@
+//! The memory of days is bounded.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::open_days;
+use crate::config::Config;
+use crate::event::Event;
+use crate::measure::query::Query;
+use crate::measure::samples::{day, event};
+use crate::measure::service::{QueryError, Service};
+use crate::metrics::Metrics;
+use crate::site::Site;
+use crate::store::sqlite::Sqlite;
+use crate::store::{Append, BlockKind, Blocks};
+use crate::time::{Day, Timestamp};
+
+/// A store, and a service with the least memory that can be configured: 1 MiB.
+struct Asked {
+    store: Sqlite,
+    service: Service,
+    now: Timestamp,
+    _folder: TempDir,
+}
+
+impl Asked {
+    /// Now is noon of the last of the days of samples.
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let config = Config::from_vars([("ANALYTICS_QUERY_MEMORY".to_owned(), "1".to_owned())]).unwrap();
+        Self {
+            store: Sqlite::open(&folder.path().join("analytics.db"), metrics).await.unwrap(),
+            service: Service::new(&config),
+            now: day(9).start().plus(12 * 3_600_000),
+            _folder: folder,
+        }
+    }
+
+    /// Stores page views of different visitors.
+    async fn store(&self, site: &Site, of: Day, count: u64) {
+        let first = of.start().millis() - day(0).start().millis();
+        let view = |number: u64| Event {
+            site: site.clone(),
+            ..event(of.number() as u64 * 1_000_000 + number, number, first + number as i64, "page_view", "/")
+        };
+        self.store.append((0..count).map(view).collect(), self.now).await.unwrap();
+    }
+
+    async fn views(&self, site: &Site, of: Day) -> Result<u64, QueryError> {
+        let counts = self.service.counts(&self.store, site, self.now).await?;
+        let range = [of.to_string(), of.to_string()];
+        let query = json!({"site": site.as_str(), "metrics": ["pageviews"], "date_range": range});
+        let context = self.service.context(&self.store, site, &counts, false, self.now).await?;
+        let query = Query::parse(&query, &context).unwrap();
+        let (results, _) = self.service.query(&self.store, &query, &counts, self.now).await?;
+        Ok(json!(results)["results"][0]["metrics"][0].as_u64().unwrap())
+    }
+}
+
+#[tokio::test]
+async fn days_that_need_too_much_memory_are_refused_and_others_are_answered() {
+    let (asked, site) = (Asked::new().await, Site::default());
+    let (closed, yesterday, today) = (day(5), day(8), day(9));
+    asked.store(&site, closed, 10_000).await;
+    asked.store(&site, closed.plus(1), 5).await;
+    asked.store(&site, yesterday, 1_000).await;
+    asked.store(&site, today, 10_000).await;
+    for _ in 0..2 {
+        for (of, count) in [(closed, None), (closed.plus(1), Some(5)), (yesterday, Some(1_000)), (today, None)] {
+            match (asked.views(&site, of).await, count) {
+                (Ok(views), Some(count)) => assert_eq!(views, count, "{of}"),
+                (Err(error @ QueryError::TooLarge(1_048_576)), None) => {
+                    assert!(error.to_string().contains("ANALYTICS_QUERY_MEMORY"));
+                }
+                (answer, _) => panic!("{of}: {answer:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn open_days_are_evicted_when_they_take_too_much_together() {
+    let asked = Asked::new().await;
+    let sites: Vec<Site> = (0..6).map(|number| Site::parse(&format!("site{number}.example")).unwrap()).collect();
+    for site in &sites {
+        asked.store(site, day(9), 1_000).await;
+    }
+    for round in 0..2 {
+        for site in &sites {
+            assert_eq!(asked.views(site, day(9)).await.unwrap(), 1_000 + round, "of {site}");
+            asked.store(site, day(9), 1_001 + round).await;
+            let open = &asked.service.days.open;
+            open.run_pending_tasks().await;
+            assert!(open.weighted_size() <= 512 * 1_024 && open.entry_count() > 0);
+        }
+    }
+    assert!(asked.service.days.open.entry_count() < 6, "not all of them fit");
+}
+
+#[tokio::test]
+async fn days_are_read_one_after_another() {
+    let (asked, site) = (Asked::new().await, Site::default());
+    let days: Vec<Day> = (0..8).map(day).collect();
+    for of in &days {
+        asked.store(&site, *of, 100).await;
+    }
+    let counts = asked.service.counts(&asked.store, &site, asked.now).await.unwrap();
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+    let range = days[0]..open_days(asked.now).start;
+    let sent = asked.service.days.send(&asked.store, &site, &counts, range, asked.now, sender);
+    let taken = async {
+        // When the receiver goes, no more days are read.
+        let first = receiver.recv().await.unwrap();
+        assert_eq!(first.as_ref().day(), days[0]);
+        drop(receiver);
+    };
+    let (sent, ()) = tokio::join!(sent, taken);
+    sent.unwrap();
+    let built = asked.store.blocks(&site, BlockKind::Segment, days[0]..days[7].plus(1)).await.unwrap();
+    assert!((1..=3).contains(&built.len()), "{} were built", built.len());
+}
