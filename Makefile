@@ -8,6 +8,7 @@ SAM_VERSION := 1.170.0
 CFN_LINT_VERSION := 1.58.0
 CARGO_LAMBDA_VERSION := 1.9.2
 ZIG_VERSION := 0.17.0
+DUCKDB_VERSION := 2.0.0
 
 # Node, where the machine has none.
 export PATH := $(TOOLS)/node/bin:$(PATH)
@@ -23,8 +24,9 @@ PAGES := $(patsubst %/package-lock.json,%,$(wildcard local-runtime/*/package-loc
 FUNCTIONS := $(notdir $(wildcard functions/*))
 ENGINE ?= dynamodb
 
-# Python environments: one checks the template, the other builds functions.
+# Python environments: one checks the template, one builds functions, one is measured beside queries.
 TEMPLATES := $(TOOLS)/templates-$(SAM_VERSION)-$(CFN_LINT_VERSION)
+DUCKDB := $(TOOLS)/duckdb-$(DUCKDB_VERSION)
 DEPLOY_TOOLS := $(TOOLS)/cargo-lambda-$(CARGO_LAMBDA_VERSION)-$(ZIG_VERSION)
 
 .PHONY: help run test test-one with-servers check bench lambda deploy lists fmt clean tools pages $(PAGES)
@@ -79,9 +81,14 @@ $(TOOLS)/cargo-deny-$(DENY_VERSION):
 	$(CARGO) install --locked --root $(TOOLS) cargo-deny --version $(DENY_VERSION)
 	@touch $@
 
-bench: ## measure this machine's ceiling and the product beside it (ARGS=--quick for a minute's worth)
+bench: $(DUCKDB)/done ## measure this machine's ceiling and the product beside it (ARGS=--quick for a minute's worth)
 	$(CARGO) build --release -p local-runtime -p tests --bins
-	$(TARGET)/release/bench $(ARGS)
+	$(CARGO) build --release -p common --example queries
+	$(TARGET)/release/bench --duckdb $(DUCKDB)/bin/python $(ARGS)
+
+$(DUCKDB)/done:
+	deploy/python-tools $(DUCKDB) duckdb==$(DUCKDB_VERSION)
+	@touch $@
 
 lambda: ## the functions as they are shipped, for this machine (ENGINE=dynamodb or postgres)
 	@for function in $(FUNCTIONS); do \

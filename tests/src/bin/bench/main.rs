@@ -8,7 +8,7 @@
 //!
 //! Where to read on:
 //! - what is measured, a file a section: [`ingest`], [`batch`], [`reads`], [`size`],
-//!   [`cleanup`], [`live`], [`lambda`];
+//!   [`cleanup`], [`live`], [`lambda`], [`queries`];
 //! - the other engine: [`postgres`], [`postgres_size`], on [`stores`];
 //! - what is sent: [`events`] (the mix), [`request`] (bytes ready for the wire), [`access_log`];
 //! - how it is driven: [`connection`], [`load`], [`duel`], [`fill`];
@@ -35,6 +35,7 @@ mod options;
 mod postgres;
 mod postgres_size;
 mod process;
+mod queries;
 mod reads;
 mod report;
 mod request;
@@ -77,6 +78,7 @@ async fn measure(options: Options) -> Result<ExitCode> {
             Section::Cleanup => cleanup::measure(&mut context).await?,
             Section::Live => live::measure(&mut context).await?,
             Section::Lambda => lambda::measure(&mut context).await?,
+            Section::Queries => queries::measure(&mut context).await?,
             Section::Postgres => postgres::measure(&mut context).await?,
             Section::PostgresSize => postgres_size::measure(&mut context).await?,
         }

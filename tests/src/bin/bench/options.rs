@@ -46,6 +46,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
     pub(crate) threads: usize,
 
+    /// The Python that has DuckDB, for the section `queries` [default: DuckDB is left out]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) duckdb: Option<PathBuf>,
+
     /// Where the temporary directory goes; a memory file system would make fsync free
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
@@ -84,6 +88,8 @@ pub(crate) enum Section {
     Live,
     /// Size, waking and memory of the functions that `make lambda` built, if it did
     Lambda,
+    /// Queries of one and ten million events beside DuckDB, and ingest beside them
+    Queries,
     /// PostgreSQL and Redis beside the embedded engine, and Redis pausing
     Postgres,
     /// What 90 days take in PostgreSQL and Redis
@@ -136,6 +142,16 @@ impl Options {
     /// How long the live feed is fed.
     pub(crate) fn live_length(&self) -> Duration {
         Duration::from_secs(if self.quick { 2 } else { 60 })
+    }
+
+    /// Events of 90 days that are asked about, and whether goals are set for so many.
+    pub(crate) fn query_sizes(&self) -> Vec<(u64, bool)> {
+        if self.quick { vec![(100_000, false)] } else { vec![(1_000_000, false), (10_000_000, true)] }
+    }
+
+    /// How long events arrive while today's figures are asked for.
+    pub(crate) fn today_length(&self) -> Duration {
+        Duration::from_secs(if self.quick { 2 } else { 20 })
     }
 
     /// Events that the retention run deletes.
