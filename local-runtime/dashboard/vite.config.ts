@@ -28,6 +28,8 @@ const server = process.env.ANALYTICS_URL ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
   plugins: [compressed()],
+  // Relative addresses work below any prefix.
+  base: "./",
   build: {
     target: "es2022",
     assetsDir: "assets/maicivy",
@@ -36,7 +38,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   server: {
-    proxy: { "/api": server, "/mcv.js": server, "/ws": { target: server, ws: true } },
+    proxy: { "/api": server, "/mcv.js": server, "/ws": { target: server, ws: true }, "/metrics": server },
   },
   test: { include: ["test/**/*.test.ts"] },
 });

@@ -229,6 +229,12 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
 async fn command(cli: Cli, config: Config) -> Result<ExitCode, Failure> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(Serve { static_dir }) => serve::run(config, static_dir).await?,
+        Command::Demo(demo) if demo.is_history() => {
+            let app = open(Life::Import, config).await?;
+            let stored = demo.store(&app).await;
+            app.store.close().await;
+            say(stored?);
+        }
         Command::Demo(demo) => say(demo.run(config.addr).await?),
         Command::Healthcheck => healthcheck::run(config.addr)?,
         Command::Import(arguments) => {

@@ -1,11 +1,12 @@
 //! A stream of made-up visitors, sent to a running server as a browser would send it, so that
 //! there is something to look at.
 //!
-//! `visits` makes visitors up, `send` sends one event; here the pace is kept. Rate limits
+//! `visits` makes visitors up, `send` sends one event, `history` stores days that are over; here the pace is kept. Rate limits
 //! are respected: an event that comes back with 429 waits for as long as it is told, and is
 //! then sent again.
 
 mod dice;
+mod history;
 mod send;
 mod visits;
 
@@ -14,7 +15,10 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use common::App;
+use common::outcome::Refusal;
 use common::site::Site;
+use common::store::StoreError;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
@@ -30,6 +34,11 @@ pub struct Demo {
     /// How long, such as 90s, 10m or 2h; Ctrl-C ends it sooner
     #[arg(long = "for", default_value = "10m", value_name = "DURATION", value_parser = parse_duration)]
     duration: Duration,
+    /// Stores this many days of visitors at once, 1 to 90, today included, in the store at
+    /// ANALYTICS_STORE, and sends nothing
+    #[arg(long, value_name = "DAYS", conflicts_with_all = ["rate", "duration", "url"],
+        value_parser = clap::value_parser!(u32).range(1..=90))]
+    days: Option<u32>,
     /// The server, http://HOST:PORT; none: the one at ANALYTICS_ADDR
     #[arg(long)]
     url: Option<Server>,
@@ -49,6 +58,15 @@ pub enum DemoError {
         /// What the system said.
         reason: String,
     },
+    /// The site is none of those that are measured.
+    #[error(transparent)]
+    Site(#[from] Refusal),
+    /// One more site than a store takes.
+    #[error("the site is new, and there may be at most {} sites", Site::MOST)]
+    TooManySites,
+    /// The store cannot take events.
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
     /// The server does not want the events.
     #[error("the server at {server} answered {status}: {message}")]
     Refused {
@@ -74,7 +92,7 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} events of {} visitors sent", self.events, self.visitors)?;
+        write!(f, "{} events of {} visitors", self.events, self.visitors)?;
         if self.waits > 0 {
             write!(
                 f,
@@ -88,6 +106,20 @@ impl fmt::Display for Summary {
 }
 
 impl Demo {
+    /// Whether days are stored, for which the store has to be open, instead of events sent.
+    #[must_use]
+    pub const fn is_history(&self) -> bool {
+        self.days.is_some()
+    }
+
+    /// Stores the days that are asked for.
+    ///
+    /// # Errors
+    /// When the site is not measured, or the store fails.
+    pub async fn store(self, app: &App) -> Result<Summary, DemoError> {
+        history::store(app, &self.site, self.days.unwrap_or_default()).await
+    }
+
     /// Sends events until the time is over or Ctrl-C. Without `--url` the server is the one
     /// that listens on `address`.
     ///

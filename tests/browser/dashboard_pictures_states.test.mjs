@@ -17,8 +17,9 @@ test(
       visitor.allow(AWAY);
       await lively(server);
       const page = await visitor.open(`${server.origin}/`);
-      await page.locator(".bars canvas").waitFor();
+      await page.locator(".chart-plot svg").waitFor();
       await untilConnection(page, "live");
+      await untilFigure(page, "now", (await server.data("/realtime")).current_visitors);
       const shown = await figure(page, "visitors");
       await server.stop();
       await page.locator(".banner").waitFor();
@@ -48,13 +49,13 @@ test(
   world.test(async ({ server, visitor }) => {
     await lively(server);
     const page = await visitor.open();
-    await page.route("**/api/v1/analytics/stats?**", async (route) => {
+    await page.route("**/api/v1/analytics/timeline?**", async (route) => {
       const answer = await route.fetch();
       await route.fulfill({ response: answer, json: { ...(await answer.json()), meta: { degraded: true } } });
     });
     await page.goto(`${server.origin}/`);
     await page.locator('.banner[data-kind="degraded"]').waitFor();
-    await page.locator(".bars canvas").waitFor();
+    await page.locator(".chart-plot svg").waitFor();
     await picture(page, "degraded");
   }),
 );

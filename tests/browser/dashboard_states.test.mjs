@@ -8,23 +8,60 @@ import { setUp, until } from "./harness/index.mjs";
 
 const world = setUp();
 
+/** Answers the page's queries with a failure, as long as `failing()`. @param {import("playwright-core").Page} page @param {() => [number, string] | null} failing */
+function fail(page, failing) {
+  return page.route("**/api/v1/analytics/**", (route) => {
+    const failure = failing();
+    if (failure === null) return route.continue();
+    const [status, code] = failure;
+    return route.fulfill({ status, headers: { "retry-after": "1" }, json: { success: false, error: "no", code } });
+  });
+}
+
 test(
   "an empty site says how to begin, and begins by itself",
   world.test(async ({ server, visitor }) => {
     const page = await visitor.open(`${server.origin}/?site=cv.example`);
-    const [tag, curl] = await page.locator(".welcome pre").allTextContents();
+    const snippets = page.locator(".welcome pre");
+    await snippets.first().waitFor();
+    const [tag, curl, demo] = await snippets.allTextContents();
     assert.equal(tag, `<script defer src="${server.origin}/mcv.js" data-site="cv.example"></script>`);
     assert.match(curl ?? "", new RegExp(`^curl ${server.origin}/api/v1/analytics/event -d '`));
+    assert.equal(demo, "local-runtime demo --days 30 --site cv.example");
     assert.equal(await page.locator(".figures").count(), 0);
     // What it says to send works as it stands.
     const [, body = ""] = curl?.match(/-d '(.*)'$/) ?? [];
     const answer = await fetch(`${server.origin}/api/v1/analytics/event`, { method: "POST", body });
     assert.equal(answer.status, 201);
     await untilFigure(page, "now", 1);
-    await untilFigure(page, "views", 1);
+    await untilFigure(page, "pageviews", 1);
     assert.equal(await page.locator(".welcome").count(), 0);
-    await page.locator('[data-theme-name="backend"]').waitFor();
   }),
+);
+
+test(
+  "the list of the first run says why nothing was counted",
+  world.test(
+    async ({ server, visitor }) => {
+      const page = await visitor.open(`${server.origin}/`);
+      const checks = page.locator(".checks");
+      await until("connected", async () => (await checks.locator('[data-is="done"]').count()) === 1);
+      assert.match((await checks.textContent()) ?? "", /This browser asks not to be tracked/);
+      const send = (/** @type {object} */ headers, /** @type {object} */ more = {}) =>
+        fetch(`${server.origin}/mcv/notes`, { method: "POST", headers: { "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0", ...headers }, body: JSON.stringify([{ event_type: "page_view", ...more }]) });
+      await until("the first look", async () => /No event has arrived/.test((await checks.textContent()) ?? ""));
+      await send({ "user-agent": "curl/8.0" });
+      await send({ "sec-gpc": "1" });
+      await send({}, { site: "No Site" });
+      await send({}, { site: "other" });
+      await until("the reasons", async () => {
+        const text = (await checks.textContent()) ?? "";
+        for (const reason of [/calls itself a bot/, /asks not to be tracked/, /a name that the server does not know/, /counted for another site/]) assert.match(text, reason);
+        return true;
+      });
+    },
+    { visitor: { gpc: true } },
+  ),
 );
 
 test(
@@ -33,60 +70,83 @@ test(
     await server.store(...something());
     const page = await visitor.open();
     let degraded = true;
-    await page.route("**/api/v1/analytics/stats?**", async (route) => {
+    await page.route("**/api/v1/analytics/timeline?**", async (route) => {
       const answer = await route.fetch();
       const body = await answer.json();
-      await route.fulfill({ response: answer, json: degraded ? { ...body, meta: { degraded: true } } : body });
+      await route.fulfill({ response: answer, json: degraded ? { ...body, meta: { ...body.meta, degraded: true } } : body });
     });
     await page.goto(`${server.origin}/`);
     await page.locator('.banner[data-kind="degraded"]').waitFor();
-    assert.equal(await figure(page, "visitors-day"), 3, "figures are shown nevertheless");
+    await untilFigure(page, "visitors", 3);
     degraded = false;
+    await server.stop();
+    visitor.allow(AWAY);
+    await server.start();
     await page.locator(".banner").waitFor({ state: "detached" });
-    assert.equal(await figure(page, "visitors-day"), 3);
+    await untilFigure(page, "visitors", 3);
   }),
 );
 
 test(
-  "a server that is away leaves what was shown, and is found again",
+  "a server that is away leaves what was shown, marked, and is found again",
   world.test(async ({ server, visitor }) => {
     visitor.allow(AWAY);
     await server.store(...something());
     const page = await visitor.open(`${server.origin}/`);
     await untilListed(page, await ids(server));
     await untilConnection(page, "live");
+    await untilFigure(page, "visitors", 3);
     await server.stop();
     await untilConnection(page, "waiting");
+    await page.locator('.banner[data-kind="unreachable"]').waitFor();
+    assert.match((await page.locator(".banner").textContent()) ?? "", /cannot be reached.*are from \d/);
+    assert.equal(await figure(page, "visitors"), 3);
+    await page.locator(".page.stale .tiles").waitFor();
     // Whoever does not wait asks for something that is not there.
-    await page.locator("input[name=period][value=month]").check();
-    await page.locator(".banner").waitFor();
-    assert.equal(await figure(page, "visitors-day"), 3);
+    await page.keyboard.press("m");
+    await page.locator(".pages .failed").waitFor();
     await server.start();
     await untilConnection(page, "live");
-    await until("all is well", async () => (await page.locator(".warning, .banner").count()) === 0);
+    await until("all is well", async () => (await page.locator(".banner, .failed, .stale").count()) === 0);
+    await untilFigure(page, "visitors", 3);
     await server.store(event("page_view"));
     await untilListed(page, await ids(server));
   }),
 );
 
 test(
-  "what fails is one panel's matter, and can be tried again",
+  "a limit, a database that is away and a fault are told as what they are, and pass by themselves",
   world.test(async ({ server, visitor }) => {
     visitor.allow(AWAY);
     await server.store(...something());
     const page = await visitor.open();
-    let broken = true;
-    await page.route("**/api/v1/analytics/themes?**", (route) =>
-      broken ? route.fulfill({ status: 500, json: { success: false, error: "something broke", code: "INTERNAL" } }) : route.continue(),
-    );
+    /** @type {[number, string] | null} */
+    let failing = null;
+    await fail(page, () => failing);
     await page.goto(`${server.origin}/`);
-    const themes = page.locator(".themes");
-    await themes.locator(".failed").waitFor();
-    assert.match((await themes.textContent()) ?? "", /The server refused: something broke/);
-    await untilFigure(page, "visitors-day", 3);
-    broken = false;
-    await themes.locator(".failed .button").click();
-    await themes.locator("[data-theme-name]").first().waitFor();
+    await untilFigure(page, "visitors", 3);
+    /** @type {[number, string, RegExp][]} */
+    const failures = [
+      [429, "RATE_LIMITED", /Too many requests/],
+      [503, "UNAVAILABLE", /its database does not answer/],
+    ];
+    for (const [status, code, text] of failures) {
+      failing = [status, code];
+      await server.store(event("page_view"));
+      await page.locator(".banner").waitFor();
+      assert.match((await page.locator(".banner").textContent()) ?? "", text);
+      assert.ok((await figure(page, "visitors")) >= 3, "what was shown stays");
+      failing = null;
+      await page.locator(".banner").waitFor({ state: "detached" });
+      const [row] = (await server.query({ metrics: ["visitors"], date_range: "day" })).results;
+      await untilFigure(page, "visitors", row.metrics[0]);
+    }
+    failing = [500, "INTERNAL"];
+    await page.keyboard.press("y");
+    await page.locator(".pages .failed", { hasText: "The server has a fault" }).waitFor();
+    failing = null;
+    await page.locator(".pages .failed .button").click();
+    await until("all is well", async () => (await page.locator(".failed").count()) === 0);
   }),
 );
 
@@ -96,7 +156,7 @@ test(
     visitor.allow(AWAY);
     const page = await visitor.open(`${server.origin}/?site=Not%20A%20Site`);
     await page.locator(".welcome h2").waitFor();
-    assert.match((await page.locator("main").textContent()) ?? "", /site must be 1 to 63/);
+    assert.match((await page.locator("main").textContent()) ?? "", /does not measure a site named “Not A Site”.*1 to 63/);
     assert.equal(await page.locator("main section").count(), 1);
   }),
 );
@@ -111,7 +171,7 @@ test(
     const held = new Promise((resolve) => {
       go = resolve;
     });
-    await page.route("**/api/v1/analytics/**", async (route) => {
+    await page.route("**/api/v1/analytics/query", async (route) => {
       await held;
       await route.continue();
     });
@@ -125,19 +185,26 @@ test(
 );
 
 test(
-  "speaks the reader's language, and remembers another choice",
+  "speaks the reader's language, names of countries included, and remembers another choice",
   world.test(
     async ({ server, visitor }) => {
-      await server.store(...something());
+      visitor.allow(AWAY);
+      await server.store({ ...event("page_view"), context: { timezone: "Europe/Berlin", language: "de" } });
       const page = await visitor.open(`${server.origin}/`);
-      await page.locator("h2", { hasText: "Visiteurs en ce moment" }).waitFor();
+      await page.locator("h2", { hasText: "visiteur en ce moment" }).waitFor();
       assert.equal(await page.getAttribute("html", "lang"), "fr");
-      await untilFigure(page, "conversion", 1);
-      assert.equal((await page.locator("[data-figure=conversion]").textContent())?.replace(/\s/g, " "), "100 %");
-      await page.locator("input[name=language][value=en]").check();
-      await page.locator("h2", { hasText: "Visitors now" }).waitFor();
+      await untilFigure(page, "visitors", 1);
+      assert.equal((await page.locator("[data-figure=bounce_rate]").textContent())?.replace(/\s/g, " "), "100 %");
+      assert.equal(await page.locator('.locations [data-name="DE"] .ranking-name').textContent(), "Allemagne");
+      await page.locator(".locations .tabs select").selectOption("language");
+      await page.locator('.locations [data-name="de"]', { hasText: "Allemand" }).waitFor();
+      await server.stop();
+      await page.locator(".banner", { hasText: "Le serveur est injoignable." }).waitFor();
+      await server.start();
+      await page.locator(".language").click();
+      await page.locator("h2", { hasText: "visitor now" }).waitFor();
       await page.reload();
-      await page.locator("h2", { hasText: "Visitors now" }).waitFor();
+      await page.locator('.locations [data-name="de"]', { hasText: "German" }).waitFor();
       assert.equal(await page.getAttribute("html", "lang"), "en");
     },
     { visitor: { locale: "fr-CA" } },
@@ -145,7 +212,7 @@ test(
 );
 
 test(
-  "times are in the viewer's zone",
+  "the timeline's times are in the viewer's zone",
   world.test(
     async ({ server, visitor }) => {
       await server.store(event("page_view"));
@@ -155,7 +222,7 @@ test(
       const [stored] = await server.events();
       const wanted = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: "Asia/Kathmandu" }).format(new Date(stored?.created_at ?? 0));
       assert.equal(await row.locator("summary time").textContent(), wanted);
-      assert.match((await page.locator(".foot").textContent()) ?? "", /in UTC.*Kat[h]?mandu/);
+      assert.match((await page.locator(".foot").textContent()) ?? "", /UTC.*Kat[h]?mandu/);
     },
     { visitor: { locale: "en-GB", timezoneId: "Asia/Kathmandu" } },
   ),
@@ -173,7 +240,7 @@ test(
       await page.emulateMedia({ colorScheme: "light" });
       await page.locator("html[data-theme=light]").waitFor();
       assert.notEqual(await background(), dark);
-      const choose = page.locator(".icon-button");
+      const choose = page.locator(".colours");
       await choose.click();
       await choose.click();
       await page.locator("html[data-theme=dark]").waitFor();

@@ -1,41 +1,60 @@
 /** What comes over the wire, parsed: nothing else in the dashboard looks at unknown values. */
 
-export const PERIODS = ["day", "week", "month"] as const;
-export type Period = (typeof PERIODS)[number];
-
 /** What happens now, and has happened today (UTC). */
 export interface Realtime {
   visitors: number;
-  uniqueToday: number;
   eventsToday: number;
-  lettersToday: number;
   /** Unix seconds, by the server's clock. */
   at: number;
 }
 
-/** The figures of a day, a week or a month. */
-export interface Stats {
-  key: string;
-  visitors: number;
-  views: number;
-  events: number;
-  letters: number;
-  /** Letters by unique visitors, 0 to 1 or more. */
-  conversion: number;
+export type Value = number | null;
+
+/** A row of a query's answer. */
+export interface Row {
+  dimensions: string[];
+  metrics: Value[];
+  /** The same metrics in the range that is compared with. */
+  before: Value[] | null;
+  /** In percent, or in points for rates of visits. */
+  change: Value[] | null;
 }
 
-export interface Theme {
-  name: string;
-  views: number;
-  percentage: number;
-}
-
-export interface Letters {
-  key: string;
+/** A query's answer. */
+export interface Rows {
+  rows: Row[];
+  /** How many there are without the limit. */
   total: number;
-  motivation: number;
-  antiMotivation: number;
-  days: { date: string; count: number }[];
+  zone: string;
+  /** The dimensions as interpreted. */
+  dimensions: string[];
+  /** The instants that are covered, in Unix milliseconds, the second one not included. */
+  range: [number, number];
+  before: [number, number] | null;
+  /** All labels of time. */
+  labels: string[];
+}
+
+export interface FunnelStep {
+  visitors: number;
+  dropOff: number;
+  dropOffRate: Value;
+  conversion: Value;
+  medianSeconds: Value;
+}
+
+export interface Cohort {
+  week: string;
+  visitors: number;
+  rates: Value[];
+  running: boolean;
+}
+
+export interface SiteSummary {
+  name: string;
+  lastEvent: number | null;
+  events: number;
+  visitors: number[];
 }
 
 /** Something that a visitor did. */
@@ -100,14 +119,36 @@ function text(from: Fields, name: string): string {
   return value;
 }
 
-function optionalText(from: Fields, name: string): string | null {
-  return from[name] === null || from[name] === undefined ? null : text(from, name);
+function optional<T>(read: (from: Fields, name: string) => T, from: Fields, name: string): T | null {
+  return from[name] === null || from[name] === undefined ? null : read(from, name);
 }
 
-function instant(from: Fields, name: string): number {
-  const at = Date.parse(text(from, name));
-  if (Number.isNaN(at)) throw new Malformed(`${name} is no time`);
+function time(value: unknown): number {
+  const at = typeof value === "string" ? Date.parse(value) : Number.NaN;
+  if (Number.isNaN(at)) throw new Malformed("no time");
   return at;
+}
+
+const instant = (from: Fields, name: string): number => time(from[name]);
+const flag = (from: Fields, name: string): boolean => from[name] === true;
+
+function texts(value: unknown): string[] {
+  return list(value).map((item) => {
+    if (typeof item !== "string") throw new Malformed("no text");
+    return item;
+  });
+}
+
+function values(value: unknown): Value[] {
+  return list(value).map((item) => {
+    if (item !== null && typeof item !== "number") throw new Malformed("no number");
+    return item;
+  });
+}
+
+function pair(value: unknown): [number, number] {
+  const [from, to] = list(value);
+  return [time(from), time(to)];
 }
 
 /** The envelope of a successful answer. */
@@ -118,45 +159,68 @@ export function answer<T>(body: unknown, data: (data: unknown, meta: Fields) => 
   return { data: data(envelope.data, meta), degraded: meta.degraded === true };
 }
 
+/** The items of the answer to several queries. */
+export function batch(body: unknown): unknown[] {
+  return list(fields(body).data);
+}
+
+export function rows(value: unknown, meta: Fields): Rows {
+  const data = fields(value);
+  const query = fields(meta.query);
+  return {
+    rows: list(data.results).map(fields).map((row) => {
+      const other = row.comparison === undefined ? null : fields(row.comparison);
+      return {
+        dimensions: texts(row.dimensions),
+        metrics: values(row.metrics),
+        before: other && values(other.metrics),
+        change: other && values(other.change),
+      };
+    }),
+    total: number(data, "total_rows"),
+    zone: text(query, "timezone"),
+    dimensions: texts(query.dimensions),
+    range: pair(meta.range),
+    before: meta.comparison_range === undefined ? null : pair(meta.comparison_range),
+    labels: meta.time_labels === undefined ? [] : texts(meta.time_labels),
+  };
+}
+
+export function funnel(value: unknown): FunnelStep[] {
+  const [first] = list(fields(value).results).map(fields);
+  return list(first?.steps ?? []).map(fields).map((step) => ({
+    visitors: number(step, "visitors"),
+    dropOff: number(step, "drop_off"),
+    dropOffRate: optional(number, step, "drop_off_rate"),
+    conversion: optional(number, step, "conversion_rate"),
+    medianSeconds: optional(number, step, "median_seconds"),
+  }));
+}
+
+export function cohorts(value: unknown): Cohort[] {
+  return list(fields(value).results).map(fields).map((row) => ({
+    week: text(row, "week"),
+    visitors: number(row, "visitors"),
+    rates: values(row.rates),
+    running: flag(row, "running"),
+  }));
+}
+
+export function sites(value: unknown): SiteSummary[] {
+  return list(value).map(fields).map((row) => ({
+    name: text(row, "site"),
+    lastEvent: optional(instant, row, "last_event"),
+    events: number(row, "events"),
+    visitors: values(row.visitors).map((count) => count ?? 0),
+  }));
+}
+
 export function realtime(value: unknown): Realtime {
   const data = fields(value);
   return {
     visitors: number(data, "current_visitors"),
-    uniqueToday: number(data, "unique_today"),
     eventsToday: number(data, "total_events"),
-    lettersToday: number(data, "letters_today"),
     at: number(data, "timestamp"),
-  };
-}
-
-export function stats(value: unknown): Stats {
-  const data = fields(value);
-  return {
-    key: text(data, "period_key"),
-    visitors: number(data, "unique_visitors"),
-    views: number(data, "page_views"),
-    events: number(data, "total_events"),
-    letters: number(data, "letters_generated"),
-    conversion: number(data, "conversion_rate"),
-  };
-}
-
-export function themes(value: unknown): Theme[] {
-  return list(value).map(fields).map((row) => ({
-    name: text(row, "theme"),
-    views: number(row, "views"),
-    percentage: number(row, "percentage"),
-  }));
-}
-
-export function letters(value: unknown): Letters {
-  const data = fields(value);
-  return {
-    key: text(data, "period_key"),
-    total: number(data, "total"),
-    motivation: number(data, "motivation"),
-    antiMotivation: number(data, "anti_motivation"),
-    days: list(data.history).map(fields).map((day) => ({ date: text(day, "date"), count: number(day, "count") })),
   };
 }
 
@@ -166,11 +230,11 @@ export function timeline(value: unknown, meta: Fields): TimelinePage {
     visitor: text(row, "visitor_id"),
     type: text(row, "event_type"),
     data: fields(row.event_data),
-    page: optionalText(row, "page_url"),
-    referrer: optionalText(row, "referrer"),
+    page: optional(text, row, "page_url"),
+    referrer: optional(text, row, "referrer"),
     at: instant(row, "created_at"),
   }));
-  return { events, next: optionalText(meta, "next_cursor") };
+  return { events, next: optional(text, meta, "next_cursor") };
 }
 
 export function places(value: unknown): Place[] {
@@ -179,7 +243,7 @@ export function places(value: unknown): Place[] {
     y: number(row, "y"),
     count: number(row, "count"),
     page: text(row, "page_url"),
-    element: optionalText(row, "element"),
+    element: optional(text, row, "element"),
   }));
 }
 
@@ -192,7 +256,7 @@ export function message(json: string): Message {
       visitor: text(from, "visitor_id"),
       type: text(from, "type"),
       data: fields(from.data),
-      page: optionalText(from, "page_url"),
+      page: optional(text, from, "page_url"),
       referrer: null,
       at: instant(from, "timestamp"),
     };

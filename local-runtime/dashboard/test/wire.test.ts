@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { spread } from "../src/parts/heat";
 import { byElement } from "../src/parts/elements";
-import { Malformed, answer, letters, message, places, realtime, stats, themes, timeline } from "../src/wire";
+import { Malformed, answer, message, places, realtime, rows, sites, timeline } from "../src/wire";
 
 const event = { id: "i", visitor_id: "v", event_type: "scroll", event_data: { depth: 5 }, page_url: null,
   referrer: "https://a.example/", created_at: "2026-01-02T03:04:05.678Z" };
@@ -16,18 +16,20 @@ test("answers are read", () => {
       next: "c",
     },
   });
-  expect(answer({ success: true, data: [] }, themes)).toEqual({ data: [], degraded: false });
+  expect(answer({ success: true, data: [] }, sites)).toEqual({ data: [], degraded: false });
+  const data = { results: [{ dimensions: ["/"], metrics: [1, null], comparison: { dimensions: null, metrics: [0, null], change: [100, null] } }], total_rows: 1 };
+  const meta = { query: { timezone: "UTC", dimensions: ["event:page"] }, range: ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"] };
+  expect(rows(data, meta)).toMatchObject({ rows: [{ dimensions: ["/"], metrics: [1, null], before: [0, null], change: [100, null] }], zone: "UTC", before: null, labels: [] });
 });
 
 test("what is not as agreed is no answer", () => {
   for (const body of [null, [], "x", {}, { success: false, data: [] }, { success: true, data: {} }]) {
-    expect(() => answer(body, themes)).toThrow(Malformed);
+    expect(() => answer(body, sites)).toThrow(Malformed);
   }
-  for (const bad of [null, {}, { period_key: 5 }, { period_key: "2026", unique_visitors: "5" }]) {
-    expect(() => stats(bad)).toThrow(Malformed);
+  for (const bad of [null, {}, { results: [{ dimensions: [1], metrics: [] }], total_rows: 0 }, { results: [{ dimensions: [], metrics: ["1"] }], total_rows: 0 }]) {
+    expect(() => rows(bad, { query: { timezone: "UTC", dimensions: [] }, range: [] })).toThrow(Malformed);
   }
   expect(() => realtime({ current_visitors: Number.NaN })).toThrow(Malformed);
-  expect(() => letters({ period_key: "x", total: 0, motivation: 0, anti_motivation: 0 })).toThrow(Malformed);
   expect(() => places([{ x: 1, y: 2, count: 3 }])).toThrow(Malformed);
   expect(() => timeline([{ ...event, created_at: "soon" }], {})).toThrow(Malformed);
   expect(() => timeline([{ ...event, event_data: [] }], {})).toThrow(Malformed);

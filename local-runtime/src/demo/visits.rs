@@ -27,6 +27,17 @@ const REFERRERS: [&str; 5] = [
     "https://mastodon.social/",
 ];
 const THEMES: [&str; 7] = ["backend", "fullstack", "devops", "frontend", "data", "security", "mobile"];
+/// Where visitors live, how wide their screens are and what they speak.
+const SURROUNDINGS: [(&str, u32, &str); 8] = [
+    ("Europe/Paris", 1920, "fr"),
+    ("America/New_York", 1440, "en"),
+    ("Europe/Berlin", 1280, "de"),
+    ("Europe/London", 390, "en"),
+    ("Europe/Brussels", 412, "fr"),
+    ("America/Toronto", 1680, "en"),
+    ("Asia/Tokyo", 820, "ja"),
+    ("America/Sao_Paulo", 360, "pt"),
+];
 const PAGES: [&str; 4] = ["/", "/projects", "/letters", "/contact"];
 /// What is clicked, and where on the page it is, in percent.
 const BUTTONS: [(&str, f64, f64); 6] = [
@@ -48,10 +59,11 @@ pub(super) struct Crowd {
 }
 
 #[derive(Debug)]
-struct Visitor {
+pub(super) struct Visitor {
     id: Uuid,
     address: Ipv4Addr,
-    user_agent: &'static str,
+    pub(super) user_agent: &'static str,
+    surroundings: (&'static str, u32, &'static str),
     /// What is still to come, first first; never empty.
     plan: VecDeque<Value>,
 }
@@ -94,10 +106,7 @@ impl Crowd {
             self.dice.below(self.present.len() as u64) as usize
         };
         let visitor = &mut self.present[at];
-        let mut event = visitor.plan.pop_front().unwrap_or_default();
-        event["visitor_id"] = json!(visitor.id);
-        event["event_id"] = json!(Uuid::new_v4());
-        event["site"] = json!(self.site);
+        let event = visitor.next(&self.site).unwrap_or_default();
         let next = Next { address: visitor.address, user_agent: visitor.user_agent, event };
         if visitor.plan.is_empty() {
             self.present.swap_remove(at);
@@ -107,14 +116,26 @@ impl Crowd {
 }
 
 impl Visitor {
-    fn arrive(dice: &mut Dice) -> Self {
+    pub(super) fn arrive(dice: &mut Dice) -> Self {
         let octet = |dice: &mut Dice| 1 + dice.below(254) as u8;
         Self {
             id: Uuid::new_v4(),
             address: Ipv4Addr::new(127, octet(dice), octet(dice), octet(dice)),
             user_agent: dice.pick(&AGENTS),
+            surroundings: dice.pick(&SURROUNDINGS),
             plan: plan(dice).into(),
         }
+    }
+
+    /// What comes next, as it is sent; nothing when the visit is over.
+    pub(super) fn next(&mut self, site: &Site) -> Option<Value> {
+        let mut event = self.plan.pop_front()?;
+        let (timezone, screen_width, language) = self.surroundings;
+        event["context"] = json!({"timezone": timezone, "screen_width": screen_width, "language": language});
+        event["visitor_id"] = json!(self.id);
+        event["event_id"] = json!(Uuid::new_v4());
+        event["site"] = json!(site);
+        Some(event)
     }
 }
 

@@ -107,3 +107,28 @@ export async function untilConnection(page, state) {
 export async function ids(server) {
   return (await server.events()).map(({ id }) => id).reverse();
 }
+
+/**
+ * What a card lists: values and their visitors.
+ * @param {Page} page
+ * @param {string} card
+ * @returns {Promise<[string, number][]>}
+ */
+export function rows(page, card) {
+  return page.locator(`${card} .ranking [data-name]`).evaluateAll((all) =>
+    all.map((row) => /** @type {[string, number]} */ ([row.getAttribute("data-name") ?? "", Number(row.getAttribute("data-value"))])),
+  );
+}
+
+const AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0";
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/**
+ * A line of an access log, so many days ago at noon.
+ * @param {{days: number, path: string, host?: number}} line `host`: visitors of other hosts are others
+ */
+export function logLine({ days, path, host = 1 }) {
+  const day = new Date(Date.now() - days * 86_400_000);
+  const date = `${String(day.getUTCDate()).padStart(2, "0")}/${MONTHS[day.getUTCMonth()]}/${day.getUTCFullYear()}`;
+  return `198.18.0.${host} - - [${date}:12:00:00 +0000] "GET ${path} HTTP/1.1" 200 5120 "-" "${AGENT}"`;
+}

@@ -1,6 +1,7 @@
 // The real server: a process of its own with an embedded store in a folder of its own.
 
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -103,9 +104,9 @@ export class AnalyticsServer {
    * @param {string} log lines in the Combined Log Format
    */
   async import(log) {
-    const path = join(this.#home, "access.log");
+    const path = join(this.#home, `access-${randomUUID()}.log`);
     await writeFile(path, log);
-    const child = spawn(BINARY, ["import", path], {
+    const child = spawn(BINARY, ["import", "--finished", path], {
       cwd: this.#home,
       env: { PATH: process.env.PATH, HOME: this.#home, ANALYTICS_STORE: `sqlite:${join(this.#home, "analytics.db")}` },
       stdio: "ignore",
@@ -168,6 +169,15 @@ export class AnalyticsServer {
    */
   async data(question) {
     return (await this.ask(question)).data;
+  }
+
+  /**
+   * Asks a query that must be answered; its `data`.
+   * @param {object} query
+   * @returns {Promise<{results: any[], total_rows: number}>}
+   */
+  query(query) {
+    return this.data(`/query?q=${encodeURIComponent(JSON.stringify(query))}`);
   }
 
   /**

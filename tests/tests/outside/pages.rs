@@ -65,7 +65,10 @@ async fn the_dashboard_runs_nobody_elses_code() {
 fn named(page: &str) -> Vec<String> {
     let parts = page.split(['"', ' ']).collect::<Vec<_>>();
     let values = parts.windows(2).filter(|pair| matches!(pair[0], "src=" | "href=")).map(|pair| pair[1].to_owned());
-    values.filter(|value| value.starts_with("/assets/")).collect()
+    values
+        .filter_map(|value| value.strip_prefix('.').map(str::to_owned))
+        .filter(|value| value.starts_with("/assets/"))
+        .collect()
 }
 
 /// Compressed once, not twice, and the same whoever asks.

@@ -1,23 +1,27 @@
 /** What is wrong with all of the page, if anything. */
 
-import { current, degraded } from "../state/figures";
+import { answeredAt, degraded, outage, reload } from "../state/report";
 import { say } from "../text";
+import { show } from "../text/now";
 
 export function Banner() {
-  const { failure } = current.day.held.value;
   const words = say.value;
-  const unreachable = failure?.kind === "unreachable";
-  const text = unreachable
-    ? words.unreachable
-    : failure?.kind === "refused"
-      ? `${words.refused}: ${failure.message}`
-      : degraded.value
-        ? words.degraded
-        : null;
-  if (text === null) return null;
+  const failure = outage.value;
+  if (failure === null || failure.kind === "refused") {
+    return degraded() ? (
+      <p class="banner" data-kind="degraded" role="status">
+        {words.degraded}
+      </p>
+    ) : null;
+  }
   return (
-    <p class="banner" data-kind={failure ? "failure" : "degraded"}>
-      {text}
+    <p class="banner" data-kind={failure.kind} role="status">
+      <span>
+        {words.outage[failure.kind]} {words.staleSince(show.value.clock(answeredAt.value))}
+      </span>
+      <button type="button" class="button" onClick={reload}>
+        {words.retry}
+      </button>
     </p>
   );
 }

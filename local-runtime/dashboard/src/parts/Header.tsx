@@ -1,18 +1,18 @@
-/** What stays at the top: where one is, what is chosen, and whether it is live. */
+/** What stays at the top: which site it is, whether it is live, and how the page looks. */
 
-import { LANGUAGES, THEMES, chooseLanguage, chooseTheme, language, period, theme } from "../state/preferences";
+import { LANGUAGES, THEMES, chooseLanguage, chooseTheme, language, theme } from "../state/preferences";
 import { feed } from "../state/live";
 import { MESSAGES, say } from "../text";
-import { PERIODS } from "../wire";
-import icon from "../icon.svg";
 import { Icon, type IconName } from "./Icon";
-import { Segments } from "./Segments";
-import { SiteSwitch } from "./SiteSwitch";
+import { Sites } from "./Sites";
 
 const THEME_ICONS: Record<(typeof THEMES)[number], IconName> = { system: "screen", light: "sun", dark: "moon" };
 
 export function Header() {
   const words = say.value;
+  const other = LANGUAGES[(LANGUAGES.indexOf(language.value) + 1) % LANGUAGES.length] ?? "en";
+  const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length] ?? "system";
+  const colours = `${words.theme}: ${words.themes[theme.value]}`;
   return (
     <header class="bar">
       <a class="skip" href="#main">
@@ -20,47 +20,25 @@ export function Header() {
       </a>
       <div class="bar-inside">
         <h1 class="brand">
-          <img src={icon} alt="" width="26" height="26" /> <span>maicivy</span>
+          {/* The page's icon, which would be one more request. */}
+          <svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true">
+            <rect width="32" height="32" rx="8" />
+            <path d="M7 22V13m6 9V8m6 14v-6m6 6V11" />
+          </svg>{" "}
+          <span>maicivy</span>
         </h1>
-        <SiteSwitch />
+        <Sites />
         <Connection />
-        <div class="bar-period">
-          <Segments
-            name="period"
-            label={words.period}
-            values={PERIODS}
-            chosen={period.value}
-            show={(value) => words.periods[value]}
-            choose={(value) => {
-              period.value = value;
-            }}
-          />
-        </div>
         <div class="bar-choices">
-          <Segments
-            name="language"
-            label={words.language}
-            values={LANGUAGES}
-            chosen={language.value}
-            show={(value) => value.toUpperCase()}
-            spoken={(value) => MESSAGES[value].name}
-            choose={chooseLanguage}
-          />
-          <ThemeSwitch />
+          <button type="button" class="icon-button language" lang={other} title={MESSAGES[other].name} onClick={() => chooseLanguage(other)}>
+            {other.toUpperCase()} <span class="unseen">{MESSAGES[other].name}</span>
+          </button>
+          <button type="button" class="icon-button colours" aria-label={colours} title={colours} onClick={() => chooseTheme(next)}>
+            <Icon name={THEME_ICONS[theme.value]} />
+          </button>
         </div>
       </div>
     </header>
-  );
-}
-
-function ThemeSwitch() {
-  const words = say.value;
-  const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length] ?? "system";
-  const label = `${words.theme}: ${words.themes[theme.value]}`;
-  return (
-    <button type="button" class="icon-button" aria-label={label} title={label} onClick={() => chooseTheme(next)}>
-      <Icon name={THEME_ICONS[theme.value]} />
-    </button>
   );
 }
 

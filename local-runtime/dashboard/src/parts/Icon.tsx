@@ -19,6 +19,10 @@ const PATHS = {
   retry: "M13 8a5 5 0 1 1-1.6-3.7 M13.2 2v3h-3",
   copy: "M5.5 5.5h8v8h-8v-8Z M10.5 5.5v-3h-8v8h3",
   check: "M3 8.5 6.5 12 13 4.5",
+  cross: "M4 4l8 8 M12 4l-8 8",
+  filter: "M2 3.5h12 M4.5 8h7 M6.5 12.5h3",
+  bookmark: "M4 2.5h8v11L8 10.5 4 13.5v-11Z",
+  clock: "M8 14a6 6 0 1 0 0-12 6 6 0 0 0 0 12Z M8 5v3.2l2 1.3",
 } as const;
 
 export type IconName = keyof typeof PATHS;

@@ -1,7 +1,7 @@
 /** A part of the page with a heading, and what is shown while its data is not there. */
 
 import type { ComponentChildren } from "preact";
-import type { Held, Resource } from "../state/resource";
+import { type Report, reload } from "../state/report";
 import { say } from "../text";
 import { Icon } from "./Icon";
 
@@ -9,35 +9,47 @@ interface Props {
   id: string;
   title: string;
   hint?: string | undefined;
-  of: Resource<unknown>;
+  /** What it shows; null if that needs no answer. */
+  of: AnyReport | null;
   actions?: ComponentChildren;
+  /** What is there whether or not there is an answer. */
+  above?: ComponentChildren;
   children: ComponentChildren;
 }
 
-export function Panel({ id, title, hint, of, actions, children }: Props) {
-  const held = of.held.value;
+/** A report of anything. */
+export type AnyReport = Pick<Report<unknown>, "held">;
+
+export function Panel({ id, title, hint, of, actions, above, children }: Props) {
+  const busy = of !== null && of.held.value.data === null && !of.held.value.failure;
   return (
-    <section class={`card panel ${id}`} aria-labelledby={`${id}-title`} aria-busy={held.data === null && !held.failure}>
+    <section class={`card panel ${id}`} aria-labelledby={`${id}-title`} aria-busy={busy}>
       <header class="panel-head">
         <h2 id={`${id}-title`}>
           {title} {hint && <small>{hint}</small>}
         </h2>
-        <div class="panel-actions">
-          {held.failure && held.data !== null && <Stale of={of} />}
-          {actions}
-        </div>
+        {actions && <div class="panel-actions">{actions}</div>}
       </header>
-      <Body held={held} of={of}>
-        {children}
-      </Body>
+      {above}
+      {of === null ? (
+        children
+      ) : (
+        <Body of={of} lines={6}>
+          {children}
+        </Body>
+      )}
     </section>
   );
 }
 
-function Body({ held, of, children }: { held: Held<unknown>; of: Resource<unknown>; children: ComponentChildren }) {
-  if (held.data !== null) return <div class={held.outdated ? "panel-body outdated" : "panel-body"}>{children}</div>;
-  if (held.failure) return <Failed of={of} />;
-  return <Skeleton lines={6} />;
+/** What there is, why there is nothing, or that it is on its way. */
+export function Body({ of, lines, children }: { of: AnyReport; lines: number; children: ComponentChildren }) {
+  const { data, failure, outdated } = of.held.value;
+  if (data !== null && !(failure && outdated)) {
+    return <div class={outdated ? "panel-body outdated" : failure ? "panel-body stale" : "panel-body"}>{children}</div>;
+  }
+  if (failure) return <Failed of={of} />;
+  return <Skeleton lines={lines} />;
 }
 
 /** Grey bars where something will be. */
@@ -52,29 +64,15 @@ export function Skeleton({ lines }: { lines: number }) {
 }
 
 /** Why there is nothing, and a button to try again. */
-export function Failed({ of }: { of: Resource<unknown> }) {
+export function Failed({ of }: { of: AnyReport }) {
   const { failure } = of.held.value;
   if (!failure) return null;
   return (
     <div class="failed">
-      <p>
-        {say.value.failed[failure.kind]} {failure.kind === "refused" && failure.message}
-      </p>
-      <button type="button" class="button" onClick={() => of.load()}>
+      <p title={failure.message}>{say.value.failed[failure.kind]}</p>
+      <button type="button" class="button" onClick={reload}>
         <Icon name="retry" /> {say.value.retry}
       </button>
     </div>
-  );
-}
-
-/** What is shown could not be brought up to date. That nobody answers is said once, above all. */
-export function Stale({ of }: { of: Resource<unknown> }) {
-  const { failure } = of.held.value;
-  if (!failure || failure.kind === "unreachable") return null;
-  const why = say.value.failed[failure.kind];
-  return (
-    <button type="button" class="quiet warning" title={why} onClick={() => of.load()}>
-      <Icon name="retry" /> <span class="unseen">{why}</span> {say.value.retry}
-    </button>
   );
 }

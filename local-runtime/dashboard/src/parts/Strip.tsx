@@ -17,9 +17,11 @@ const LANE_OF: Record<string, Lane> = {
   link_click: "clicks",
   letter_generate: "letters",
 };
-const HEIGHT = 112;
-const LANE_HEIGHT = HEIGHT / LANES.length;
-const MARK_HEIGHT = 16;
+const LANE_HEIGHT = 22;
+const MARK_HEIGHT = 14;
+/** Letters have a lane where there are any. */
+const lanes = (events: readonly Happening[]): readonly Lane[] =>
+  events.some(({ type }) => type === "letter_generate") ? LANES : LANES.filter((lane) => lane !== "letters");
 /** A mark is as wide as a second, so that marks of a busy site do not cover each other. */
 const widthOf = (width: number): number => Math.min(3, Math.max(1.2, width / 300));
 const ARRIVAL_MS = 700;
@@ -31,7 +33,7 @@ export function Strip() {
     <figure class="strip">
       <figcaption class="unseen">{words.strip}</figcaption>
       <ul class="lanes" aria-hidden="true">
-        {LANES.map((lane) => (
+        {lanes(strip.value).map((lane) => (
           <li key={lane}>{words.stripLanes[lane]}</li>
         ))}
       </ul>
@@ -59,7 +61,7 @@ function Marks({ label }: { label: string }) {
     });
     fit.observe(element);
     // The strip moves by a few pixels a second: more frames would show nothing more.
-    const timer = setInterval(() => !document.hidden && draw(element), still() ? 1_000 : 66);
+    const timer = setInterval(() => !document.hidden && draw(element), 1_000);
     return () => {
       clearInterval(timer);
       fit.disconnect();
@@ -68,9 +70,19 @@ function Marks({ label }: { label: string }) {
   useSignalEffect(() => {
     void strip.value;
     void colours.value;
-    if (canvas.current) draw(canvas.current);
+    const element = canvas.current;
+    if (!element) return;
+    // Marks arrive in a movement of their own.
+    let frame = 0;
+    const end = performance.now() + (still() ? 0 : ARRIVAL_MS);
+    const step = (time: number): void => {
+      draw(element);
+      if (time < end && !document.hidden) frame = requestAnimationFrame(step);
+    };
+    frame = requestAnimationFrame(step);
+    return () => cancelAnimationFrame(frame);
   });
-  return <canvas ref={canvas} class="marks" role="img" aria-label={label} />;
+  return <canvas ref={canvas} class="marks" style={{ height: `${lanes(strip.value).length * LANE_HEIGHT}px` }} role="img" aria-label={label} />;
 }
 
 function draw(canvas: HTMLCanvasElement): void {
@@ -81,17 +93,19 @@ function draw(canvas: HTMLCanvasElement): void {
   const colour = (name: string): string => style.getPropertyValue(name);
   const width = canvas.width / devicePixelRatio;
   context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
-  context.clearRect(0, 0, width, HEIGHT);
+  const shown = lanes(strip.peek());
+  const height = canvas.height / devicePixelRatio;
+  context.clearRect(0, 0, width, height);
   context.fillStyle = colour("--line");
-  LANES.forEach((_, lane) => context.fillRect(0, Math.round((lane + 0.5) * LANE_HEIGHT), width, 1));
+  shown.forEach((_, lane) => context.fillRect(0, Math.round((lane + 0.5) * LANE_HEIGHT), width, 1));
   for (let minute = 0; minute <= 5; minute += 1) {
-    context.fillRect(Math.min(width - 1, Math.round((width * minute) / 5)), 0, 1, HEIGHT);
+    context.fillRect(Math.min(width - 1, Math.round((width * minute) / 5)), 0, 1, height);
   }
   const x = (at: number): number => width - ((now - at) / STRIP_MS) * width;
   const unknown = x(stripSince.peek());
   if (Number.isFinite(unknown) && unknown > 0) {
     context.fillStyle = colour("--sunk");
-    context.fillRect(0, 0, Math.min(width, unknown), HEIGHT);
+    context.fillRect(0, 0, Math.min(width, unknown), height);
   }
   const colourOf: Record<Lane, string> = {
     views: colour("--mark-strong"),
@@ -100,7 +114,7 @@ function draw(canvas: HTMLCanvasElement): void {
     other: colour("--mark-weak"),
   };
   for (const event of strip.peek()) {
-    mark(context, event, x(Math.min(event.at, now)), widthOf(width), colourOf, now);
+    mark(context, event, x(Math.min(event.at, now)), widthOf(width), colourOf, shown, now);
   }
 }
 
@@ -110,11 +124,12 @@ function mark(
   x: number,
   width: number,
   colourOf: Record<Lane, string>,
+  shown: readonly Lane[],
   now: number,
 ): void {
   if (x < -width) return;
   const lane = LANE_OF[event.type] ?? "other";
-  const y = (LANES.indexOf(lane) + 0.5) * LANE_HEIGHT;
+  const y = (shown.indexOf(lane) + 0.5) * LANE_HEIGHT;
   const young = still() ? 0 : Math.max(0, 1 - (now - event.at) / ARRIVAL_MS);
   const height = MARK_HEIGHT * (1 + young * 0.5);
   context.fillStyle = colourOf[lane];

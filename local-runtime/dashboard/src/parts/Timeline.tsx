@@ -1,7 +1,7 @@
 /** What visitors did, newest first. */
 
-import { useRef } from "preact/hooks";
-import { backToNewest, events, hasOlder, newest, older, unlisted } from "../state/timeline";
+import { useRef, useState } from "preact/hooks";
+import { backToNewest, events, hasOlder, loadOlder, newest, older, unlisted } from "../state/timeline";
 import { say } from "../text";
 import { readable, visible } from "../text/address";
 import { show } from "../text/now";
@@ -12,10 +12,25 @@ import { Failed, Panel } from "./Panel";
 
 export function Timeline() {
   const words = say.value;
-  const rows = events.value;
+  const [type, setType] = useState("");
+  const types = [...new Set(events.value.map(({ type }) => type))].sort();
+  const rows = type === "" ? events.value : events.value.filter((event) => event.type === type);
   const since = useRef(Date.now());
+  const filter = (
+    <label class="tabs">
+      <span class="unseen">{words.type}</span>
+      <select value={type} onChange={({ currentTarget }) => setType(currentTarget.value)}>
+        <option value="">{words.allEvents}</option>
+        {[...new Set([...types, type])].filter((name) => name !== "").map((name) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
   return (
-    <Panel id="timeline" title={words.timeline} hint={words.timelineHint} of={newest}>
+    <Panel id="timeline" title={words.timeline} hint={words.timelineHint} of={newest} actions={filter}>
       {unlisted.value > 0 && (
         <button type="button" class="button primary unlisted" onClick={backToNewest}>
           {words.unlisted(unlisted.value, show.value.number(unlisted.value))}
@@ -35,7 +50,7 @@ export function Timeline() {
           </div>
         ))
       )}
-      {rows.length > 0 && <Older />}
+      {events.value.length > 0 && <Older />}
     </Panel>
   );
 }
@@ -45,7 +60,7 @@ function Older() {
   if (older.held.value.failure) return <Failed of={older} />;
   if (!hasOlder.value) return <p class="note end">{words.end}</p>;
   return (
-    <button type="button" class="button older" onClick={() => older.load()}>
+    <button type="button" class="button older" onClick={loadOlder}>
       {words.older}
     </button>
   );

@@ -1,206 +1,174 @@
-/** The figures that are on screen, and what makes each of them out of date. */
+/** The figures of the view, as queries. */
 
 import { computed, effect, signal } from "@preact/signals";
-import { ask } from "../api";
-import { dayBefore, dayOf } from "../time/periods";
-import { type Happening, type Letters, PERIODS, type Period, type Place } from "../wire";
+import { get, post, query } from "../api";
+import { condition, onlyPage, requires } from "../view/filter";
+import { dateIn, datesOf, type Range } from "../view/range";
+import { METRICS, type Metric, today, unit, view, zone } from "../view/view";
 import * as wire from "../wire";
-import { Days } from "./days";
-import { period } from "./preferences";
-import { Resource } from "./resource";
+import type { Cohort, FunnelStep, Place, Rows } from "../wire";
+import { type Tab, TABS, chosen } from "./cards";
+import { Report } from "./report";
 import { site } from "./site";
 
-/** Days that the chart shows. */
-export const CHARTED_DAYS = 30;
-const MOST_THEMES = 8;
-/** At most this often while events arrive: a minute's worth stays far below the rate limit. */
-const SOON_MS = 2_000;
-const LATER_MS = 10_000;
-const REST_MS = 5_000;
+/** How often figures are asked for at most while much happens: those in sight, and those further down. */
+const OFTEN = { every: 12_000 };
+const SELDOM = { every: 30_000 };
+/** The rows of a card. */
+export const LISTED = 9;
+/** Rows of the events' card that are not shown there: page views and reports are no events of interest. */
+const PASSED_OVER = 3;
 
-function forPeriods<T>(make: (period: Period) => T): Record<Period, T> {
-  return { day: make("day"), week: make("week"), month: make("month") };
+export type Query = Record<string, unknown>;
+
+/** A query about the view; `more` goes first. */
+export function about(more: Query): Query {
+  const { range, filters } = view.value;
+  return { site, date_range: range, filters: filters.map(condition), ...more };
 }
 
-export const now = new Resource(() => ask("/realtime", { site }, wire.realtime), 1_000);
+const compared = (): Query => (view.value.compare === "off" || view.value.range === "all" ? {} : { compare: view.value.compare });
 
-export const current = forPeriods(
-  (period) => new Resource(() => ask("/stats", { site, period }, wire.stats), SOON_MS),
-);
-
-/** The day (UTC) by the server's clock, as far as it is known. */
-export const today = computed(() => {
-  const key = current.day.held.value.data?.key;
-  const at = now.held.value.data?.at;
-  return (at ? dayOf(at * 1_000) : undefined) ?? key ?? dayOf(Date.now());
-});
-
-/** The whole period before. */
-export const before = forPeriods(
-  (period) =>
-    new Resource(() => ask("/stats", { site, period, date: dayBefore(period, today.value) }, wire.stats), LATER_MS),
-);
-
-const days = new Days((date) => ask("/stats", { site, period: "day", date }, wire.stats));
-
-/** The last days, oldest first. */
-export const daily = new Resource(() => days.last(today.value, CHARTED_DAYS), LATER_MS);
-
-/** The last days, today's as the other figures have it. */
-export const charted = computed(() => {
-  const today = current.day.held.value.data;
-  return daily.held.value.data?.map((day) => (day.key === today?.key ? today : day)) ?? null;
-});
-
-export const themes = new Resource(
-  () => ask("/themes", { site, period: period.value, limit: MOST_THEMES }, wire.themes),
-  SOON_MS,
-);
-
-export interface LettersShown {
-  of: Letters;
-  /** By day; a single day is shown in its week. */
-  days: Letters["days"];
+/** A report of a query; null where there is nothing to ask. */
+export function reported(ask: () => Query | null, { every }: { every: number | null }, first = false): Report<Rows> {
+  const key = computed(() => {
+    const query = ask();
+    return query && JSON.stringify(query);
+  });
+  return new Report(
+    () => key.value,
+    (news) => query(JSON.parse(key.value ?? "{}"), wire.rows, first && !news),
+    { every },
+  );
 }
 
-export const letters = new Resource<LettersShown>(async () => {
-  const asked = period.value;
-  const [of, week] = await Promise.all([
-    ask("/letters", { site, period: asked }, wire.letters),
-    asked === "day" ? ask("/letters", { site, period: "week" }, wire.letters) : null,
-  ]);
-  const history = week ?? of;
-  return { data: { of: of.data, days: history.data.days }, degraded: of.degraded || history.degraded };
-}, SOON_MS);
+// --- tiles and chart ----------------------------------------------------------------------------
 
-/** Hours that the heatmap looks back. */
+/** The metrics that the view has. */
+export const metrics = computed<readonly Metric[]>(() => {
+  const { filters } = view.value;
+  const [page, goal] = [requires(filters, "event:page"), requires(filters, "event:goal")];
+  return METRICS.filter((metric) => {
+    if (metric === "time_on_page" || metric === "scroll_depth") return page;
+    if (metric === "events" || metric === "conversion_rate") return goal;
+    return true;
+  });
+});
+
+/** The metric of the chart. */
+export const metric = computed(() => (metrics.value.includes(view.value.metric) ? view.value.metric : "visitors"));
+
+export const tilesQuery = (): Query => about({ metrics: metrics.value, ...compared() });
+export const tiles = reported(tilesQuery, OFTEN, true);
+
+const time = (): string => (unit.value === "time" ? "time" : `time:${unit.value}`);
+export const chartQuery = (): Query => about({ metrics: metrics.value, dimensions: [time()], include: { time_labels: true }, limit: 2_000 });
+export const chart = reported(chartQuery, OFTEN, true);
+
+/** The range that the chart compares with: whole days, so that it stays the same while time passes. */
+const before = computed<Range | null>(() => {
+  const range = tiles.held.value.data?.before;
+  if (!range || tiles.held.value.outdated || view.value.compare === "off" || datesOf(view.value.range, today.value) === null) return null;
+  return [dateIn(zone.value, range[0]), dateIn(zone.value, range[1] - 1)];
+});
+
+export const chartBefore = reported(
+  () => before.value && { ...chartQuery(), date_range: before.value },
+  { every: null },
+);
+
+effect(() => {
+  const known = tiles.held.value.data?.zone;
+  if (known) zone.value = known;
+});
+
+// --- cards --------------------------------------------------------------------------------------
+
+/** The second column of rows: a share of the visitors, or, with a goal, the rate of its visitors. */
+export const share = (): Metric | "percentage" | "group_conversion_rate" =>
+  requires(view.value.filters, "event:goal") ? "group_conversion_rate" : "percentage";
+
+/** The query of a tab, with the filters that it adds. */
+export function tabQuery(tab: Tab, more: Query = {}): Query {
+  const query = about({ metrics: ["visitors", share()], dimensions: [tab.dimension], ...compared(), ...more });
+  return { ...query, filters: [...(query.filters as unknown[]), ...(tab.filters ?? [])] };
+}
+
+function card(tabs: keyof typeof TABS, wanted: () => boolean = () => true): Report<Rows> {
+  return reported(() => {
+    const tab = chosen(tabs);
+    if (!tab || tab.panel || !wanted()) return null;
+    return tabQuery(tab, { limit: tabs === "events" ? LISTED + PASSED_OVER : LISTED });
+  }, SELDOM);
+}
+
+export const cards = {
+  sources: card("sources"),
+  pages: card("pages"),
+  locations: card("locations"),
+  devices: card("devices"),
+  events: card("events"),
+  cv: card("cv"),
+};
+
+// --- now ----------------------------------------------------------------------------------------
+
+export const readNow = reported(
+  () => ({ site, metrics: ["visitors"], dimensions: ["event:page"], date_range: "realtime", limit: 5 }),
+  SELDOM,
+);
+export const sourcesNow = reported(
+  () => ({ site, metrics: ["visitors"], dimensions: ["visit:source"], date_range: "30m", limit: 5 }),
+  SELDOM,
+);
+
+/** Whether a report is about now, whatever the view's range. */
+export const isLive = (report: unknown): boolean => report === readNow || report === sourcesNow;
+
+// --- a page of its own --------------------------------------------------------------------------
+
+export const page = computed(() => onlyPage(view.value.filters));
+
+/** What is read in the same visits. */
+export const alsoRead = reported(() => {
+  const path = page.value;
+  if (path === null) return null;
+  const filters = view.value.filters.filter(({ dimension, operator }) => dimension !== "event:page" || operator !== "is").map(condition);
+  const visited = [["is_not", "event:page", [path]], ["has_done", ["is", "event:page", [path]]], ["is", "event:name", ["page_view"]]];
+  return about({ metrics: ["visitors"], dimensions: ["event:page"], filters: [...filters, ...visited], limit: LISTED });
+}, SELDOM);
+
+/** Hours that the click map looks back. */
 export const HOURS = [1, 24, 72, 168] as const;
-export const hours = signal<number>(24);
-/** The page of the heatmap; null for all pages, undefined until the most clicked one is known. */
-export const page = signal<string | null | undefined>(undefined);
-
-export const allPlaces = new Resource<Place[]>(
-  () => ask("/heatmap", { site, hours: hours.value }, wire.places),
-  REST_MS,
+export const hours = signal<number>(168);
+export const places = new Report<Place[]>(
+  () => (page.value === null ? null : `${page.value} ${hours.value}`),
+  () => get("heatmap", { site, hours: hours.value, page_url: page.value ?? undefined }, wire.places),
+  SELDOM,
 );
 
-export const places = new Resource<Place[]>(
-  () => ask("/heatmap", { site, hours: hours.value, page_url: page.value ?? undefined }, wire.places),
-  REST_MS,
+// --- funnels and retention ----------------------------------------------------------------------
+
+export const funnelSteps = signal<readonly unknown[]>([]);
+export const funnelQuery = (): Query => about({ steps: funnelSteps.value });
+export const funnel = new Report<FunnelStep[]>(
+  () => (chosen("events")?.panel === "funnel" && funnelSteps.value.length > 1 ? JSON.stringify(funnelQuery()) : null),
+  () => post("query/funnel", funnelQuery(), wire.funnel),
+  SELDOM,
 );
 
-/** Clicked pages and their clicks, most clicked first. */
-export const pages = computed(() => {
-  const clicks = new Map<string, number>();
-  for (const place of allPlaces.held.value.data ?? []) {
-    clicks.set(place.page, (clicks.get(place.page) ?? 0) + place.count);
-  }
-  return [...clicks].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
-});
+export const retentionQuery = (): Query => ({ site, weeks: 8 });
+export const retention = new Report<Cohort[]>(
+  () => (chosen("events")?.panel === "retention" ? site : null),
+  () => post("query/retention", retentionQuery(), wire.cohorts),
+  SELDOM,
+);
 
-const all: Resource<unknown>[] = [
-  now,
-  ...PERIODS.flatMap((period): Resource<unknown>[] => [current[period], before[period]]),
-  daily,
-  themes,
-  letters,
-  allPlaces,
-  places,
-];
-
-/** Whether any figure was answered by a server that lacks something. */
-export const degraded = computed(() => all.some((resource) => resource.held.value.degraded));
-
-/** Makes all figures that the event may be counted in come anew. */
-export function count({ type, data, at }: Happening): void {
-  now.touch();
-  for (const period of PERIODS) current[period].touch();
-  if (type === "letter_generate") letters.touch();
-  if (type === "page_view" || type === "cv_theme_change") themes.touch();
-  if (typeof data.x === "number" && typeof data.y === "number") {
-    allPlaces.touch();
-    if (page.value) places.touch();
-  }
-  const day = dayOf(at);
-  if (day < today.value) {
-    days.touch(day);
-    daily.touch();
-    for (const period of PERIODS) before[period].touch();
-  }
+/** The date on which a range of the server's own choice begins or ends. */
+export function covered(): readonly [string, string] | null {
+  const range = tiles.held.value.data?.range;
+  return range ? [dateIn(zone.value, range[0]), dateIn(zone.value, Math.max(range[0], range[1] - 1))] : null;
 }
 
-/** Everything anew but the days that are over. */
-export function refresh(): void {
-  for (const resource of all) if (resource !== places || page.value) resource.touch();
-}
-
-/** What was answered by a server that lacked something: perhaps it is whole again. */
-export function refreshDegraded(): void {
-  for (const resource of all) if (resource.held.peek().degraded) resource.touch();
-}
-
-/** Everything anew, because it is not known what happened. */
-export function recount(): void {
-  days.touchAll();
-  refresh();
-}
-
-/** Everything at once, because somebody asked for it. */
-export function retry(): void {
-  for (const resource of all) if (resource !== places || page.value) resource.load();
-}
-
-/** Answers a heartbeat: figures that have moved without the feed saying so come anew. */
-export function hear(figures: wire.Realtime): void {
-  const known = now.held.value.data;
-  if (known && known.at > figures.at) return;
-  now.set(figures);
-  const shown = current.day.held.value.data;
-  if (shown && dayOf(figures.at * 1_000) === shown.key && shown.events !== figures.eventsToday) {
-    for (const period of PERIODS) current[period].touch();
-  }
-}
-
-/** Asks for everything for the first time, what is looked at first first. */
-export function load(): void {
-  now.load();
-  for (const period of PERIODS) current[period].load();
-  themes.load();
-  letters.load();
-  allPlaces.load();
-  // The server's own day is waited for: the viewer's clock may be wrong.
-  const known = computed(() => current.day.held.value.data !== null);
-  let first = true;
-  effect(() => {
-    if (!known.value) return;
-    void today.value;
-    for (const period of PERIODS) before[period].reset();
-    daily.reset();
-    if (!first) for (const resource of [...PERIODS.map((period) => current[period]), themes, letters]) resource.reset();
-    first = false;
-  });
-}
-
-/** Has other questions asked when another period, page or time is chosen. */
-export function follow(): void {
-  let first = true;
-  effect(() => {
-    void period.value;
-    if (!first) for (const resource of [themes, letters]) resource.reset();
-    first = false;
-  });
-  effect(() => {
-    if (page.value === undefined && pages.value.length > 0) page.value = pages.value[0]?.[0] ?? null;
-  });
-  let firstHours = true;
-  effect(() => {
-    void hours.value;
-    if (!firstHours) allPlaces.reset();
-    firstHours = false;
-  });
-  effect(() => {
-    void hours.value;
-    if (page.value) places.reset();
-  });
-}
-
+/** Events whose names are known to have happened in the view. */
+export const eventNames = computed(() => cards.events.held.value.data?.rows.map((row) => row.dimensions[0] ?? "") ?? []);

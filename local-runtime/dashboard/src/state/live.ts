@@ -1,65 +1,103 @@
 /** Ties the feed to the figures and the timeline. */
 
-import { effect, untracked } from "@preact/signals";
+import { computed, effect, signal, untracked } from "@preact/signals";
+import { address, get } from "../api";
 import { Feed } from "../live/feed";
-import * as figures from "./figures";
-import { sleep } from "./resource";
-import { site } from "./site";
+import { running } from "../view/view";
+import type { Realtime } from "../wire";
+import * as wire from "../wire";
+import { isLive } from "./figures";
+import { Report, outage, sleep, spend, touchAll, wake } from "./report";
+import { known, site } from "./site";
 import * as timeline from "./timeline";
 
-/** How often figures are asked for while there is no feed. */
-const WITHOUT_FEED_MS = 15_000;
-/** How often a server that lacks something is asked whether it still does. */
-const WHOLE_AGAIN_MS = 10_000;
-/** How often everything is asked for anew, in case something was counted that nobody told. */
-const TRUST_MS = 600_000;
+/** How often the server is asked whether something came by another way than the feed, such as an import. */
+const POLL_MS = 10_000;
+
+/** What the feed said last of now. */
+const heard = signal<Realtime | null>(null);
 
 function connect(): WebSocket {
-  const address = new URL("/ws/analytics", location.href);
-  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  address.searchParams.set("site", site);
-  return new WebSocket(address);
+  const url = address("ws/analytics", { site });
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return new WebSocket(url);
 }
 
-/** Whether the feed has been there once: before that, nothing has been lost. */
+/** Whether the feed was there before: only then can something have been missed. */
 let wasLive = false;
+/** When the feed told of an event last. */
+let told = 0;
 
 export const feed = new Feed(connect, {
   event(event) {
+    told = Date.now();
     timeline.happened(event);
-    figures.count(event);
+    touchFigures();
   },
-  figures: figures.hear,
+  figures(figures) {
+    const before = heard.peek();
+    if (before && before.at > figures.at) return;
+    heard.value = figures;
+    // Another process has stored something.
+    if (before && before.eventsToday !== figures.eventsToday) startOver();
+  },
   gap: startOver,
   open() {
-    if (wasLive) figures.recount();
-    wasLive = true;
-    timeline.fillStrip();
+    wake();
+    if (wasLive) startOver();
     // With an empty timeline there is no event to resume after.
-    if (timeline.events.value.length === 0) timeline.newest.touch();
+    else if (timeline.newest.held.peek().data?.events.length === 0) timeline.newest.touch();
+    wasLive = true;
   },
 });
 
-function startOver(): void {
-  figures.recount();
-  timeline.newest.touch();
+/** Without a feed, as behind a proxy that does not pass it on, the server is asked. */
+const asked = new Report(
+  () => (feed.state.value === "waiting" ? site : null),
+  () => get("realtime", { site }, wire.realtime),
+  { every: POLL_MS },
+);
+
+/** What happens now. */
+export const now = computed(() => {
+  const answer = asked.held.value.data;
+  return answer && answer.at > (heard.value?.at ?? 0) ? answer : heard.value;
+});
+
+/** An event was stored. */
+function touchFigures(): void {
+  touchAll((report) => report !== known && report !== asked && report !== timeline.newest && (running.value || isLive(report)));
 }
+
+/** It is not known what happened. */
+function startOver(): void {
+  touchAll();
+}
+
+/** The number of events that the server has, as it said last. */
+let counted: number | null = null;
 
 /** Starts everything. */
 export function start(): void {
-  figures.load();
-  figures.follow();
-  timeline.newest.load();
   effect(() => {
-    const known = timeline.newest.held.value.data?.events[0];
-    if (known) feed.known(known.id);
+    const newest = timeline.newest.held.value.data?.events[0];
+    if (newest) feed.known(newest.id);
   });
-  timeline.fillStrip();
+  effect(() => {
+    const events = known.held.value.data?.[0]?.events;
+    if (events === undefined) return;
+    if (counted !== null && events !== counted) startOver();
+    counted = events;
+  });
+  let filled = false;
+  effect(() => {
+    const first = timeline.newest.held.value.data;
+    if (!first || filled) return;
+    filled = true;
+    // Without an answer the strip begins with what the feed tells.
+    untracked(() => timeline.fillStrip(first)).catch(() => undefined);
+  });
   feed.start();
-  effect(() => {
-    // Whether the server is there at all is soon known.
-    if (feed.state.value === "waiting") untracked(figures.refresh);
-  });
 
   addEventListener("online", () => feed.start());
   document.addEventListener("visibilitychange", () => {
@@ -68,10 +106,10 @@ export function start(): void {
   });
   sleep(document.hidden);
   setInterval(() => {
-    if (feed.state.value === "live") return;
-    figures.refresh();
-    timeline.newest.touch();
-  }, WITHOUT_FEED_MS);
-  setInterval(figures.refreshDegraded, WHOLE_AGAIN_MS);
-  setInterval(startOver, TRUST_MS);
+    if (document.hidden || outage.peek()) return;
+    // Perhaps the server is whole again.
+    touchAll((report) => report.held.peek().degraded);
+    if (feed.state.peek() !== "live") startOver();
+    else if (Date.now() - told > POLL_MS && spend()) void known.ask();
+  }, POLL_MS);
 }

@@ -1,7 +1,6 @@
 /** What a viewer has chosen: language, theme, period. */
 
-import { effect, signal } from "@preact/signals";
-import { PERIODS, type Period } from "../wire";
+import { type Signal, effect, signal } from "@preact/signals";
 
 export const LANGUAGES = ["en", "fr"] as const;
 export type Language = (typeof LANGUAGES)[number];
@@ -12,7 +11,8 @@ function oneOf<T extends string>(values: readonly T[], text: string | null | und
   return values.find((value) => value === text) ?? null;
 }
 
-function read(name: string): string | null {
+/** Something that is remembered in this browser. */
+export function read(name: string): string | null {
   try {
     return localStorage.getItem(`maicivy.${name}`);
   } catch {
@@ -20,7 +20,7 @@ function read(name: string): string | null {
   }
 }
 
-function write(name: string, value: string): void {
+export function write(name: string, value: string): void {
   try {
     localStorage.setItem(`maicivy.${name}`, value);
   } catch {
@@ -39,7 +39,6 @@ export function spoken(languages: readonly string[]): Language {
 
 export const language = signal<Language>(oneOf(LANGUAGES, read("language")) ?? spoken(navigator.languages));
 export const theme = signal<Theme>(oneOf(THEMES, read("theme")) ?? "system");
-export const period = signal<Period>(oneOf(PERIODS, new URLSearchParams(location.search).get("period")) ?? "day");
 
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 const systemDark = signal(prefersDark.matches);
@@ -60,6 +59,25 @@ export function locale(): string {
   return navigator.languages.find((name) => name.toLowerCase().startsWith(language.value)) ?? language.value;
 }
 
+/** A list that is remembered in this browser, each item as `parse` reads it. */
+export function readList<T>(name: string, parse: (item: unknown) => T | null): T[] {
+  try {
+    const list: unknown = JSON.parse(read(name) ?? "[]");
+    return Array.isArray(list) ? list.map(parse).filter((item) => item !== null) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** A choice among a few that is remembered in this browser. */
+export function remembered<T extends string>(name: string, values: readonly T[], otherwise: T): Signal<T> {
+  const chosen = signal<T>(oneOf(values, read(name)) ?? otherwise);
+  effect(() => {
+    if (chosen.value !== otherwise || read(name) !== null) write(name, chosen.value);
+  });
+  return chosen;
+}
+
 /** Has choices take effect. */
 export function applyPreferences(): void {
   effect(() => {
@@ -69,12 +87,6 @@ export function applyPreferences(): void {
     const dark = theme.value === "dark" || (theme.value === "system" && systemDark.value);
     document.documentElement.dataset.theme = dark ? "dark" : "light";
     colours.value = dark ? "dark" : "light";
-  });
-  effect(() => {
-    const address = new URL(location.href);
-    if (period.value === "day") address.searchParams.delete("period");
-    else address.searchParams.set("period", period.value);
-    if (address.href !== location.href) history.replaceState(null, "", address);
   });
 }
 

@@ -1,7 +1,9 @@
-/** Which site is looked at: `?site=` names it, and those looked at before are remembered. */
+/** Which site is looked at: `?site=` names it. */
 
-const STORED = "maicivy.sites";
-const MOST = 8;
+import { signal } from "@preact/signals";
+import { get } from "../api";
+import * as wire from "../wire";
+import { Report } from "./report";
 
 /** What a site may be called. */
 export const SITE_PATTERN = "[a-z0-9.\\-]{1,63}";
@@ -13,29 +15,27 @@ export function parseSite(text: string): string | null {
 /** The site as the address has it. A name that cannot be one is for the server to refuse. */
 export const site = new URLSearchParams(location.search).get("site") ?? "default";
 
-function stored(): string[] {
-  try {
-    const value: unknown = JSON.parse(localStorage.getItem(STORED) ?? "[]");
-    return Array.isArray(value) ? value.filter((name) => typeof name === "string" && parseSite(name) !== null) : [];
-  } catch {
-    return [];
-  }
+export const addressOf = (name: string): string =>
+  name === "default" ? location.pathname : `${location.pathname}?site=${encodeURIComponent(name)}`;
+
+/** How much is known of this site: it tells of events that come by other ways than the feed. */
+export const known = new Report(
+  () => site,
+  () => get("sites", { site }, wire.sites),
+  { every: 10_000 },
+);
+
+/** Whether nothing was ever counted; undefined until the server has said so. */
+export function isEmpty(): boolean | undefined {
+  const [summary] = known.held.value.data ?? [];
+  return summary && summary.events === 0;
 }
 
-/** Sites that were looked at in this browser, this one first. */
-export function recent(): string[] {
-  const own = parseSite(site);
-  return [...new Set([...(own ? [own] : []), ...stored(), "default"])].slice(0, MOST);
-}
-
-export function remember(): void {
-  try {
-    localStorage.setItem(STORED, JSON.stringify(recent()));
-  } catch {
-    // Storage may be off; then nothing is remembered.
-  }
-}
-
-export function addressOf(name: string): string {
-  return name === "default" ? location.pathname : `${location.pathname}?site=${encodeURIComponent(name)}`;
-}
+/** Whether the list of sites is open. */
+export const listing = signal(false);
+/** The sites that there are. */
+export const sites = new Report(
+  () => (listing.value ? "sites" : null),
+  () => get("sites", { limit: 100 }, wire.sites),
+  { every: 60_000 },
+);

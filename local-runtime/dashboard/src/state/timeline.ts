@@ -1,11 +1,11 @@
 /** The timeline, and what of it happened in the last minutes. */
 
 import { computed, signal } from "@preact/signals";
-import { ask } from "../api";
+import { get } from "../api";
 import type { Happening, TimelinePage } from "../wire";
 import * as wire from "../wire";
 import { type Listed, NOTHING, afresh, caughtUp, withNews, withOlder } from "./list";
-import { Resource } from "./resource";
+import { Report } from "./report";
 import { site } from "./site";
 
 const PAGE = 50;
@@ -29,21 +29,35 @@ export const hasOlder = computed(() => listed.value.next !== null);
 /** Events that wait to be shown, because the list is full. */
 export const unlisted = signal(0);
 
-/** The first page; whoever waits for it is told its newest event. */
-export const newest = new Resource<TimelinePage>(async () => {
-  const answer = await ask("/timeline", { site, limit: PAGE }, wire.timeline);
-  listed.value = (reading ? caughtUp : afresh)(listed.value, answer.data);
-  strip.value = pruned(answer.data.events.filter(({ id }) => !stripped.has(id)));
-  return answer;
-}, 1_000);
+/** The first page; its newest event is where the feed is resumed. */
+export const newest = new Report<TimelinePage>(
+  () => site,
+  async () => {
+    const answer = await get("timeline", { site, limit: PAGE }, wire.timeline);
+    listed.value = (reading ? caughtUp : afresh)(listed.value, answer.data);
+    strip.value = pruned(answer.data.events.filter(({ id }) => !stripped.has(id)));
+    return answer;
+  },
+  { every: 10_000 },
+);
 
-export const older = new Resource<TimelinePage>(async () => {
-  const cursor = listed.value.next ?? undefined;
-  const answer = await ask("/timeline", { site, limit: PAGE, cursor }, wire.timeline);
-  reading = true;
-  listed.value = withOlder(listed.value, answer.data);
-  return answer;
-}, 0);
+/** How many older pages were asked for. */
+const pages = signal(0);
+export const older = new Report<TimelinePage>(
+  () => (pages.value > 0 ? String(pages.value) : null),
+  async () => {
+    const cursor = listed.value.next ?? undefined;
+    const answer = await get("timeline", { site, limit: PAGE, cursor }, wire.timeline);
+    reading = true;
+    listed.value = withOlder(listed.value, answer.data);
+    return answer;
+  },
+  { every: null },
+);
+
+export function loadOlder(): void {
+  pages.value += 1;
+}
 
 /** What the feed said since the list was last shown: shown together, so that floods cost little. */
 let news: Happening[] = [];
@@ -89,10 +103,14 @@ export const strip = signal<readonly Happening[]>([]);
 /** From when on the strip has everything. */
 export const stripSince = signal(Number.POSITIVE_INFINITY);
 
+/** Clocks differ; what lies further ahead, as of an imported log, is still to come. */
+const AHEAD_MS = 5 * 60_000;
+export const hasCome = ({ at }: Happening): boolean => at <= Date.now() + AHEAD_MS;
+
 /** The strip with more events and without those that have left it. */
 function pruned(more: readonly Happening[]): Happening[] {
   const since = Date.now() - STRIP_MS - 10_000;
-  let kept = [...strip.peek(), ...more].filter(({ at }) => at >= since);
+  let kept = [...strip.peek(), ...more].filter((event) => event.at >= since && hasCome(event));
   if (kept.length > STRIP_MOST) {
     kept = kept.sort((a, b) => a.at - b.at).slice(-STRIP_MOST);
     stripSince.value = kept[0]?.at ?? 0;
@@ -102,20 +120,15 @@ function pruned(more: readonly Happening[]): Happening[] {
   return kept;
 }
 
-/** Fills the strip from the timeline, as far back as it shows; without an answer, another time. */
-export function fillStrip(): void {
-  if (stripSince.peek() === Number.POSITIVE_INFINITY) fill().catch(() => undefined);
-}
-
-async function fill(): Promise<void> {
-  let cursor: string | undefined;
-  for (let page = 0; page < STRIP_PAGES; page += 1) {
-    const { data } = await ask("/timeline", { site, limit: STRIP_PAGE, cursor }, wire.timeline);
-    strip.value = pruned(data.events.filter(({ id }) => !stripped.has(id)));
-    const oldest = data.events.at(-1);
-    if (data.next === null || !oldest) stripSince.value = 0;
+/** Fills the strip from the timeline, from the first page on as far back as it shows. */
+export async function fillStrip(first: TimelinePage): Promise<void> {
+  let page = first;
+  for (let pages = 0; ; pages += 1) {
+    const oldest = page.events.at(-1);
+    if (page.next === null || !oldest) stripSince.value = 0;
     else stripSince.value = Math.min(stripSince.value, oldest.at);
-    if (data.next === null || stripSince.value < Date.now() - STRIP_MS) return;
-    cursor = data.next;
+    if (page.next === null || stripSince.value < Date.now() - STRIP_MS || pages === STRIP_PAGES) return;
+    ({ data: page } = await get("timeline", { site, limit: STRIP_PAGE, cursor: page.next }, wire.timeline));
+    strip.value = pruned(page.events.filter(({ id }) => !stripped.has(id)));
   }
 }

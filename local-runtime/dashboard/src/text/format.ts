@@ -1,17 +1,13 @@
 /** Numbers and times as readers of a language write them. */
 
-import { midnight } from "../time/periods";
+import { midnight } from "../view/range";
 
 export interface Formats {
   number(value: number): string;
   /** A number for a place with little room. */
   short(value: number): string;
-  /** A share, such as 0.123, in percent. */
-  percent(value: number): string;
   /** A share with at most one decimal. */
   precise(value: number): string;
-  /** A change, with its sign. */
-  change(value: number): string;
   /** `percent` of something that is in percent already. */
   position(value: number): string;
   /** The time of day in the viewer's zone. */
@@ -24,8 +20,17 @@ export interface Formats {
   day(date: string): string;
   /** The same with the day of the week. */
   dayLong(date: string): string;
-  weekday(date: string): string;
-  /** How long ago, in whole seconds, minutes or hours. */
+  /** A month by its first date. */
+  month(date: string, short: boolean): string;
+  /** From one date to another. */
+  days(from: string, to: string): string;
+  /** An instant to the minute, in a time zone. */
+  hour(at: number, zone: string, short: boolean): string;
+  /** From one instant to another, in a time zone. */
+  hours(from: number, to: number, zone: string): string;
+  /** So many seconds, as minutes and seconds or hours and minutes. */
+  duration(seconds: number): string;
+  /** How long ago, in whole seconds, minutes, hours or days. */
   ago(ms: number): string;
   /** The viewer's time zone. */
   zone(): string;
@@ -37,34 +42,50 @@ export function formats(locale: string, zone?: string): Formats {
   const short = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
   const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 });
   const precise = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 });
-  const change = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0, signDisplay: "exceptZero" });
   const here = zone === undefined ? {} : { timeZone: zone };
   const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium", ...here });
   const instant = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "long", ...here });
   const dayHere = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", ...here });
   const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: "UTC" });
-  const dayLong = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", timeZone: "UTC" });
-  const weekday = new Intl.DateTimeFormat(locale, { weekday: "short", timeZone: "UTC" });
+  const dayLong = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+  const month = new Intl.DateTimeFormat(locale, { month: "long", year: "numeric", timeZone: "UTC" });
+  const monthShort = new Intl.DateTimeFormat(locale, { month: "short", timeZone: "UTC" });
+  const dateLong = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+  const year = new Intl.DateTimeFormat(locale, { year: "numeric", timeZone: "UTC" });
+  /** Whole months and years are called by their names. */
+  const days = (from: string, to: string): string => {
+    const wholeMonth = from.endsWith("-01") && from.slice(0, 7) === to.slice(0, 7) && new Date(midnight(to) + 86_400_000).getUTCDate() === 1;
+    if (wholeMonth) return month.format(midnight(from));
+    if (from.endsWith("-01-01") && to === `${from.slice(0, 4)}-12-31`) return year.format(midnight(from));
+    return dateLong.formatRange(midnight(from), midnight(to));
+  };
   const relative = new Intl.RelativeTimeFormat(locale, { style: "narrow", numeric: "always" });
   return {
     number: (value) => number.format(value),
     short: (value) => (Math.abs(value) < 10_000 ? number : short).format(value),
-    // Rounding must not make everything of almost everything, nor nothing of something.
-    percent: (value) => percent.format(value > 0 && value < 0.01 ? 0.01 : value < 1 && value > 0.99 ? 0.99 : value),
     precise: (value) => precise.format(value),
-    change: (value) => change.format(value),
     position: (value) => percent.format(value / 100),
     clock: (at) => clock.format(at),
     instant: (at) => instant.format(at),
     dayHere: (at) => dayHere.format(at),
     day: (date) => day.format(midnight(date)),
     dayLong: (date) => dayLong.format(midnight(date)),
-    weekday: (date) => weekday.format(midnight(date)),
+    month: (date, short) => (short ? monthShort : month).format(midnight(date)),
+    days: (from, to) => days(from, to),
+    hour: (at, zone, short) =>
+      new Intl.DateTimeFormat(locale, short ? { timeStyle: "short", timeZone: zone } : { dateStyle: "medium", timeStyle: "short", timeZone: zone }).format(at),
+    hours: (from, to, zone) => new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short", timeZone: zone }).formatRange(from, to),
+    duration: (seconds) => {
+      const parts = seconds < 3_600 ? [[Math.floor(seconds / 60), "minute"], [seconds % 60, "second"]] : [[Math.floor(seconds / 3_600), "hour"], [Math.floor((seconds % 3_600) / 60), "minute"]];
+      const shown = (parts as [number, string][]).filter(([value], at) => value > 0 || (at === 1 && seconds < 60));
+      return shown.map(([value, unit]) => new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: 0 }).format(value)).join(" ");
+    },
     ago: (ms) => {
       const seconds = Math.max(0, Math.round(ms / 1_000));
       if (seconds < 60) return relative.format(-seconds, "second");
       if (seconds < 3_600) return relative.format(-Math.floor(seconds / 60), "minute");
-      return relative.format(-Math.floor(seconds / 3_600), "hour");
+      if (seconds < 86_400) return relative.format(-Math.floor(seconds / 3_600), "hour");
+      return relative.format(-Math.floor(seconds / 86_400), "day");
     },
     zone: () => clock.resolvedOptions().timeZone,
   };

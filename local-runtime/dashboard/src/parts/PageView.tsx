@@ -1,0 +1,146 @@
+/** One page's own view: what is read with it, and where it is clicked. */
+
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { HOURS, alsoRead, hours, places } from "../state/figures";
+import { colours } from "../state/preferences";
+import { say } from "../text";
+import { readable, visible } from "../text/address";
+import { elementName } from "../text/names";
+import { show } from "../text/now";
+import type { Place } from "../wire";
+import { List } from "./Card";
+import { byElement } from "./elements";
+import { paint } from "./heat";
+import { Panel } from "./Panel";
+
+const LISTED = 8;
+/** How near the pointer must be to a place, in percent of the page. */
+const NEAR = 5;
+
+export function PageView({ path }: { path: string }) {
+  const words = say.value;
+  const read = alsoRead.held.value.data;
+  return (
+    <div class="grid page-view">
+      <Panel id="also-read" title={words.alsoRead} hint={readable(path)} of={alsoRead}>
+        {read && <List data={read} rows={read.rows} tab={{ name: "page", dimension: "event:page", filtersBy: null }} />}
+      </Panel>
+      <Panel
+        id="clicks"
+        title={words.clickMap}
+        hint={readable(path)}
+        of={places}
+        actions={
+          <label class="tabs">
+            <span class="unseen">{words.hours}</span>
+            <select
+              value={String(hours.value)}
+              onChange={({ currentTarget }) => {
+                hours.value = Number(currentTarget.value);
+              }}
+            >
+              {HOURS.map((count) => (
+                <option key={count} value={String(count)}>
+                  {words.hoursOf[count]}
+                </option>
+              ))}
+            </select>
+          </label>
+        }
+      >
+        <ClickMap places={places.held.value.data ?? []} />
+      </Panel>
+    </div>
+  );
+}
+
+/** What is pointed at: a place on the map, or an element of the list with all of its places. */
+interface Pointed {
+  place: Place;
+  listed: boolean;
+}
+
+function ClickMap({ places }: { places: readonly Place[] }) {
+  const words = say.value;
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const elements = useMemo(() => byElement(places, LISTED), [places]);
+  const [pointed, setPointed] = useState<Pointed | null>(null);
+  // Answers make new objects: the place is the same when it is where it was.
+  const current = pointed && (pointed.listed ? elements : places).find((place) => sameAs(place, pointed.place));
+  useEffect(() => {
+    const element = canvas.current;
+    if (!element) return;
+    const draw = (): void => paint(element, places);
+    const fit = new ResizeObserver(draw);
+    fit.observe(element);
+    return () => fit.disconnect();
+  }, [places, colours.value]);
+
+  const point = (event: PointerEvent): void => {
+    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    const x = ((event.clientX - box.left) / box.width) * 100;
+    const y = ((event.clientY - box.top) / box.height) * 100;
+    const place = nearest(places, x, y);
+    setPointed(place && { place, listed: false });
+  };
+  const total = places.reduce((sum, { count }) => sum + count, 0);
+  if (places.length === 0) return <p class="empty">{words.noClicks}</p>;
+  return (
+    <div class="map">
+      <div class="sheet" onPointerMove={point} onPointerDown={point} onPointerLeave={() => setPointed(null)}>
+        <canvas ref={canvas} role="img" aria-label={`${words.clickMapHint}. ${words.clicks(total, show.value.number(total))}.`} />
+        {current && <Tip place={current} />}
+      </div>
+      <ol class="most">
+        {elements.map((place) => (
+          <li key={`${place.page} ${place.element ?? `${place.x} ${place.y}`}`}>
+            <button
+              type="button"
+              aria-pressed={pointed?.listed === true && place === current}
+              title={place.element ?? undefined}
+              onFocus={() => setPointed({ place, listed: true })}
+              onBlur={() => setPointed(null)}
+              onPointerEnter={() => setPointed({ place, listed: true })}
+              onPointerLeave={() => setPointed(null)}
+            >
+              <span>{elementName(place.element)}</span>
+              <span class="most-count">{show.value.number(place.count)}</span>
+            </button>
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+function Tip({ place }: { place: Place }) {
+  const words = say.value;
+  return (
+    <>
+      <i class="ring" style={{ left: `${place.x}%`, top: `${place.y}%` }} aria-hidden="true" />
+      <div class="tip" data-side={place.x > 50 ? "left" : "right"} data-edge={place.y > 80 ? "bottom" : undefined} style={{ left: `${place.x}%`, top: `${place.y}%` }}>
+        <p>{elementName(place.element)}</p>
+        {place.element !== null && (
+          <p class="note">
+            <code>{visible(place.element)}</code>
+          </p>
+        )}
+        <p>{words.clicks(place.count, show.value.number(place.count))}</p>
+      </div>
+    </>
+  );
+}
+
+function sameAs(a: Place, b: Place): boolean {
+  return a.x === b.x && a.y === b.y && a.page === b.page && a.element === b.element;
+}
+
+function nearest(places: readonly Place[], x: number, y: number): Place | null {
+  let best: Place | null = null;
+  let least = NEAR;
+  for (const place of places) {
+    const distance = Math.hypot(place.x - x, place.y - y);
+    if (distance < least) [best, least] = [place, distance];
+  }
+  return best;
+}

@@ -1,0 +1,137 @@
+/** What to do on a site where nothing was counted yet: the tag, and a list that completes itself. */
+
+import { useEffect, useState } from "preact/hooks";
+import { address, api } from "../api";
+import { feed } from "../state/live";
+import { site } from "../state/site";
+import { say } from "../text";
+import { show } from "../text/now";
+import { Icon } from "./Icon";
+
+/** curl needs a visitor's id, because its user agent is a bot's. */
+const VISITOR = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+const COPIED_MS = 2_000;
+const LOOK_EVERY_MS = 5_000;
+
+export function Setup() {
+  const words = say.value;
+  const script = address("mcv.js").href;
+  const base = address(".").href;
+  const event = JSON.stringify({ event_type: "page_view", page_url: "/cv?theme=backend", visitor_id: VISITOR, site });
+  const nginx = `location /stats/ {\n    proxy_pass http://127.0.0.1:8080/;\n    proxy_http_version 1.1;\n    proxy_set_header Host $host;\n    proxy_set_header Upgrade $http_upgrade;\n    proxy_set_header Connection $http_connection;\n    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n}`;
+  const caddy = "handle_path /stats/* {\n    reverse_proxy 127.0.0.1:8080\n}";
+  const { origin } = new URL(base);
+  const csp = `script-src ${origin}; connect-src ${origin}`;
+  return (
+    <section class="card welcome" aria-labelledby="welcome-title">
+      <h2 id="welcome-title">{words.welcome(site)}</h2>
+      <p>{words.welcomeText}</p>
+      <Snippet title={words.welcomeTag} code={`<script defer src="${script}" data-site="${site}"></script>`} />
+      <Checks />
+      <details class="more-setup">
+        <summary>{words.welcomeMore}</summary>
+        <Snippet title={words.welcomeCurl} code={`curl ${api("event").href} -d '${event}'`} />
+        <Snippet title={words.welcomeDemo} code={`local-runtime demo --days 30 --site ${site}`} />
+        <Snippet title={words.welcomeOwn} code={words.welcomeOwnCode} />
+        <Snippet title="nginx" code={nginx} />
+        <Snippet title="Caddy" code={caddy} />
+        <Snippet title="Content-Security-Policy" code={csp} />
+        <p class="note">{words.welcomeProxy}</p>
+      </details>
+    </section>
+  );
+}
+
+/** What the server counted since the page was opened, by outcome and reason. */
+type Outcomes = Record<string, number>;
+
+const OUTCOME = /^maicivy_ingest_outcomes_total\{([^}]*)\} (\S+)$/gm;
+
+async function outcomes(): Promise<Outcomes | null> {
+  const text = await fetch(address("metrics"), { signal: AbortSignal.timeout(LOOK_EVERY_MS) })
+    .then((answer) => (answer.ok ? answer.text() : null))
+    .catch(() => null);
+  if (text === null) return null;
+  const found: Outcomes = {};
+  for (const [, labels = "", value] of text.matchAll(OUTCOME)) {
+    const label = (name: string): string => new RegExp(`${name}="([^"]*)"`).exec(labels)?.[1] ?? "";
+    found[label("reason") || label("outcome")] = Number(value);
+  }
+  return found;
+}
+
+/** How many events ended so since the page was opened. */
+function useOutcomes(): Outcomes | null {
+  const [news, setNews] = useState<Outcomes | null>(null);
+  useEffect(() => {
+    let first: Outcomes | null = null;
+    const look = async (): Promise<void> => {
+      if (document.hidden) return;
+      const now = await outcomes();
+      if (now === null) return setNews(null);
+      const base = (first ??= now);
+      setNews(Object.fromEntries(Object.entries(now).map(([name, count]) => [name, count - (base[name] ?? 0)])));
+    };
+    void look();
+    const timer = setInterval(look, LOOK_EVERY_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return news;
+}
+
+function Checks() {
+  const words = say.value;
+  const news = useOutcomes();
+  const received = Object.values(news ?? {}).reduce((sum, count) => sum + count, 0);
+  const reasons = Object.entries(news ?? {}).filter(([name, count]) => count > 0 && name in words.notCounted);
+  const { doNotTrack } = navigator;
+  const optedOut = doNotTrack === "1" || ("globalPrivacyControl" in navigator && navigator.globalPrivacyControl === true);
+  return (
+    <ol class="checks" aria-label={words.checks}>
+      <Check is={feed.state.value === "live" ? "done" : "waiting"} text={feed.state.value === "live" ? words.checkLive : words.checkNoLive} />
+      <Check is={received > 0 ? "done" : "waiting"} text={received > 0 ? words.checkReceived(received, show.value.number(received)) : words.checkNothing} />
+      <Check is="waiting" text={words.checkFirst} />
+      {reasons.map(([name, count]) => (
+        <Check key={name} is="failed" text={`${words.notCountedOf(count, show.value.number(count))} ${words.notCounted[name]}`} />
+      ))}
+      {(news?.stored ?? 0) > 0 && <Check is="failed" text={words.otherSite(show.value.number(news?.stored ?? 0), site)} />}
+      {optedOut && <Check is="failed" text={words.optedOut} />}
+    </ol>
+  );
+}
+
+function Check({ is, text }: { is: "done" | "waiting" | "failed"; text: string }) {
+  return (
+    <li data-is={is}>
+      <Icon name={is === "done" ? "check" : is === "failed" ? "cross" : "clock"} /> <span>{text}</span>
+    </li>
+  );
+}
+
+function Snippet({ title, code }: { title: string; code: string }) {
+  const words = say.value;
+  const [copied, setCopied] = useState(false);
+  const copy = (): void => {
+    navigator.clipboard.writeText(code).then(
+      () => {
+        setCopied(true);
+        setTimeout(() => setCopied(false), COPIED_MS);
+      },
+      () => undefined,
+    );
+  };
+  return (
+    <div class="snippet">
+      <h3>{title}</h3>
+      <div class="snippet-code">
+        <pre tabIndex={0}>{code}</pre>
+        {/* Only secure contexts have a clipboard. */}
+        {"clipboard" in navigator && (
+          <button type="button" class="quiet" onClick={copy} aria-label={`${words.copy}: ${title}`}>
+            <Icon name={copied ? "check" : "copy"} /> {copied ? words.copied : words.copy}
+          </button>
+        )}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,84 @@
+/** Names of values, metrics and times in the reader's language. */
+
+import { language } from "../state/preferences";
+import type { Range, Unit } from "../view/range";
+import { isDate } from "../view/range";
+import { zone } from "../view/view";
+import type { Value } from "../wire";
+import { say } from ".";
+import { readable, visible } from "./address";
+import { show } from "./now";
+
+/** What a dimension is called in a filter. */
+export function dimensionName(dimension: string): string {
+  return say.value.dimensions[dimension] ?? visible(dimension.replace(/^event:props:/, ""));
+}
+
+const CODES: Record<string, Intl.DisplayNamesType> = { "visit:country": "region", "visit:language": "language" };
+
+/** A value of a dimension as it is read. */
+export function valueName(dimension: string, value: string): string {
+  const known = say.value.values[value === "" ? "" : `${dimension} ${value}`];
+  if (known !== undefined) return known;
+  const type = CODES[dimension];
+  if (type) {
+    try {
+      const name = new Intl.DisplayNames(language.value, { type, fallback: "none" }).of(value);
+      if (name) return name.charAt(0).toUpperCase() + name.slice(1);
+    } catch {
+      // No code.
+    }
+  }
+  return dimension.startsWith("event:p") || /page|referrer/.test(dimension) ? readable(value) : visible(value);
+}
+
+/** A value of a metric. */
+export function metricText(metric: string, value: Value, short = false): string {
+  if (value === null) return "–";
+  switch (metric) {
+    case "bounce_rate":
+    case "scroll_depth":
+      return show.value.position(value);
+    case "percentage":
+    case "conversion_rate":
+    case "group_conversion_rate":
+      return show.value.precise(value / 100);
+    case "visit_duration":
+    case "time_on_page":
+      return show.value.duration(value);
+    default:
+      return short ? show.value.short(value) : show.value.number(value);
+  }
+}
+
+/** A bucket of time. */
+export function bucketName(label: string, unit: Unit, short = false): string {
+  const { day, dayLong, month, hour } = show.value;
+  if (!isDate(label)) return hour(Date.parse(label), zone.value, short);
+  if (unit === "month") return month(label, short);
+  return short || unit === "week" ? day(label) : dayLong(label);
+}
+
+/** A range as it is read. */
+export function rangeName(range: Range): string {
+  if (typeof range === "string") return say.value.ranges[range];
+  const [from, to] = range;
+  const { days, hours } = show.value;
+  return isDate(from) ? days(from, to) : hours(Date.parse(from), Date.parse(to), zone.value);
+}
+
+/** An element that was clicked, in words: `main>section:nth-child(2)>a` is the link in section 2. */
+export function elementName(element: string | null): string {
+  const words = say.value;
+  if (element === null || element === "") return words.unnamed;
+  const parts = element.split(">").map((part) => {
+    const [, tag = "", id, place] = /^([a-z][a-z0-9-]*)?(#[^:]+)?(?::nth-child\((\d+)\))?$/.exec(part.trim()) ?? [];
+    if (id) return visible(id.slice(1)).replaceAll(/[-_]/g, " ");
+    const name = words.elements[tag];
+    return name === undefined ? null : place === undefined ? name : `${name} ${place}`;
+  });
+  if (parts.some((part) => part === null)) return visible(element);
+  const [clicked, ...around] = parts.reverse();
+  const inside = around.find((part) => part !== words.elements.div && part !== words.elements.span);
+  return inside ? `${clicked}${words.inside}${inside}` : (clicked ?? words.unnamed);
+}
