@@ -20,24 +20,24 @@ const MOST_OFFSET: usize = 1_000_000;
 
 /// A site at a glance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct SiteSummary {
+pub(crate) struct SiteSummary {
     /// Its name.
     #[schema(value_type = String)]
-    pub site: Site,
+    pub(crate) site: Site,
     /// The time of its latest event that is kept.
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub last_event: Option<Timestamp>,
+    pub(crate) last_event: Option<Timestamp>,
     /// How many events are kept.
-    pub events: u64,
+    pub(crate) events: u64,
     /// Distinct visitors of each of the last seven days (UTC), oldest first; the last one is today.
-    pub visitors: Vec<u64>,
+    pub(crate) visitors: Vec<u64>,
 }
 
 /// What there is to say about a list of sites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub struct SitesMeta {
+pub(crate) struct SitesMeta {
     /// How many sites there are on all pages.
-    pub total: usize,
+    pub(crate) total: usize,
 }
 
 /// The sites of the store, by name.
