@@ -52,6 +52,8 @@ export function formats(locale: string, zone?: string): Formats {
   const monthShort = new Intl.DateTimeFormat(locale, { month: "short", timeZone: "UTC" });
   const dateLong = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
   const year = new Intl.DateTimeFormat(locale, { year: "numeric", timeZone: "UTC" });
+  // "1m 54s" is English; elsewhere units are written in full, "1 min 54 s".
+  const units = locale.startsWith("en") ? "narrow" : "short";
   /** Whole months and years are called by their names. */
   const days = (from: string, to: string): string => {
     const wholeMonth = from.endsWith("-01") && from.slice(0, 7) === to.slice(0, 7) && new Date(midnight(to) + 86_400_000).getUTCDate() === 1;
@@ -59,7 +61,7 @@ export function formats(locale: string, zone?: string): Formats {
     if (from.endsWith("-01-01") && to === `${from.slice(0, 4)}-12-31`) return year.format(midnight(from));
     return dateLong.formatRange(midnight(from), midnight(to));
   };
-  const relative = new Intl.RelativeTimeFormat(locale, { style: "narrow", numeric: "always" });
+  const relative = new Intl.RelativeTimeFormat(locale, { style: "short", numeric: "always" });
   return {
     number: (value) => number.format(value),
     short: (value) => (Math.abs(value) < 10_000 ? number : short).format(value),
@@ -78,7 +80,7 @@ export function formats(locale: string, zone?: string): Formats {
     duration: (seconds) => {
       const parts = seconds < 3_600 ? [[Math.floor(seconds / 60), "minute"], [seconds % 60, "second"]] : [[Math.floor(seconds / 3_600), "hour"], [Math.floor((seconds % 3_600) / 60), "minute"]];
       const shown = (parts as [number, string][]).filter(([value], at) => value > 0 || (at === 1 && seconds < 60));
-      return shown.map(([value, unit]) => new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: 0 }).format(value)).join(" ");
+      return shown.map(([value, unit]) => new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: units, maximumFractionDigits: 0 }).format(value)).join(" ");
     },
     ago: (ms) => {
       const seconds = Math.max(0, Math.round(ms / 1_000));
