@@ -217,7 +217,7 @@ impl Metrics {
     /// # Errors
     /// When they are shown already.
     pub fn show_redis(&self) -> prometheus::Result<()> {
-        for operation in ["apply", "read", "limit", "look", "rebuild", "verify"] {
+        for operation in ["publish", "apply", "limit", "look", "rebuild"] {
             self.redis_operation_duration_seconds.with_label_values(&[operation]);
         }
         self.show(self.redis_operation_duration_seconds.clone())?;

@@ -1,33 +1,34 @@
-//! Where nothing goes on between two calls.
+//! Functions: nothing goes on between two calls, and Redis has limits and nothing else.
 
-use std::time::Duration;
-
+use common::store::Bucket;
 use common::store::postgres::Options;
+use common::store::roles::*;
 
 use crate::Bench;
 use crate::servers::sql;
 
-/// What was missed is repaired by the next call, and a connection that was dropped is replaced.
+/// A function answers from PostgreSQL, whatever becomes of Redis; what it stores is projected by the
+/// next process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_comes_next_repairs() {
+async fn functions_do_without_redis() {
     let Some(mut bench) = Bench::with(Options::FUNCTION).await else { return };
+    let (limits, bucket) = (bench.store.limits().unwrap(), Bucket { name: "events", key: 5, most: 100 });
+    assert_eq!(limits.charge(bucket, 1).await, Some(Ok(())));
     bench.append(20).await;
     bench.check().await;
-    assert!(!bench.is_degraded());
     bench.redis.kill();
     bench.append(20).await;
     bench.check().await;
-    assert!(bench.is_degraded());
+    assert_eq!(limits.charge(bucket, 1).await, None);
+    assert!(bench.is_degraded(), "limits are not shared");
     bench.redis.run().await;
     // A probe a second at most.
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let shared = async { while limits.charge(bucket, 1).await.is_none() {} };
+    tokio::time::timeout(crate::PATIENCE, shared).await.unwrap();
+    assert!(!bench.is_degraded());
     bench.append(20).await;
     bench.check().await;
-    bench.well().await;
-    bench.redis.command::<()>(&["FLUSHALL"]).await;
-    bench.check().await;
-    bench.append(20).await;
-    bench.check().await;
+    bench.reopen().await;
     bench.well().await;
 }
 
@@ -45,7 +46,7 @@ async fn dropped_connections_are_replaced() {
         bench.append(5).await;
         bench.check().await;
     }
-    bench.append(1).await;
+    bench.reopen().await;
     bench.well().await;
 }
 
@@ -62,6 +63,6 @@ async fn environments_take_turns() {
         bench.store = first;
         bench.check().await;
     }
+    bench.reopen().await;
     bench.well().await;
-    assert_eq!(bench.metrics.redis_rebuilds_total.get(), 0);
 }

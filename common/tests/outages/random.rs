@@ -23,7 +23,7 @@ enum Action {
     Pause,
     Resume,
     Save,
-    DropKey(usize),
+    DropWatermark(bool),
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -40,7 +40,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Pause),
         3 => Just(Action::Resume),
         1 => Just(Action::Save),
-        2 => (0_usize..1_000).prop_map(Action::DropKey),
+        2 => any::<bool>().prop_map(Action::DropWatermark),
     ]
 }
 
@@ -120,14 +120,9 @@ async fn step(bench: &mut Bench, action: Action, is: &mut Is) {
             bench.redis.command::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
         }
         Action::Save => bench.redis.command(&["SAVE"]).await,
-        Action::DropKey(number) => {
-            let mut keys: Vec<String> = bench.redis.command(&["KEYS", "analytics:{*"]).await;
-            keys.sort();
-            if !keys.is_empty() {
-                let key = &keys[number % keys.len()];
-                println!("dropped {key}");
-                bench.redis.command::<u64>(&["DEL", key]).await;
-            }
+        Action::DropWatermark(first) => {
+            let key = format!("analytics:{{{}}}:watermark", if first { "a" } else { "b" });
+            bench.redis.command::<u64>(&["DEL", &key]).await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A PostgreSQL that was restored from a copy behind Redis's back: its positions are given again,
+//! A PostgreSQL that was restored from a copy, which Redis was not: its positions are given again,
 //! to other events, and Redis must not take them for those that it has counted.
 
 use common::store::conformance::samples::{event, on_site};
@@ -7,16 +7,16 @@ use common::store::roles::*;
 
 use crate::Bench;
 
-/// Where nobody listens.
+/// Where nothing listens.
 const NOWHERE: &str = "redis://127.0.0.1:1";
 
 impl Bench {
     /// Appends 40 events, makes a copy of them, and opens the store again.
-    async fn copied(&mut self, options: Options) -> String {
+    async fn copied(&mut self) -> String {
         self.append(40).await;
         self.store.close().await;
         let copy = self.databases.copy().await;
-        self.reopen_as(options).await;
+        self.reopen().await;
         copy
     }
 
@@ -43,7 +43,7 @@ impl Bench {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn overtaken_while_redis_was_away() {
     let Some(mut bench) = Bench::start().await else { return };
-    let copy = bench.copied(Options::PROCESS).await;
+    let copy = bench.copied().await;
     bench.append(20).await;
     bench.well().await;
     bench.store.close().await;
@@ -62,7 +62,7 @@ async fn overtaken_while_redis_was_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn overtaken_at_once() {
     let Some(mut bench) = Bench::start().await else { return };
-    let copy = bench.copied(Options::PROCESS).await;
+    let copy = bench.copied().await;
     bench.append(20).await;
     bench.well().await;
     bench.restore(&copy, 40).await;
@@ -76,25 +76,23 @@ async fn overtaken_at_once() {
 /// As many events were lost as came since: only which ones they are tells.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn caught_up_exactly() {
-    for options in [Options::PROCESS, Options::FUNCTION] {
-        let Some(mut bench) = Bench::with(options).await else { return };
-        let copy = bench.copied(options).await;
-        bench.append(20).await;
-        bench.check().await;
-        bench.restore(&copy, 40).await;
-        bench.append_others(20).await;
-        bench.check().await;
-        bench.append_others(20).await;
-        bench.check().await;
-        bench.well().await;
-    }
+    let Some(mut bench) = Bench::start().await else { return };
+    let copy = bench.copied().await;
+    bench.append(20).await;
+    bench.check().await;
+    bench.restore(&copy, 40).await;
+    bench.append_others(20).await;
+    bench.check().await;
+    bench.append_others(20).await;
+    bench.check().await;
+    bench.well().await;
 }
 
 /// A server that was only started again has all that it had: nothing is rebuilt.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn moved_and_whole() {
     let Some(mut bench) = Bench::start().await else { return };
-    let copy = bench.copied(Options::PROCESS).await;
+    let copy = bench.copied().await;
     bench.check().await;
     // Another database with the same events.
     bench.restore(&copy, 40).await;

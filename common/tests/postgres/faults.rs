@@ -111,7 +111,7 @@ async fn disturbances_under_load_are_healed() {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 };
                 for (event, answer) in batch.iter().zip(answers) {
-                    let fresh = matches!(answer, Appended::Stored { .. });
+                    let fresh = matches!(answer, Appended::Stored);
                     assert!(fresh || again && answer == Appended::Duplicate, "{answer:?} to what was sent once");
                     stored.insert(event.id);
                 }
@@ -146,7 +146,7 @@ async fn a_function_survives_dropped_connections() {
         let batch = some(5, round);
         stored.extend(batch.iter().map(|event| event.id));
         let answers = store.append(batch, now).await.unwrap();
-        assert!(answers.iter().all(|answer| matches!(answer, Appended::Stored { .. })), "{answers:?}");
+        assert!(answers.iter().all(|answer| matches!(answer, Appended::Stored)), "{answers:?}");
         databases.disturb(3).await;
         assert_eq!(store.sites().await.unwrap().len(), 2);
         databases.disturb(round as u8).await;
@@ -160,5 +160,25 @@ async fn a_function_survives_dropped_connections() {
     store.close().await;
     let store = databases.open(Options::PROCESS).await;
     holds(&store, &stored, now).await;
+    store.close().await;
+}
+
+/// For a moment the address leads to a standby, which only reads: connections that were made then are
+/// not kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_to_a_standby_are_not_kept() {
+    let Some(databases) = Databases::fresh().await else { return };
+    let now = at(NOW);
+    let store = databases.open(Options::PROCESS).await;
+    store.append(some(5, 0), now).await.unwrap();
+    // Sessions keep what they began with.
+    databases.set_read_only(true).await;
+    databases.disturb(2).await;
+    let refused = store.append(some(5, 1), now).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
+    assert!(store.check().await.is_err());
+    databases.set_read_only(false).await;
+    store.append(some(5, 2), now).await.unwrap();
+    store.check().await.unwrap();
     store.close().await;
 }

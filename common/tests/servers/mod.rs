@@ -78,6 +78,12 @@ impl Databases {
         sql(&self.server, &format!("drop database {copy} with (force)")).await;
     }
 
+    /// Makes sessions that begin from now on read only, or not any more.
+    pub(crate) async fn set_read_only(&self, read_only: bool) {
+        let setting = format!("alter database {} set default_transaction_read_only = {read_only}", self.name);
+        sql(&self.server, &setting).await;
+    }
+
     /// Empties Redis, or cuts the engine's connections to Redis, to PostgreSQL, or to both.
     pub(crate) async fn disturb(&self, way: u8) {
         match way % 4 {

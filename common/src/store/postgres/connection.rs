@@ -17,23 +17,22 @@ use crate::metrics::Metrics;
 use crate::metrics::pool::PoolStatus;
 use crate::store::{Result, StoreError};
 
-/// How long anything waits for a connection; who waited in vain has changed nothing.
-pub(super) const PATIENCE: Duration = Duration::from_millis(800);
-/// How long a connection may take to become one, its TLS and its log-in included.
-const OPENING: Duration = Duration::from_secs(3);
+/// How long anything waits for a connection; after this nothing has been changed.
+pub(super) const CONNECTION_TIMEOUT: Duration = Duration::from_millis(800);
+/// How long opening a connection may take, its TLS and its log-in included.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a question may take, everything included: a free connection, a new one, a second
 /// attempt when the first one's connection was dead.
-const QUESTION: Duration = Duration::from_secs(5);
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Durable means: a commit waits for its fsync, whatever the server's default is. Statements
 /// that run away, and transactions of a client that froze, are ended by the server.
 const SESSION: &str = "set synchronous_commit = on; set statement_timeout = '5s'; set lock_timeout = '5s';
     set idle_in_transaction_session_timeout = '10s'; set timezone = 'UTC'; set client_min_messages = warning;
     set jit = off";
-/// Which database it is: since when its server runs, which one it is there, and which tables it
-/// has. One that was restored from a copy, or that a standby took over, answers otherwise; so does
-/// one whose server was only started again.
-const WHICH: &str = "select concat_ws('/', pg_postmaster_start_time(), oid, to_regclass('analytics_sites')::oid)
+/// Identifies the database: when its server started, which database of the server it is, and which
+/// tables it has. After a restore or a failover the answer differs, and after a restart too.
+const IDENTITY: &str = "select concat_ws('/', pg_postmaster_start_time(), oid, to_regclass('analytics_sites')::oid)
     from pg_database where datname = current_database()";
 
 /// Which of the server's processes answers.
@@ -47,30 +46,31 @@ pub(super) struct Connections {
     address: Arc<Address>,
     pool: Pool,
     metrics: Arc<Metrics>,
-    met: Met,
+    identity: ServerIdentity,
     /// Whether the last question got no answer from the server.
     away: Arc<AtomicBool>,
 }
 
-/// The databases that were met at the other end, one after the other.
+/// Which database was connected to last. Clones share it.
 #[derive(Debug, Clone, Default)]
-struct Met {
+struct ServerIdentity {
     latest: Arc<Mutex<String>>,
-    count: Arc<AtomicU64>,
+    epoch: Arc<AtomicU64>,
 }
 
-impl Met {
-    /// Makes the session's settings, and looks who is there.
-    async fn greet(&self, client: &Client) -> Result<(), Error> {
-        let answers = client.simple_query(&format!("{SESSION}; {WHICH}")).await?;
-        let which = answers.iter().find_map(|answer| match answer {
+impl ServerIdentity {
+    /// Applies the session's settings, and begins another epoch if it is another database than
+    /// before.
+    async fn begin_session(&self, client: &Client) -> Result<(), Error> {
+        let answers = client.simple_query(&format!("{SESSION}; {IDENTITY}")).await?;
+        let identity = answers.iter().find_map(|answer| match answer {
             SimpleQueryMessage::Row(row) => row.get(0),
             _ => None,
         });
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if which.is_some_and(|which| which != *latest) {
-            which.unwrap_or_default().clone_into(&mut latest);
-            self.count.fetch_add(1, Ordering::AcqRel);
+        if let Some(identity) = identity.filter(|identity| *identity != *latest) {
+            identity.clone_into(&mut latest);
+            self.epoch.fetch_add(1, Ordering::AcqRel);
         }
         Ok(())
     }
@@ -83,46 +83,50 @@ impl fmt::Debug for Connections {
 }
 
 impl Connections {
-    /// Connects to nobody yet.
+    /// Opens no connection yet.
     pub(super) fn new(address: Address, most: usize, metrics: Arc<Metrics>) -> Result<Self> {
-        let met = Met::default();
-        let greeting = met.clone();
+        let identity = ServerIdentity::default();
+        let pooled = identity.clone();
         let pool = Pool::builder(manager(&address))
             .max_size(most)
             .runtime(Runtime::Tokio1)
-            .timeouts(Timeouts { wait: Some(PATIENCE), create: Some(OPENING), recycle: Some(PATIENCE) })
+            .timeouts(Timeouts {
+                wait: Some(CONNECTION_TIMEOUT),
+                create: Some(OPEN_TIMEOUT),
+                recycle: Some(CONNECTION_TIMEOUT),
+            })
             .post_create(Hook::async_fn(move |client, _| {
-                let greeting = greeting.clone();
-                Box::pin(async move { greeting.greet(client).await.map_err(HookError::Backend) })
+                let identity = pooled.clone();
+                Box::pin(async move { identity.begin_session(client).await.map_err(HookError::Backend) })
             }))
             .build()
             .map_err(|error| StoreError::Other { engine: ENGINE, source: error.into() })?;
         let watched = pool.clone();
-        // Whoever opens a second store with the same metrics sees the first one's pool.
+        // A second store with the same metrics shows the first one's pool.
         let _ = metrics.watch_pool(move || {
             let status = watched.status();
             let idle = status.available;
             PoolStatus { in_use: status.size.saturating_sub(idle), idle, waiting: status.waiting }
         });
-        Ok(Self { address: Arc::new(address), pool, metrics, met, away: Arc::default() })
+        Ok(Self { address: Arc::new(address), pool, metrics, identity, away: Arc::default() })
     }
 
-    /// How many databases were met so far. When it has grown, what was known to be committed may
-    /// not be any more: a connection says so before anything is asked on it.
-    pub(super) fn incarnation(&self) -> u64 {
-        self.met.count.load(Ordering::Acquire)
+    /// Grows whenever a connection leads to another database than the one before (restart, failover,
+    /// restore), before anything is asked on it. What was committed before may be missing then.
+    pub(super) fn epoch(&self) -> u64 {
+        self.identity.epoch.load(Ordering::Acquire)
     }
 
-    /// A connection outside of the pool, for who keeps one for long.
+    /// A connection outside of the pool, for work that takes long.
     pub(super) async fn own(&self) -> Result<Client> {
         let opening = async {
             let (client, connection) = self.address.config.connect(self.address.tls.clone()).await?;
-            // It ends with the client, which also hears of its errors.
+            // It ends with the client, which also gets its errors.
             tokio::spawn(connection);
-            self.met.greet(&client).await?;
+            self.identity.begin_session(&client).await?;
             Ok::<_, Error>(client)
         };
-        Ok(tokio::time::timeout(OPENING, opening).await.map_err(|_| unavailable("it does not answer"))??)
+        Ok(tokio::time::timeout(OPEN_TIMEOUT, opening).await.map_err(|_| unavailable("it does not answer"))??)
     }
 
     /// Refuses a pooler that does not keep a session for each connection, such as PgBouncer with
@@ -133,7 +137,7 @@ impl Connections {
     /// # Errors
     /// When it is such a pooler, or does not answer.
     pub(super) async fn require_sessions(&self, one: &Client) -> Result<()> {
-        // Not one of the pool: those must have met the database as it is after migrations.
+        // Not one of the pool: those must be opened after migrations.
         let other = self.own().await?;
         let mut processes = [None, None];
         for _ in 0..BACKEND_ROUNDS {
@@ -157,10 +161,10 @@ impl Connections {
         F: Future<Output = Result<T, Error>>,
     {
         let started = Instant::now();
-        let deadline = started + QUESTION;
+        let deadline = started + QUESTION_TIMEOUT;
         let mut answer = self.try_ask(&question, deadline).await;
         if matches!(&answer, Err(Failure::Query(error)) if is_gone(error)) {
-            // Whatever ended it has most likely ended the idle ones too.
+            // The cause has most likely ended the idle ones too.
             self.pool.retain(|_, _| false);
             answer = self.try_ask(&question, deadline).await;
         }
@@ -186,18 +190,18 @@ impl Connections {
         F: Future<Output = Result<T, Error>>,
     {
         // Waiting for a place counts, opening a connection goes on up to its own limit.
-        let opened = deadline.min(Instant::now() + OPENING);
-        let client = Arc::new(timeout_at(opened.into(), self.pool.get()).await.map_err(|_| Failure::Late)??);
+        let opened = deadline.min(Instant::now() + OPEN_TIMEOUT);
+        let client = Arc::new(timeout_at(opened.into(), self.pool.get()).await.map_err(|_| Failure::TimedOut)??);
         let asked = timeout_at(deadline.into(), question(Arc::clone(&client))).await;
         let useless = match &asked {
             Ok(answer) => answer.as_ref().is_err_and(is_gone),
             Err(_) => true,
         };
         if useless && let Ok(client) = Arc::try_unwrap(client) {
-            // It is dead, or may still be busy with the question: nobody else should get it.
+            // It is dead, or may still be busy with the question.
             drop(deadpool_postgres::Object::take(client));
         }
-        Ok(asked.map_err(|_| Failure::Late)??)
+        Ok(asked.map_err(|_| Failure::TimedOut)??)
     }
 
     /// No question is answered from now on.
@@ -233,7 +237,7 @@ fn manager(address: &Address) -> Manager {
 enum Failure {
     Pool(PoolError),
     Query(Error),
-    Late,
+    TimedOut,
 }
 
 impl From<PoolError> for Failure {
@@ -257,19 +261,24 @@ impl From<Failure> for StoreError {
             Failure::Pool(PoolError::Closed) => closed(),
             Failure::Pool(PoolError::Timeout(_)) => unavailable("no connection is free"),
             Failure::Pool(error) => unavailable(&error.to_string()),
-            Failure::Late => unavailable("it does not answer"),
+            Failure::TimedOut => unavailable("it does not answer"),
         }
     }
 }
 
-/// Whether the connection is of no more use.
+/// Whether the connection is of no more use. One to a server that only reads is a standby's, which
+/// the address led to during a failover; another one may lead to the primary.
 pub(super) fn is_gone(error: &Error) -> bool {
     error.is_closed()
-        || error.code().is_none()
-        || matches!(
-            error.code(),
-            Some(&SqlState::ADMIN_SHUTDOWN | &SqlState::CRASH_SHUTDOWN | &SqlState::CANNOT_CONNECT_NOW)
-        )
+        || error.code().is_none_or(|code| {
+            [
+                SqlState::ADMIN_SHUTDOWN,
+                SqlState::CRASH_SHUTDOWN,
+                SqlState::CANNOT_CONNECT_NOW,
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+            ]
+            .contains(code)
+        })
 }
 
 /// What callers can do about it.
@@ -282,8 +291,8 @@ impl From<Error> for StoreError {
             None => chain(&error),
         };
         match class.as_deref() {
-            // A connection that broke; no connection; not now (dead- and other locks, no
-            // resources, no place, an administrator's or time's doing); read only.
+            // A connection that broke; no connection; not now (deadlocks, no resources, no
+            // space, timeouts, shutdown); read only.
             None | Some("08" | "40" | "53" | "55" | "57" | "58" | "25") => Self::Unavailable { engine: ENGINE, reason },
             Some(_) => Self::Other { engine: ENGINE, source: reason.into() },
         }

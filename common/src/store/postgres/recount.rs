@@ -1,180 +1,205 @@
-//! `verify` and `rebuild`: all counters and click cells counted anew beside the stored ones, by
-//! the code that counts events as they arrive, and compared row by row; then Redis is compared
-//! with PostgreSQL.
+//! `verify` and `rebuild`: totals and visitors derived from the events again, and compared with the
+//! stored ones row by row.
+
+use std::collections::BTreeMap;
 
 use tokio_postgres::Client;
 use tokio_postgres::error::Error;
 
-use super::append;
-use super::changes::{Changes, Full, Rows, Tables};
 use super::connection::Connections;
-use super::facts::{self, Horizon};
 use super::rows::{COLUMNS, committed};
-use super::values::{count, from_text};
+use super::totals::{self, figures_of};
+use super::values::count;
+use super::{append, keep};
+use crate::period::{Period, PeriodKey};
 use crate::site::Site;
-use crate::store::{Difference, Progress, Recount, Result};
-use crate::tally::{Dimension, Tally};
-use crate::time::{DAY, HOUR, Timestamp};
+use crate::store::{Difference, Progress, Recount, Result, Totals};
+use crate::time::Day;
 
-/// The hours of click cells that are compared: as many as can be asked for.
-const CLICK_HOURS: i64 = 168;
 /// Events that are read at a time.
 const CHUNK: i64 = 10_000;
 /// A recount takes as long as it takes.
-const SLOW: &str = "set statement_timeout = 0; set lock_timeout = '60s';
+const SESSION: &str = "set statement_timeout = 0; set lock_timeout = '60s';
     set idle_in_transaction_session_timeout = '10min'";
 
-/// Tables like the stored ones, gone with the transaction.
-const TABLES: &str = "
-    create temporary table recount_counters (like analytics_counters including all) on commit drop;
-    create temporary table recount_click_targets (like analytics_click_targets including all) on commit drop;
-    create temporary table recount_clicks (like analytics_clicks including all) on commit drop";
+/// Totals by site and bucket.
+type AllTotals = BTreeMap<(i32, i64), Totals>;
 
 /// Recounts on one snapshot.
-pub(super) async fn verify(connections: &Connections, now: Timestamp, progress: &Progress) -> Result<Recount> {
+pub(super) async fn verify(connections: &Connections, progress: &Progress) -> Result<Recount> {
     let client = connections.own().await?;
-    client.batch_execute(SLOW).await?;
+    client.batch_execute(SESSION).await?;
     client.batch_execute("begin isolation level repeatable read").await?;
-    let (recount, _) = count_again(&client, now, progress).await?;
+    let (recount, ..) = recount(&client, progress).await?;
     client.batch_execute("rollback").await?;
     Ok(recount)
 }
 
-/// Recounts while holding the lock of all sites, and puts what was counted in the place of what
-/// was stored.
-pub(super) async fn rebuild(connections: &Connections, now: Timestamp, progress: &Progress) -> Result<Recount> {
+/// Recounts while holding the lock of all sites, and puts the result in the place of what was stored.
+pub(super) async fn rebuild(connections: &Connections, progress: &Progress) -> Result<Recount> {
     let client = connections.own().await?;
-    client.batch_execute(SLOW).await?;
+    client.batch_execute(SESSION).await?;
     client.batch_execute("begin").await?;
-    // Nobody appends from here on, to new sites neither: each later statement sees the same events.
+    // Nothing is appended from here on, to new sites neither: each later statement sees the same events.
     client.batch_execute(append::LOCK_SITES).await?;
     client.batch_execute("select from analytics_sites order by id for no key update").await?;
-    let (recount, horizon) = count_again(&client, now, progress).await?;
-    let kept = horizon.kept();
-    let first_hour = i32::try_from(kept.start().hour()).unwrap_or(0);
-    client.execute("delete from analytics_counters where day >= $1", &[&kept]).await?;
-    client.execute("delete from analytics_click_targets where day >= $1", &[&kept]).await?;
-    client.execute("delete from analytics_clicks where hour >= $1", &[&first_hour]).await?;
+    let (recount, since, expected) = recount(&client, progress).await?;
+    client.execute("delete from analytics_totals where bucket >= $1", &[&first_bucket(since)]).await?;
+    let (sites, buckets): (Vec<i32>, Vec<i64>) = expected.keys().copied().unzip();
+    let figures: [Vec<i64>; 6] =
+        std::array::from_fn(|at| expected.values().map(|totals| figures_of(totals)[at] as i64).collect());
+    let [events, page_views, letters, motivation, anti_motivation, visitors] = &figures;
     client
-        .batch_execute(
-            "insert into analytics_counters select * from recount_counters;
-             insert into analytics_click_targets select * from recount_click_targets;
-             insert into analytics_clicks select * from recount_clicks;
-             commit",
+        .execute(
+            "insert into analytics_totals select * from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[],
+                 $5::int8[], $6::int8[], $7::int8[], $8::int8[])",
+            &[&sites, &buckets, events, page_views, letters, motivation, anti_motivation, visitors],
         )
         .await?;
+    client.execute("delete from analytics_visitors where month >= $1", &[&month_of(since)]).await?;
+    client.batch_execute("insert into analytics_visitors select * from recount_visitors; commit").await?;
     Ok(recount)
 }
 
-async fn count_again(client: &Client, now: Timestamp, progress: &Progress) -> Result<(Recount, Horizon), Error> {
-    client.batch_execute(TABLES).await?;
-    let horizon = facts::horizon(client).await?;
-    let start = horizon.kept().start();
-    let total = client
-        .query_one("select count(*) from analytics_events where created_at >= $1", &[&start])
-        .await?
-        .try_get(0)?;
+/// Periods from here on are covered by events.
+fn first_bucket(since: Day) -> i64 {
+    PeriodKey::of(Period::Day, since).bucket()
+}
+
+fn month_of(day: Day) -> Day {
+    PeriodKey::of(Period::Month, day).first_day()
+}
+
+/// Recounts all periods since the first kept day, and compares.
+async fn recount(client: &Client, progress: &Progress) -> Result<(Recount, Day, AllTotals), Error> {
+    let since = keep::kept_since(client).await?.unwrap_or(Day::from_number(0));
     let mut recount = Recount::default();
-    let tables = Tables::prepare(client, "recount").await?;
+    let mut expected = count_events(client, since, &mut recount, progress).await?;
+    count_visitors(client, since, &mut expected).await?;
+    compare_totals(client, since, &expected, &mut recount).await?;
+    compare_visitors(client, since, &mut recount).await?;
+    Ok((recount, since, expected))
+}
+
+/// What the events add to all periods, their visitors apart.
+async fn count_events(
+    client: &Client,
+    since: Day,
+    recount: &mut Recount,
+    progress: &Progress,
+) -> Result<AllTotals, Error> {
+    let start = since.start();
+    let total = client.query_one("select count(*) from analytics_events where created_at >= $1", &[&start]).await?;
+    let total = count(total.try_get(0)?);
+    let mut totals = AllTotals::new();
     for row in client.query("select id, name from analytics_sites order by id", &[]).await? {
         let (id, name): (i32, &str) = (row.try_get(0)?, row.try_get(1)?);
         let site = Site::parse(name).unwrap_or_default();
-        recount.events += add_site(client, &tables, (id, &site), start, |done| {
-            progress(recount.events + done, count(total));
-        })
-        .await?;
+        client
+            .batch_execute(&format!(
+                "declare events no scroll cursor for select {COLUMNS} from analytics_events
+                 where site = {id} and created_at >= '{start}'"
+            ))
+            .await?;
+        loop {
+            let rows = client.query_typed(&format!("fetch {CHUNK} from events"), &[]).await?;
+            for row in &rows {
+                let event = committed(&site, row)?.event;
+                for period in Period::ALL {
+                    let key = PeriodKey::of(period, event.created_at.day());
+                    *totals.entry((id, key.bucket())).or_default() += Totals::of(&event);
+                }
+            }
+            if rows.is_empty() {
+                break;
+            }
+            recount.events += rows.len() as u64;
+            progress(recount.events, total);
+        }
+        client.batch_execute("close events").await?;
     }
-    progress(recount.events, count(total));
-    compare(client, horizon, now, &mut recount).await?;
-    Ok((recount, horizon))
+    progress(recount.events, total);
+    totals.retain(|(_, bucket), _| *bucket >= first_bucket(since));
+    Ok(totals)
 }
 
-/// Counts a site's events in the order of their positions.
-async fn add_site(
-    client: &Client,
-    tables: &Tables,
-    (id, site): (i32, &Site),
-    start: Timestamp,
-    progress: impl Fn(u64),
-) -> Result<u64, Error> {
-    // A cursor sorts once, and needs no index to be walked in ninety partitions at once.
+/// The distinct visitors of all periods, by site, kind of period and its first day.
+const VISITORS: &str = "select site, p.kind, p.first, count(distinct visitor)
+    from recount_visits cross join lateral (values
+        (0, day), (1, date_trunc('week', day)::date), (2, date_trunc('month', day)::date)
+    ) p (kind, first)
+    where p.first >= $1 group by 1, 2, 3";
+
+/// Fills the temporary table `recount_visitors` as `analytics_visitors` should be from the first
+/// kept month on, and counts distinct visitors by period.
+async fn count_visitors(client: &Client, since: Day, expected: &mut AllTotals) -> Result<(), Error> {
+    let (start, month) = (since.start(), month_of(since));
+    // Days of the first month that are not kept any more cannot be derived, and stay as they are.
+    let dropped = (1_i64 << (since.number() - month.number())) - 1;
     client
         .batch_execute(&format!(
-            "declare events no scroll cursor for select {COLUMNS} from analytics_events
-             where site = {id} and created_at >= '{start}' order by position"
+            "create temporary table recount_visits on commit drop as
+                 select distinct site, (created_at at time zone 'UTC')::date as day, visitor
+                 from analytics_events where created_at >= '{start}';
+             create temporary table recount_visitors on commit drop as
+                 select site, month, visitor, bit_or(days) as days from (
+                     select site, date_trunc('month', day)::date as month, visitor,
+                         1 << (extract(day from day)::integer - 1) as days
+                     from recount_visits
+                     union all
+                     select site, month, visitor, days & {dropped}::integer from analytics_visitors
+                     where month = '{month}' and days & {dropped}::integer <> 0
+                 ) v group by site, month, visitor"
         ))
         .await?;
-    let (mut done, mut full) = (0, Full::default());
-    loop {
-        let rows = client.query_typed(&format!("fetch {CHUNK} from events"), &[]).await?;
-        if rows.is_empty() {
-            break;
+    for row in client.query(VISITORS, &[&since]).await? {
+        let period = usize::try_from(row.try_get::<_, i32>(1)?).ok().and_then(|kind| Period::ALL.get(kind));
+        if let Some(period) = period {
+            let bucket = PeriodKey::of(*period, row.try_get(2)?).bucket();
+            expected.entry((row.try_get(0)?, bucket)).or_default().visitors = count(row.try_get(3)?);
         }
-        let mut changes = Changes::default();
-        for row in &rows {
-            let event = committed(site, row)?.event;
-            changes.add(id, event.created_at.day(), event.created_at.hour(), &Tally::of(&event));
-        }
-        let mut known = tables.look(client, &changes).await?;
-        tables.measure(client, &changes, &mut known, &full).await?;
-        tables.add(client, &Rows::of(changes, known, &mut full)).await?;
-        done += rows.len() as u64;
-        progress(done);
     }
-    client.batch_execute("close events").await?;
-    Ok(done)
+    Ok(())
 }
 
-/// Both sides of the counters, beside each other.
-const COUNTERS: &str = "select s.name, c.day, c.dimension, c.value, sum(expected)::int8, sum(found)::int8 from (
-        select site, day, dimension, value, n as expected, 0 as found from recount_counters
-        union all select site, day, dimension, value, 0, n from analytics_counters where day >= $1
-    ) c left join analytics_sites s on s.id = c.site
-    group by s.name, c.day, c.dimension, c.value having sum(expected) <> sum(found)";
-
-/// Both sides of the click cells.
-const CLICKS: &str = "select s.name, hour, page, x, y, sum(expected)::int8, sum(found)::int8 from (
-        select c.site, hour, page, element, x, y, n as expected, 0 as found from recount_clicks c
-            join recount_click_targets t
-              on t.site = c.site and t.day = date '1970-01-01' + c.hour / 24 and t.name = c.target
-            where hour > $1
-        union all select c.site, hour, page, element, x, y, 0, n from analytics_clicks c
-            left join analytics_click_targets t
-              on t.site = c.site and t.day = date '1970-01-01' + c.hour / 24 and t.name = c.target
-            where hour > $1
-    ) c left join analytics_sites s on s.id = c.site
-    group by s.name, hour, page, element, x, y having sum(expected) <> sum(found)";
-
-async fn compare(client: &Client, horizon: Horizon, now: Timestamp, recount: &mut Recount) -> Result<(), Error> {
-    let first_hour = (now.hour() - CLICK_HOURS).max(horizon.kept().start().hour());
-    let first_hour = i32::try_from(first_hour).unwrap_or(0);
-    let compared = client
-        .query_one(
-            "select (select count(*) from recount_counters) + (select count(*) from recount_clicks where hour > $1)",
-            &[&first_hour],
-        )
-        .await?;
-    recount.aggregates += count(compared.try_get(0)?);
-    for row in client.query(COUNTERS, &[&horizon.kept()]).await? {
-        let dimension = usize::try_from(row.try_get::<_, i16>(2)?).ok().and_then(|at| Dimension::ALL.get(at));
-        let (site, day): (Option<&str>, crate::time::Day) = (row.try_get(0)?, row.try_get(1)?);
-        let value = from_text(row.try_get(3)?);
-        let aggregate = format!("site {}, {day}, {dimension:?} {value:?}", site.unwrap_or("unknown"));
-        note(recount, aggregate, row.try_get(4)?, row.try_get(5)?);
+async fn compare_totals(client: &Client, since: Day, expected: &AllTotals, recount: &mut Recount) -> Result<(), Error> {
+    let sql = format!("select site, bucket, {} from analytics_totals where bucket >= $1", totals::COLUMNS);
+    let mut names = BTreeMap::<i32, String>::new();
+    for row in client.query("select id, name from analytics_sites", &[]).await? {
+        names.insert(row.try_get(0)?, row.try_get(1)?);
     }
-    for row in client.query(CLICKS, &[&first_hour]).await? {
-        let (site, hour): (Option<&str>, i32) = (row.try_get(0)?, row.try_get(1)?);
-        let at = Timestamp::from_millis(i64::from(hour) * HOUR);
-        let page = from_text(row.try_get::<_, Option<&str>>(2)?.unwrap_or_default());
-        let aggregate = format!(
-            "site {}, {} {:02}:00, clicks on {page:?} at {}, {}",
-            site.unwrap_or("unknown"),
-            at.day(),
-            at.millis() % DAY / HOUR,
-            row.try_get::<_, i16>(3)?,
-            row.try_get::<_, i16>(4)?,
-        );
-        note(recount, aggregate, row.try_get(5)?, row.try_get(6)?);
+    let mut found = AllTotals::new();
+    for row in client.query(&sql, &[&first_bucket(since)]).await? {
+        found.insert((row.try_get(0)?, row.try_get(1)?), totals::read(&row, 2)?);
+    }
+    let all: std::collections::BTreeSet<_> = expected.keys().chain(found.keys()).copied().collect();
+    for (site, bucket) in all {
+        let of = |totals: &AllTotals| figures_of(&totals.get(&(site, bucket)).copied().unwrap_or_default());
+        let key = PeriodKey::from_bucket(bucket).map_or_else(|| format!("bucket {bucket}"), |key| key.to_string());
+        for ((name, expected), found) in totals::COLUMNS.split(", ").zip(of(expected)).zip(of(&found)) {
+            recount.aggregates += 1;
+            if expected != found {
+                let site = names.get(&site).map_or("unknown", String::as_str);
+                note(recount, format!("site {site}, {key}, {name}"), expected as i64, found as i64);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn compare_visitors(client: &Client, since: Day, recount: &mut Recount) -> Result<(), Error> {
+    let stored = client.query_one("select count(*) from recount_visitors", &[]).await?;
+    recount.aggregates += count(stored.try_get(0)?);
+    let different = "select s.name, month, coalesce(r.days, 0)::int8, coalesce(v.days, 0)::int8
+        from recount_visitors r
+        full join (select * from analytics_visitors where month >= $1) v using (site, month, visitor)
+        left join analytics_sites s on s.id = site
+        where r.days is distinct from v.days";
+    for row in client.query(different, &[&month_of(since)]).await? {
+        let (site, month): (Option<&str>, Day) = (row.try_get(0)?, row.try_get(1)?);
+        let month = PeriodKey::of(Period::Month, month);
+        let aggregate = format!("site {}, {month}, days of a visitor, as bits", site.unwrap_or("unknown"));
+        note(recount, aggregate, row.try_get(2)?, row.try_get(3)?);
     }
     Ok(())
 }

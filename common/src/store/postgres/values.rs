@@ -1,6 +1,5 @@
-//! Our types as PostgreSQL's, and text that may hold what PostgreSQL's text may not.
+//! Our types as PostgreSQL's.
 
-use std::borrow::Cow;
 use std::error::Error;
 
 use bytes::BytesMut;
@@ -50,32 +49,7 @@ impl<'a> FromSql<'a> for Day {
     accepts!(DATE);
 }
 
-/// PostgreSQL's text has no NUL, and names that senders choose may have one: NUL becomes
-/// U+0001 U+0001, and U+0001 becomes U+0001 U+0002, which keeps the order of bytes.
-pub(super) fn to_text(value: &str) -> Cow<'_, str> {
-    if value.bytes().all(|byte| byte > 1) {
-        return value.into();
-    }
-    value.replace('\u{1}', "\u{1}\u{2}").replace('\0', "\u{1}\u{1}").into()
-}
-
-/// The way back from [`to_text`].
-pub(super) fn from_text(text: &str) -> String {
-    if !text.contains('\u{1}') {
-        return text.to_owned();
-    }
-    let mut value = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(char) = chars.next() {
-        value.push(match char {
-            '\u{1}' if chars.next() == Some('\u{1}') => '\0',
-            char => char,
-        });
-    }
-    value
-}
-
-/// A count; the database's are never below zero unless somebody changed them by hand.
+/// A count; the database's are never below zero unless they were changed by hand.
 pub(super) fn count(value: i64) -> u64 {
     value.max(0).unsigned_abs()
 }
@@ -87,16 +61,6 @@ mod tests {
     use super::*;
 
     proptest! {
-        #[test]
-        fn any_text_comes_back_and_keeps_its_order(
-            a in proptest::collection::vec(0_u8..4, 0..6), b in proptest::collection::vec(0_u8..4, 0..6)
-        ) {
-            let [a, b] = [a, b].map(|bytes| String::from_utf8(bytes).unwrap());
-            prop_assert_eq!(from_text(&to_text(&a)), a.clone());
-            prop_assert!(!to_text(&a).contains('\0'));
-            prop_assert_eq!(a.cmp(&b), to_text(&a).cmp(&to_text(&b)));
-        }
-
         #[test]
         fn instants_and_days_come_back(millis in 0_i64..253_402_300_800_000) {
             let (at, mut out) = (Timestamp::from_millis(millis), BytesMut::new());

@@ -1,9 +1,5 @@
-//! The one task that appends: whatever requests wait while a transaction is on its way go into
-//! the next one together.
-//!
-//! What Redis and the feed are told is told in the order of commits, when each commit is done;
-//! the requests are answered when Redis has been told or has been given up, and the next
-//! transaction begins meanwhile.
+//! The one task that appends: requests that arrive while a transaction is on its way share the next
+//! one. When it is committed, the feed gets its events and its requests are answered.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,10 +14,10 @@ use tokio_postgres::Client;
 use tokio_postgres::error::Error;
 
 use super::ENGINE;
-use super::append::{self, Batch, Begun, Lore, Place, Plan, Statements};
-use super::connection::{Connections, PATIENCE, closed, is_gone, unavailable};
-use super::deadline::{self, Fate, Progress};
-use super::live::{Live, SiteBatch};
+use super::append::{self, Batch, Begun, ConnectionCache, Plan, Planned, SiteBatch, Statements};
+use super::connection::{CONNECTION_TIMEOUT, Connections, closed, is_gone, unavailable};
+use super::deadline::{self, Progress};
+use super::live::Live;
 use super::partitions;
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -30,28 +26,27 @@ use crate::store::{Appended, Result, StoreError};
 use crate::time::Timestamp;
 
 /// How many requests may wait for the writer; more are refused as overload.
-const QUEUE: usize = 16_384;
+const QUEUE_LIMIT: usize = 16_384;
 /// How many events one transaction takes at most.
-const MOST_EVENTS: usize = 4_096;
+const BATCH_LIMIT: usize = 4_096;
 /// How long the second half of a transaction may take: writing and the commit's fsync. Longer
-/// than the first, because after it nobody knows whether the events are stored.
-const WRITING: Duration = Duration::from_secs(5);
-
-/// How much of [`PATIENCE`] is left at least to who waited long for others' transactions.
-const LAST_MOMENT: Duration = Duration::from_millis(200);
+/// than the first, because after it nothing tells whether the events are stored.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much of [`CONNECTION_TIMEOUT`] is left at least for requests that waited long for others'
+/// transactions.
+const MIN_TIMEOUT: Duration = Duration::from_millis(200);
 /// How long making sites and partitions may take: an import may need one for each day of a year.
-const MAKING: Duration = Duration::from_secs(10);
+const PREPARE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A request's events and where its answer goes.
 struct Request {
     events: Vec<Event>,
     now: Timestamp,
     since: Instant,
-    fate: Fate,
     reply: oneshot::Sender<Result<Vec<Appended>>>,
 }
 
-/// Asks the writer.
+/// Sends requests to the writer.
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
     requests: mpsc::Sender<Request>,
@@ -62,19 +57,18 @@ pub(super) struct Handle {
 impl Handle {
     pub(super) async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
         let (reply, answer) = oneshot::channel();
-        let (since, fate) = (Instant::now(), Fate::default());
-        let request = Request { events, now, since, fate: fate.clone(), reply };
-        let sent = self.requests.send_timeout(request, PATIENCE).await;
+        let since = Instant::now();
+        let sent = self.requests.send_timeout(Request { events, now, since, reply }, CONNECTION_TIMEOUT).await;
         sent.map_err(|error| match error {
             SendTimeoutError::Timeout(_) => StoreError::Overloaded { engine: ENGINE },
             SendTimeoutError::Closed(_) => closed(),
         })?;
-        let answered = deadline::wait(answer, &fate, &self.progress, since, self.within).await;
+        let answered = deadline::wait(answer, &self.progress, since, self.within).await;
         answered.ok_or_else(|| unavailable("it does not answer"))?.map_err(|_| closed())?
     }
 }
 
-/// Starts the writer; it ends, and `done` with it, when the last handle is dropped and
+/// Starts the writer; it ends, and the task with it, when the last handle is dropped and
 /// everything asked before is answered.
 pub(super) fn start(
     connections: Connections,
@@ -83,11 +77,19 @@ pub(super) fn start(
     within: Duration,
     last_commit: LastCommit,
 ) -> (Handle, JoinHandle<()>) {
-    let (requests, queue) = mpsc::channel(QUEUE);
+    let (requests, queue) = mpsc::channel(QUEUE_LIMIT);
     let progress = Progress::default();
     let handle = Handle { requests, progress: progress.clone(), within };
-    let (state, lore) = (State::Away, Lore::default());
-    let writer = Writer { connections, live, metrics, state, lore, progress, last_commit, failing: false };
+    let writer = Writer {
+        connections,
+        live,
+        metrics,
+        connection: Connection::Closed,
+        cache: ConnectionCache::default(),
+        progress,
+        last_commit,
+        failing: false,
+    };
     (handle, tokio::spawn(writer.serve(queue)))
 }
 
@@ -98,9 +100,9 @@ struct Session {
 }
 
 /// The writer's connection.
-enum State {
-    Away,
-    /// On its way, whoever waits for it.
+enum Connection {
+    Closed,
+    /// Opening goes on when the requests that began it have timed out.
     Opening(JoinHandle<Result<Box<Session>>>),
     Open(Box<Session>),
 }
@@ -109,8 +111,8 @@ struct Writer {
     connections: Connections,
     live: Arc<Live>,
     metrics: Arc<Metrics>,
-    state: State,
-    lore: Lore,
+    connection: Connection,
+    cache: ConnectionCache,
     progress: Progress,
     last_commit: LastCommit,
     failing: bool,
@@ -135,9 +137,9 @@ impl Group {
     }
 
     /// How much longer these requests may wait for what stores nothing yet.
-    fn patience(&self) -> Duration {
+    fn time_left(&self) -> Duration {
         let waited = self.requests.first().map_or(Duration::ZERO, |first| first.since.elapsed());
-        PATIENCE.saturating_sub(waited).max(LAST_MOMENT)
+        CONNECTION_TIMEOUT.saturating_sub(waited).max(MIN_TIMEOUT)
     }
 
     fn events(&self) -> impl Iterator<Item = &Event> {
@@ -145,24 +147,24 @@ impl Group {
     }
 }
 
-/// What became of a group.
+/// A group that was committed.
 struct Written {
-    /// Of each event; none when its site had no room.
-    places: Vec<Option<Place>>,
-    /// What Redis's side hears.
+    /// The answer for each event.
+    answers: Vec<Appended>,
     batches: Vec<SiteBatch>,
-    /// For each stored event, in the order of requests, its place among the batches' events.
-    slots: Vec<usize>,
+    new_visitors: u64,
 }
 
 /// Why a group was not appended.
 enum Failure {
     /// Nothing was stored, and the connection is as it was.
     Refused(StoreError),
+    /// Nothing was stored: a day's partition is missing.
+    NoPartition,
     /// The connection is of no more use. If there is a plan, it may have been committed.
     Gone(StoreError, Option<Plan>),
     /// There was no answer in time; the connection may still be busy, and must not be used again.
-    Late,
+    TimedOut,
 }
 
 impl From<Error> for Failure {
@@ -173,42 +175,42 @@ impl From<Error> for Failure {
 
 impl Writer {
     async fn serve(mut self, mut queue: mpsc::Receiver<Request>) {
-        let mut answering = tokio::task::JoinSet::new();
         while let Some(request) = queue.recv().await {
             // Skip requests that already received a 503.
-            if request.fate.is_given_up() {
+            if request.reply.is_closed() {
                 continue;
             }
             let mut group = Group::of(request);
-            while group.events < MOST_EVENTS {
+            while group.events < BATCH_LIMIT {
                 match queue.try_recv() {
-                    Ok(request) if request.fate.is_given_up() => {}
+                    Ok(request) if request.reply.is_closed() => {}
                     Ok(request) => group.add(request),
                     Err(_) => break,
                 }
             }
-            self.commit(group, &mut answering).await;
-            while answering.try_join_next().is_some() {}
+            self.commit(group).await;
         }
-        while answering.join_next().await.is_some() {}
     }
 
-    /// Makes the events of all these requests durable together, and has each answered.
-    async fn commit(&mut self, group: Group, answering: &mut tokio::task::JoinSet<()>) {
+    /// Makes the events of all these requests durable together, and answers each.
+    async fn commit(&mut self, group: Group) {
         let started = Instant::now();
         let written = self.write(&group).await;
         self.metrics.queried("append", started.elapsed());
         self.metrics.group_commit_events.observe(group.events as f64);
         match written {
-            Ok(Written { places, batches, slots }) => {
+            Ok(Written { answers, batches, new_visitors }) => {
                 self.last_commit.succeeded();
                 if std::mem::replace(&mut self.failing, false) {
                     tracing::info!("events are committed again");
                 }
-                group.requests.iter().for_each(|request| request.fate.commit());
-                // At the call, not when it is awaited: in the order of commits.
-                let applied = self.live.apply(batches, group.now);
-                answering.spawn(async move { answer(group, places, &slots, &applied.await) });
+                self.metrics.visitors_total.inc_by(new_visitors);
+                self.live.committed(batches, group.now);
+                let mut answers = answers.into_iter();
+                for request in group.requests {
+                    // A client that went away gets no answer; its events are stored all the same.
+                    let _ = request.reply.send(Ok(answers.by_ref().take(request.events.len()).collect()));
+                }
             }
             Err(error) => {
                 let reason = reason(&error);
@@ -224,46 +226,51 @@ impl Writer {
         }
     }
 
-    /// Appends, and appends once more when the connection turned out to be dead, or a day's
-    /// partition was dropped: ids make that safe, and an attempt that was committed without
-    /// our hearing of it is recognised.
+    /// Appends, and appends once more when the connection turned out to be dead or a day's
+    /// partition was dropped: ids make that safe, and an attempt whose commit got no answer is
+    /// recognised.
     async fn write(&mut self, group: &Group) -> Result<Written> {
         let mut earlier = None;
-        let mut tries = 0;
-        loop {
-            tries += 1;
+        let mut failed = None;
+        for _ in 0..2 {
             match self.try_write(group, earlier.as_ref()).await {
                 Ok(written) => return Ok(written),
                 Err(Failure::Gone(error, plan)) => {
-                    self.state = State::Away;
-                    self.lore = Lore::default();
+                    self.disconnect();
                     earlier = plan.or(earlier);
-                    if tries == 2 {
-                        return Err(error);
-                    }
+                    failed = Some(error);
                 }
-                Err(Failure::Late) => {
-                    self.state = State::Away;
-                    self.lore = Lore::default();
+                Err(Failure::TimedOut) => {
+                    self.disconnect();
                     return Err(unavailable("it does not answer"));
+                }
+                Err(Failure::NoPartition) => {
+                    self.cache.days.clear();
+                    failed = Some(unavailable("a partition is missing"));
                 }
                 Err(Failure::Refused(error)) => return Err(error),
             }
         }
+        Err(failed.unwrap_or_else(closed))
+    }
+
+    fn disconnect(&mut self) {
+        self.connection = Connection::Closed;
+        self.cache = ConnectionCache::default();
     }
 
     async fn try_write(&mut self, group: &Group, earlier: Option<&Plan>) -> Result<Written, Failure> {
-        self.connect(group.patience()).await.map_err(Failure::Refused)?;
-        let State::Open(session) = &mut self.state else { return Err(Failure::Refused(closed())) };
-        let lore = &mut self.lore;
-        let made =
-            timeout(MAKING, prepare(session, lore, group, &self.progress)).await.unwrap_or(Err(Failure::Late))?;
+        self.connect(group.time_left()).await.map_err(Failure::Refused)?;
+        let Connection::Open(session) = &mut self.connection else { return Err(Failure::Refused(closed())) };
+        let cache = &mut self.cache;
+        let preparing = prepare(session, cache, group, &self.progress);
+        let prepared = timeout(PREPARE_TIMEOUT, preparing).await.unwrap_or(Err(Failure::TimedOut))?;
         // What was made had a time of its own.
-        let patience = if made { PATIENCE } else { group.patience() };
+        let time_left = if prepared { CONNECTION_TIMEOUT } else { group.time_left() };
 
         let mut batch = Batch { events: Vec::with_capacity(group.events), sites: Vec::with_capacity(group.events) };
         for event in group.events() {
-            if let Some(site) = lore.sites.get(&event.site) {
+            if let Some(site) = cache.sites.get(&event.site) {
                 batch.events.push(event);
                 batch.sites.push(*site);
             }
@@ -271,97 +278,74 @@ impl Writer {
         let plan = if batch.events.is_empty() {
             Plan::default()
         } else {
-            let mut plan = self.transact(&batch, patience, earlier).await;
-            if matches!(&plan, Err(Attempt::NoPartition)) {
-                self.lore.days.clear();
-                let State::Open(session) = &mut self.state else { return Err(Failure::Refused(closed())) };
-                timeout(MAKING, prepare(session, &mut self.lore, group, &self.progress))
-                    .await
-                    .unwrap_or(Err(Failure::Late))?;
-                plan = self.transact(&batch, patience, earlier).await;
-            }
-            plan.map_err(|attempt| match attempt {
-                Attempt::Failed(failure) => failure,
-                Attempt::NoPartition => Failure::Refused(unavailable("a partition is missing")),
-            })?
+            transact(session, cache, &batch, time_left, earlier).await?
         };
-        let (batches, slots) = plan.committed(&batch);
-        let mut places = plan.places.into_iter();
-        let lore = &self.lore;
-        let places = group.events().map(|event| lore.sites.contains_key(&event.site).then(|| places.next())?).collect();
-        Ok(Written { places, batches, slots })
+        let mut planned = plan.events.iter();
+        let answers = group.events().map(|event| match cache.sites.contains_key(&event.site).then(|| planned.next()) {
+            Some(Some(Planned::Stored(_))) => Appended::Stored,
+            Some(_) => Appended::Duplicate,
+            None => Appended::TooManySites,
+        });
+        let answers = answers.collect();
+        Ok(Written { answers, batches: plan.committed(&batch), new_visitors: plan.new_visitors })
     }
 
-    /// Both halves of the transaction.
-    async fn transact(
-        &mut self,
-        batch: &Batch<'_>,
-        patience: Duration,
-        earlier: Option<&Plan>,
-    ) -> Result<Plan, Attempt> {
-        let State::Open(session) = &self.state else { return Err(Attempt::Failed(Failure::Refused(closed()))) };
-        let Session { client, sql } = &**session;
-        // Up to here, who is late has stored nothing for certain.
-        let begun = timeout(patience, append::begin(client, sql, &mut self.lore, batch, earlier)).await;
-        let begun = match begun {
-            Err(_) => return Err(Attempt::Failed(Failure::Late)),
-            Ok(Err(error)) => return Err(Attempt::Failed(rolled_back(client, error).await)),
-            Ok(Ok(begun)) => begun,
-        };
-        let (plan, rows) = match begun {
-            Begun::Planned(plan, rows) => (plan, rows),
-            Begun::Unknown => {
-                return Err(Attempt::Failed(Failure::Gone(
-                    unavailable("the database was replaced (failover or restore)"),
-                    None,
-                )));
-            }
-            Begun::Before => {
-                client.batch_execute("rollback").await.map_err(|error| Attempt::Failed(error.into()))?;
-                return Ok(earlier.cloned().unwrap_or_default());
-            }
-        };
-        match timeout(WRITING, append::finish(client, sql, batch, &plan, &rows)).await {
-            Ok(Ok(())) => Ok(plan),
-            Err(_) => Err(Attempt::Failed(Failure::Late)),
-            Ok(Err(error)) if append::lacks_partition(&error) => Err(Attempt::NoPartition),
-            Ok(Err(error)) if is_gone(&error) => Err(Attempt::Failed(Failure::Gone(error.into(), Some(plan)))),
-            // The commit that followed it was a rollback.
-            Ok(Err(error)) => Err(Attempt::Failed(Failure::Refused(error.into()))),
+    /// Sees to a connection. Opening one goes on when the time is over.
+    async fn connect(&mut self, time_left: Duration) -> Result<()> {
+        if matches!(&self.connection, Connection::Open(session) if session.client.is_closed()) {
+            self.disconnect();
         }
-    }
-
-    /// Sees to a connection. Opening one goes on when nobody wants to wait for it any longer.
-    async fn connect(&mut self, patience: Duration) -> Result<()> {
-        if let State::Open(session) = &self.state {
-            if !session.client.is_closed() {
-                return Ok(());
-            }
-            self.state = State::Away;
-            self.lore = Lore::default();
-        }
-        if matches!(self.state, State::Away) {
+        if matches!(self.connection, Connection::Closed) {
             let connections = self.connections.clone();
-            self.state = State::Opening(tokio::spawn(async move {
+            self.connection = Connection::Opening(tokio::spawn(async move {
                 let client = connections.own().await?;
                 let sql = Statements::prepare(&client).await?;
                 Ok(Box::new(Session { client, sql }))
             }));
         }
-        let State::Opening(opening) = &mut self.state else { return Ok(()) };
-        let Ok(opened) = timeout(patience, opening).await else {
+        let Connection::Opening(opening) = &mut self.connection else { return Ok(()) };
+        let Ok(opened) = timeout(time_left, opening).await else {
             return Err(unavailable("it does not answer"));
         };
-        self.state = State::Away;
-        self.state = State::Open(opened.map_err(|_| closed())??);
+        self.connection = Connection::Closed;
+        self.connection = Connection::Open(opened.map_err(|_| closed())??);
         Ok(())
     }
 }
 
-/// How a transaction failed.
-enum Attempt {
-    NoPartition,
-    Failed(Failure),
+/// Both halves of the transaction.
+async fn transact(
+    Session { client, sql }: &Session,
+    cache: &mut ConnectionCache,
+    batch: &Batch<'_>,
+    time_left: Duration,
+    earlier: Option<&Plan>,
+) -> Result<Plan, Failure> {
+    // Up to here, a timeout means that nothing is stored.
+    let begun = timeout(time_left, append::begin(client, sql, cache, batch, earlier)).await;
+    let (plan, changes) = match begun {
+        Err(_) => return Err(Failure::TimedOut),
+        Ok(Err(error)) => return Err(rolled_back(client, error).await),
+        Ok(Ok(Begun::Planned(plan, changes))) => (plan, changes),
+        Ok(Ok(Begun::DatabaseReplaced)) => {
+            return Err(Failure::Gone(unavailable("the database was replaced (failover or restore)"), None));
+        }
+        Ok(Ok(Begun::AlreadyCommitted)) => {
+            client.batch_execute("rollback").await?;
+            return Ok(earlier.cloned().unwrap_or_default());
+        }
+    };
+    match timeout(COMMIT_TIMEOUT, append::finish(client, sql, batch, &plan, &changes)).await {
+        Ok(Ok(())) => {
+            cache.visits.extend(changes.visits);
+            Ok(plan)
+        }
+        Err(_) => Err(Failure::TimedOut),
+        Ok(Err(error)) if append::lacks_partition(&error) => Err(Failure::NoPartition),
+        Ok(Err(error)) if is_gone(&error) => Err(Failure::Gone(error.into(), Some(plan))),
+        // The commit that followed it was a rollback.
+        Ok(Err(error)) => Err(Failure::Refused(error.into())),
+    }
 }
 
 /// Ends the transaction in which a statement failed.
@@ -376,49 +360,36 @@ async fn rolled_back(client: &Client, error: Error) -> Failure {
 
 /// Numbers the sites, and makes the partitions: what a batch needs before its transaction.
 /// Answers whether there was anything to do.
-async fn prepare(session: &mut Session, lore: &mut Lore, group: &Group, progress: &Progress) -> Result<bool, Failure> {
+async fn prepare(
+    session: &mut Session,
+    cache: &mut ConnectionCache,
+    group: &Group,
+    progress: &Progress,
+) -> Result<bool, Failure> {
     let mut made = false;
-    if !lore.sites_full {
+    if !cache.sites_full {
         // In the order in which they came: the first ones have room.
-        let names: IndexSet<&str> = group
-            .events()
-            .filter(|event| !lore.sites.contains_key(&event.site))
-            .map(|event| event.site.as_str())
-            .collect();
+        let unknown = group.events().filter(|event| !cache.sites.contains_key(&event.site));
+        let names: IndexSet<&str> = unknown.map(|event| event.site.as_str()).collect();
         if !names.is_empty() {
             let names: Vec<&str> = names.into_iter().collect();
-            append::number_sites(&mut session.client, lore, &names).await?;
+            append::number_sites(&mut session.client, cache, &names).await?;
             made = true;
         }
     }
-    let days: BTreeSet<_> =
-        group.events().map(|event| event.created_at.day()).filter(|day| !lore.days.contains(day)).collect();
+    let mut days: BTreeSet<_> =
+        group.events().map(|event| event.created_at.day()).filter(|day| !cache.days.contains(day)).collect();
     if !days.is_empty() {
-        // And tomorrow's, so that nobody waits for it at midnight.
-        let mut days = days;
+        // And tomorrow's, so that no event waits for it at midnight.
         days.insert(group.now.day().plus(1));
         partitions::ensure(&mut session.client, &days, || progress.note()).await?;
-        lore.days.extend(days);
+        cache.days.extend(days);
         made = true;
     }
     Ok(made)
 }
 
-/// Answers every request of a group.
-fn answer(group: Group, places: Vec<Option<Place>>, _slots: &[usize], _new_visitors: &[bool]) {
-    let mut places = places.into_iter();
-    for request in group.requests {
-        let answers = places.by_ref().take(request.events.len()).map(|place| match place {
-            Some(Place::Stored(_)) => Appended::Stored,
-            Some(Place::Duplicate) => Appended::Duplicate,
-            None => Appended::TooManySites,
-        });
-        // A client that went away gets no answer; its events are stored all the same.
-        let _ = request.reply.send(Ok(answers.collect()));
-    }
-}
-
-/// What the operator is told.
+/// What the operator reads.
 fn reason(error: &StoreError) -> String {
     match error {
         StoreError::Unavailable { reason, .. } => reason.clone(),

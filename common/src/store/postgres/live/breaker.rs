@@ -1,10 +1,10 @@
-//! The circuit breaker: after the first failure nobody waits for Redis any more, until a probe
-//! has found it well.
+//! The circuit breaker: after the first failure nothing waits for Redis any more, until a probe has
+//! succeeded.
 
 use std::time::{Duration, Instant};
 
 /// How long lies between two probes.
-pub(super) const PROBE_EVERY: Duration = Duration::from_secs(1);
+pub(super) const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Closed: commands flow. Open: they are refused at once, and a probe is due now and then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,11 +22,11 @@ impl Breaker {
         }
     }
 
-    /// Whether the one who asks is to probe now; the next turn is [`PROBE_EVERY`] later.
+    /// Whether the caller is to probe now; the next turn is [`PROBE_INTERVAL`] later.
     pub(super) fn take_probe(&mut self, now: Instant) -> bool {
         match self {
             Self::Open { probe_at } if *probe_at <= now => {
-                *probe_at = now + PROBE_EVERY;
+                *probe_at = now + PROBE_INTERVAL;
                 true
             }
             _ => false,

@@ -6,61 +6,64 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use redis::Client;
 use redis::aio::PubSubSink;
+use redis::{Client, Cmd};
 use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
-use super::keys;
-use super::message;
 use super::sequence::Sequence;
+use super::{SiteBatch, keys, message};
 use crate::site::Site;
-use crate::store::postgres::truth::Truth;
+use crate::store::postgres::connection::Connections;
+use crate::store::postgres::presence::Presence;
+use crate::store::postgres::reads;
 use crate::store::{Committed, Position, Result};
 
 /// How many commits a listener may lag behind before it must catch up by reading.
-const FEED: usize = 1_024;
+const CAPACITY: usize = 1_024;
 /// Events that are read at a time.
 const PAGE: usize = 1_000;
 /// How long connecting and subscribing may take, and the answer to a ping.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long lies between two pings: a connection may be dead and not say so.
-const PING_EVERY: Duration = Duration::from_secs(2);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long lies between two pings: a connection may be dead without an error.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// How long lies between two attempts to subscribe.
-const AGAIN: Duration = Duration::from_millis(500);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 /// How long a missing event may still come by message before it is read.
-const GRACE: Duration = Duration::from_millis(50);
+const GAP_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// What listeners hear.
+/// What listeners get.
 #[derive(Debug)]
 pub(super) struct Feed {
-    truth: Truth,
+    connections: Connections,
     store: String,
     /// This instance's name in messages.
-    pub(super) instance: Uuid,
+    instance: Uuid,
     sender: broadcast::Sender<Arc<[Committed]>>,
     sequences: Mutex<HashMap<Site, Sequence>>,
+    pub(super) presence: Presence,
     version: AtomicU64,
     connected: AtomicBool,
-    /// Whether anybody but this instance hears what it publishes.
-    heard: AtomicBool,
-    /// A site waits for events that do not come.
+    /// Whether other instances receive what is published.
+    has_others: AtomicBool,
+    /// A site waits for missing events.
     gap: Notify,
 }
 
 impl Feed {
     /// What is committed by now is old.
-    pub(super) fn new(truth: Truth, positions: &[(Site, u64)]) -> Self {
+    pub(super) fn new(connections: Connections, store: &str, positions: &[(Site, u64)]) -> Self {
         let sequences = positions.iter().map(|(site, position)| (site.clone(), Sequence::after(*position)));
         Self {
-            store: truth.store_id().to_string(),
-            truth,
+            connections,
+            store: store.to_owned(),
             instance: Uuid::new_v4(),
-            sender: broadcast::channel(FEED).0,
+            sender: broadcast::channel(CAPACITY).0,
             sequences: Mutex::new(sequences.collect()),
+            presence: Presence::default(),
             version: AtomicU64::new(0),
             connected: AtomicBool::new(false),
-            heard: AtomicBool::new(true),
+            has_others: AtomicBool::new(true),
             gap: Notify::new(),
         }
     }
@@ -69,9 +72,9 @@ impl Feed {
         self.sender.subscribe()
     }
 
-    /// Whether anybody listens.
-    pub(super) fn has_listeners(&self) -> bool {
-        self.sender.receiver_count() > 0
+    /// Whether a site's events are needed here.
+    fn follows(&self, site: &Site) -> bool {
+        self.sender.receiver_count() > 0 || self.presence.follows(site)
     }
 
     /// Moves with everything that may change an answer, as far as it is known here.
@@ -79,26 +82,29 @@ impl Feed {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Answers may have changed.
+    /// Notes that answers may have changed.
     pub(super) fn changed(&self) {
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Whether other instances' commits are heard.
+    /// Whether other instances' messages are received.
     pub(super) fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Acquire)
     }
 
-    /// What is to be published about own events, so that whoever listens can do without
-    /// reading them; while nobody else does, only their range.
-    pub(super) fn message(&self, from: u64, to: u64, events: &[Committed]) -> Vec<u8> {
-        let events = self.heard.load(Ordering::Relaxed).then_some(events);
-        message::write(&self.store, self.instance, from, to, events)
+    /// Publishes own events, so that other instances need not read them; only their range when there
+    /// is no other instance.
+    pub(super) fn publish(&self, batch: &SiteBatch) -> Cmd {
+        let events = self.has_others.load(Ordering::Relaxed).then_some(&*batch.committed);
+        let message = message::write(&self.store, self.instance, batch.from, batch.to, events);
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(keys::channel(&batch.site)).arg(message);
+        publish
     }
 
-    /// How many received what was published.
+    /// Notes how many instances received what was published.
     pub(super) fn received(&self, receivers: u64) {
-        self.heard.store(receivers > u64::from(self.is_connected()), Ordering::Relaxed);
+        self.has_others.store(receivers > u64::from(self.is_connected()), Ordering::Relaxed);
     }
 
     fn sequences(&self) -> MutexGuard<'_, HashMap<Site, Sequence>> {
@@ -106,31 +112,33 @@ impl Feed {
     }
 
     /// Takes all of a site's events after `from` up to `to`.
-    pub(super) fn offer(&self, site: &Site, from: u64, to: u64, events: Vec<Committed>) {
+    pub(super) fn offer(&self, site: &Site, from: u64, to: u64, events: &[Committed]) {
+        // In no order: only the latest event of a visitor counts.
+        self.presence.see(site, events);
         self.changed();
         let mut sequences = self.sequences();
         let sequence = sequences.entry(site.clone()).or_default();
-        if !self.has_listeners() {
+        if !self.follows(site) {
             sequence.skip_to(to);
             return;
         }
-        let heard = sequence.offer(from, to, events);
+        let due = sequence.offer(from, to, events.to_vec());
         if sequence.has_gap() {
             self.gap.notify_one();
         }
-        if !heard.is_empty() {
-            // Within the lock, so that nobody overtakes; receivers may leave meanwhile.
-            let _ = self.sender.send(heard.into());
+        if !due.is_empty() {
+            // Within the lock, so that the order is kept; receivers may leave meanwhile.
+            let _ = self.sender.send(due.into());
         }
     }
 
-    /// What is committed after this position is news, whatever was heard before.
+    /// Events after this position are new, whatever was delivered before.
     pub(super) fn restart(&self, site: &Site, position: u64) {
         self.sequences().insert(site.clone(), Sequence::after(position));
         self.changed();
     }
 
-    /// How far a site was heard.
+    /// The last position of a site that was delivered.
     pub(super) fn last(&self, site: &Site) -> u64 {
         self.sequences().get(site).map_or(0, Sequence::last)
     }
@@ -142,14 +150,14 @@ impl Feed {
             if last >= to {
                 return Ok(());
             }
-            if !self.has_listeners() {
-                self.offer(site, last, to, Vec::new());
+            if !self.follows(site) {
+                self.offer(site, last, to, &[]);
                 return Ok(());
             }
-            let events = self.truth.committed_after(site, Position(last), PAGE).await?;
+            let events = reads::committed_after(&self.connections, site, Position(last), PAGE).await?;
             let read = events.last().map_or(to, |event| event.position.0);
             let read = if events.len() < PAGE { read.max(to) } else { read };
-            self.offer(site, last, read, events);
+            self.offer(site, last, read, &events);
         }
     }
 
@@ -157,7 +165,7 @@ impl Feed {
     pub(super) async fn fill_gaps(&self) {
         loop {
             self.gap.notified().await;
-            tokio::time::sleep(GRACE).await;
+            tokio::time::sleep(GAP_TIMEOUT).await;
             let gaps: Vec<(Site, u64)> = self
                 .sequences()
                 .iter()
@@ -173,40 +181,40 @@ impl Feed {
         }
     }
 
-    /// Listens to the other instances, as long as it is polled.
+    /// Receives other instances' messages, as long as it is polled.
     pub(super) async fn listen(&self, client: &Client, missed: &Notify) {
         loop {
-            if let Ok(Ok(subscription)) = tokio::time::timeout(PATIENCE, subscribe(client)).await {
+            if let Ok(Ok(subscription)) = tokio::time::timeout(REPLY_TIMEOUT, subscribe(client)).await {
                 // Whatever was published before is found by the next look around.
                 self.connected.store(true, Ordering::Release);
                 self.changed();
                 missed.notify_one();
-                self.hear(subscription).await;
+                self.receive(subscription).await;
                 self.connected.store(false, Ordering::Release);
-                self.heard.store(true, Ordering::Relaxed);
+                self.has_others.store(true, Ordering::Relaxed);
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
     }
 
-    async fn hear(&self, (mut sink, mut messages): (PubSubSink, redis::aio::PubSubStream)) {
+    async fn receive(&self, (mut sink, mut messages): (PubSubSink, redis::aio::PubSubStream)) {
         let ping = async {
             loop {
-                tokio::time::sleep(PING_EVERY).await;
-                let pong = tokio::time::timeout(PATIENCE, sink.ping::<redis::Value>()).await;
+                tokio::time::sleep(PING_INTERVAL).await;
+                let pong = tokio::time::timeout(REPLY_TIMEOUT, sink.ping::<redis::Value>()).await;
                 if !matches!(pong, Ok(Ok(_))) {
                     return;
                 }
             }
         };
-        let hear = async {
+        let receive = async {
             while let Some(message) = messages.next().await {
                 let Some(site) = keys::site_of_channel(message.get_channel_name()) else { continue };
                 let Some(read) = message::read(&self.store, self.instance, &site, message.get_payload_bytes()) else {
                     continue;
                 };
                 match read.events {
-                    Some(events) => self.offer(&site, read.from, read.to, events),
+                    Some(events) => self.offer(&site, read.from, read.to, &events),
                     None => {
                         self.changed();
                         if let Err(error) = self.catch_up(&site, read.to).await {
@@ -218,7 +226,7 @@ impl Feed {
         };
         tokio::select! {
             () = ping => {}
-            () = hear => {}
+            () = receive => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
-use crate::time::{DAY, Timestamp};
+use crate::time::{DAY, Day, Timestamp};
 
 /// What every instance listens to.
 pub(super) const CHANNELS: &str = "analytics:{*}:realtime";
@@ -11,23 +11,20 @@ pub(super) const CHANNELS: &str = "analytics:{*}:realtime";
 const DAY_LIFE: i64 = 90 * DAY;
 /// How long keys of weeks and months live after them: 365 days.
 const LONG_LIFE: i64 = 365 * DAY;
-/// How long the themes since some day are kept: until that is another day, and some more.
-pub(super) const TOP_SECONDS: u64 = 2 * 86_400;
 /// How many keys a period has.
-pub(super) const PER_PERIOD: usize = 7;
+pub(super) const PER_PERIOD: usize = 6;
 
-/// The mark of how far a site was applied: `<store>:<the event there, or ->:<position>`.
-pub(super) fn applied(site: &Site) -> String {
-    format!("analytics:{{{site}}}:applied")
+/// Up to where a site's events were applied: [`Watermark`](super::watermark::Watermark).
+pub(super) fn watermark(site: &Site) -> String {
+    format!("analytics:{{{site}}}:watermark")
 }
 
-/// Who is rebuilding a site.
+/// Which process is rebuilding a site.
 pub(super) fn rebuilding(site: &Site) -> String {
     format!("analytics:{{{site}}}:rebuilding")
 }
 
-/// Visitors by when they were last seen, in milliseconds. The empty member, of infinite score,
-/// tells a set that is whole from one that is gone.
+/// Visitors by when they were last seen, in milliseconds.
 pub(super) fn visitors(site: &Site) -> String {
     format!("analytics:{{{site}}}:realtime:visitors")
 }
@@ -42,15 +39,23 @@ pub(super) fn site_of_channel(channel: &str) -> Option<Site> {
     Site::parse(channel.strip_prefix("analytics:{")?.strip_suffix("}:realtime")?)
 }
 
-/// The themes of all days since some day, and the number of that day. Made when somebody asks,
-/// and kept for as long as [`TOP_SECONDS`] after that.
-pub(super) fn themes_top(site: &Site) -> [String; 2] {
-    [format!("analytics:{{{site}}}:themes:top"), format!("analytics:{{{site}}}:themes:since")]
+/// How often themes were viewed on a day.
+pub(super) fn themes(site: &Site, day: Day) -> String {
+    format!("analytics:{{{site}}}:themes:day:{day}")
+}
+
+/// How often themes were viewed on all days that are kept.
+pub(super) fn themes_top(site: &Site) -> String {
+    format!("analytics:{{{site}}}:themes:top")
+}
+
+/// Keys of release 0.1.0 that would stay for good.
+pub(super) fn outdated(site: &Site) -> [String; 2] {
+    ["applied", "themes:since"].map(|name| format!("analytics:{{{site}}}:{name}"))
 }
 
 /// A period's keys: five counters (events, page views, letters, of these motivation and
-/// anti-motivation), the sketch of its visitors, the ranking of its themes. They come and go
-/// together.
+/// anti-motivation), and the sketch of its visitors. They come and go together.
 pub(super) fn of_period(site: &Site, key: PeriodKey) -> [String; PER_PERIOD] {
     let period = key.period().name();
     let stats = format!("analytics:{{{site}}}:stats:{period}:{key}");
@@ -61,7 +66,6 @@ pub(super) fn of_period(site: &Site, key: PeriodKey) -> [String; PER_PERIOD] {
         format!("{stats}:letters_motivation"),
         format!("{stats}:letters_anti_motivation"),
         sketch(site, key),
-        format!("analytics:{{{site}}}:themes:{period}:{key}"),
     ]
 }
 
@@ -86,7 +90,7 @@ pub(super) fn seconds_left(key: PeriodKey, now: Timestamp) -> u64 {
 pub(super) fn kept_periods(now: Timestamp) -> impl Iterator<Item = PeriodKey> {
     let first = now.day().plus(-((LONG_LIFE / DAY) as i32 + 31)).number();
     let last = now.day().number() + 1;
-    let days = (first..=last).map(crate::time::Day::from_number);
+    let days = (first..=last).map(Day::from_number);
     let keys = days.flat_map(|day| Period::ALL.map(|period| PeriodKey::of(period, day)));
     let first_days = keys.filter(move |key| key.period() == Period::Day || key.first_day().number() >= first - 31);
     let mut seen = std::collections::HashSet::new();
@@ -96,7 +100,6 @@ pub(super) fn kept_periods(now: Timestamp) -> impl Iterator<Item = PeriodKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Day;
 
     #[test]
     fn names_are_those_of_the_contract() {
@@ -106,7 +109,7 @@ mod tests {
         assert_eq!(keys[0], "analytics:{cv.example}:stats:week:2025-W50:total_events");
         assert_eq!(keys[5], "analytics:{cv.example}:visitors:unique:week:2025-W50");
         assert_eq!(site_of_channel(&channel(&site)), Some(site));
-        for other in ["analytics:{}:realtime", "analytics:{A}:realtime", "analytics:{a}:applied", ""] {
+        for other in ["analytics:{}:realtime", "analytics:{A}:realtime", "analytics:{a}:watermark", ""] {
             assert_eq!(site_of_channel(other), None, "{other}");
         }
     }

@@ -1,11 +1,10 @@
 //! Token buckets that all instances share.
 //!
-//! A bucket is asked before a request goes on, with one exception: a bucket that was at least half
-//! full a moment ago can wait for the news. Such charges are owed and reach Redis a moment later,
-//! those of many buckets in one call; they are taken there whatever is left. So a busy sender costs
-//! Redis next to nothing and never waits for it, and a sender near the limit is counted to the
-//! token.
-//! Several instances can let pass more than a bucket holds only while somebody spends half of it
+//! A bucket is charged before a request goes on, with one exception: a bucket that was at least half
+//! full a moment ago is charged a moment later, many buckets in one call, whatever is left in them
+//! then. So a busy sender costs Redis next to nothing and never waits for it, and a sender near the
+//! limit is counted to the token.
+//! Several instances can let pass more than a bucket holds only while a sender spends half of it
 //! on each of them within [`FRESH`], and then by half a bucket each.
 
 use std::collections::HashMap;
@@ -23,12 +22,12 @@ use super::link::Link;
 use super::script::call;
 use crate::store::{Bucket, SharedLimits};
 
-/// For how long what Redis said of a bucket is worth something.
+/// For how long an answer of Redis about a bucket is used.
 const FRESH: Duration = Duration::from_secs(1);
-/// How long charges are gathered: a fifth of the time for which what Redis said is believed.
-const GATHER: Duration = Duration::from_millis(200);
+/// How long charges are gathered: a fifth of [`FRESH`].
+const GATHER_DELAY: Duration = Duration::from_millis(200);
 /// Buckets that hold less than twice this are always asked.
-const LEAST: u32 = 32;
+const MIN_CACHED: u32 = 32;
 /// Of how many buckets something is known at most: some 2 MB.
 const MOST_KNOWN: usize = 20_000;
 /// How many buckets one call charges at most: Redis does nothing else meanwhile.
@@ -38,7 +37,7 @@ const MOST_CHARGED: usize = 128;
 #[derive(Debug)]
 pub(super) struct Buckets {
     link: Arc<Link>,
-    /// Whether somebody sends what is owed; if not, every charge is asked.
+    /// Whether what is owed is sent in the background; if not, every charge is a call.
     background: bool,
     known: Mutex<HashMap<Bucket, Known, RandomState>>,
     owing: Notify,
@@ -47,11 +46,11 @@ pub(super) struct Buckets {
 /// What is known of a bucket.
 #[derive(Debug)]
 struct Known {
-    /// When Redis last said something of it.
+    /// When Redis last answered about it.
     said: Instant,
     /// When it will be full again, as far as this process can tell.
     full: Instant,
-    /// What Redis has not heard of.
+    /// What Redis was not charged yet.
     owed: u32,
 }
 
@@ -69,7 +68,7 @@ impl Buckets {
         let mut all = self.known();
         let Some(known) = all.get_mut(&bucket) else { return false };
         let full = known.full.max(now) + refill(bucket, tokens);
-        let enough = Duration::from_secs(60).saturating_sub(refill(bucket, LEAST.max(bucket.most / 2)));
+        let enough = Duration::from_secs(60).saturating_sub(refill(bucket, MIN_CACHED.max(bucket.most / 2)));
         if known.said + FRESH < now || full > now + enough {
             return false;
         }
@@ -83,7 +82,7 @@ impl Buckets {
         true
     }
 
-    /// What Redis has to hear before it is asked.
+    /// What Redis has to be charged first.
     fn take_owed(&self, bucket: Bucket) -> u32 {
         self.known().get_mut(&bucket).map_or(0, |known| std::mem::take(&mut known.owed))
     }
@@ -119,7 +118,7 @@ impl Buckets {
     pub(super) async fn send(&self) {
         loop {
             if tokio::time::timeout(FRESH, self.owing.notified()).await.is_ok() {
-                tokio::time::sleep(GATHER).await;
+                tokio::time::sleep(GATHER_DELAY).await;
             }
             let now = Instant::now();
             let mut owed = Vec::new();
@@ -162,6 +161,10 @@ fn read(answer: &Value) -> impl Iterator<Item = (u64, u64)> {
 #[async_trait]
 impl SharedLimits for Buckets {
     async fn charge(&self, bucket: Bucket, tokens: u32) -> Option<Result<(), u64>> {
+        if !self.background {
+            // Nothing else looks whether Redis is back.
+            self.link.probe().await;
+        }
         if self.link.is_open() {
             return None;
         }

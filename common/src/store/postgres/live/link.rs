@@ -16,11 +16,11 @@ use crate::store::postgres::ENGINE;
 use crate::store::{Result, StoreError};
 
 /// How long a command may take. The first one that takes longer opens the breaker.
-pub(super) const PATIENCE: Duration = Duration::from_millis(250);
-/// How long one step of a rebuild, or of a comparison, may take.
-pub(super) const LONG_PATIENCE: Duration = Duration::from_secs(5);
-/// How long connecting may take, with everything that is said on a new connection.
-const CONNECTING: Duration = Duration::from_secs(1);
+pub(super) const COMMAND_TIMEOUT: Duration = Duration::from_millis(250);
+/// How long one step of a rebuild may take.
+pub(super) const REBUILD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long connecting may take, with everything that is sent on a new connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Redis does not answer, or not as it should; what was asked may or may not have been done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,14 +32,14 @@ impl From<Away> for StoreError {
     }
 }
 
-/// Asks Redis; never waits long.
+/// Sends commands to Redis; never waits long.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) scripts: Scripts,
     client: Client,
     state: Mutex<State>,
     metrics: Arc<Metrics>,
-    /// Somebody should look: the breaker has opened or closed, or a site needs care.
+    /// Notified when the breaker has opened or closed, or another look is due.
     pub(super) attention: Notify,
 }
 
@@ -59,12 +59,12 @@ impl std::fmt::Debug for State {
 }
 
 impl Link {
-    /// Connects to nobody yet: the breaker is open, and a probe is due.
+    /// Opens no connection yet: the breaker is open, and a probe is due.
     ///
     /// # Errors
     /// When the address is none.
     pub(super) fn new(url: &str, metrics: Arc<Metrics>) -> Result<Self> {
-        // `rediss://` needs to be told which implementation; somebody may have said so before.
+        // `rediss://` needs a default implementation; there may be one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = address::client(url)?;
         metrics.redis_breaker_open.set(1);
@@ -101,13 +101,13 @@ impl Link {
     /// Sends commands in one go and answers each one's answer, in order; errors of single
     /// commands are [`Value::ServerError`].
     pub(super) async fn ask(&self, operation: &'static str, commands: &Pipeline) -> Result<Vec<Value>, Away> {
-        self.ask_within(PATIENCE, operation, commands).await
+        self.ask_within(COMMAND_TIMEOUT, operation, commands).await
     }
 
-    /// As [`Self::ask`], with a patience of its own.
+    /// As [`Self::ask`], with a timeout of its own.
     pub(super) async fn ask_within(
         &self,
-        patience: Duration,
+        within: Duration,
         operation: &'static str,
         commands: &Pipeline,
     ) -> Result<Vec<Value>, Away> {
@@ -116,7 +116,7 @@ impl Link {
         // again: what did run has an effect only once.
         for last in [false, true] {
             let (mut connection, generation) = self.connection()?;
-            let asked = tokio::time::timeout(patience, connection.req_packed_commands(commands, 0, commands.len()));
+            let asked = tokio::time::timeout(within, connection.req_packed_commands(commands, 0, commands.len()));
             let answers = match asked.await {
                 Ok(Ok(answers)) => answers,
                 Ok(Err(error)) => return Err(self.fail(generation, &reason(&error))),
@@ -130,7 +130,9 @@ impl Link {
                 self.metrics.redis_operation_duration_seconds.with_label_values(&[operation]).observe(took);
                 return Ok(answers);
             }
-            if let Err(error) = tokio::time::timeout(PATIENCE, self.load(&mut connection)).await.unwrap_or(Ok(())) {
+            if let Err(error) =
+                tokio::time::timeout(COMMAND_TIMEOUT, self.load(&mut connection)).await.unwrap_or(Ok(()))
+            {
                 return Err(self.fail(generation, &reason(&error)));
             }
         }
@@ -155,7 +157,10 @@ impl Link {
     fn fail(&self, generation: u64, reason: &str) -> Away {
         let mut state = self.state();
         if state.generation == generation && !state.breaker.is_open() {
-            tracing::warn!(reason, "redis is unavailable: figures come from postgresql until it is back");
+            tracing::warn!(
+                reason,
+                "redis is unavailable: limits are not shared and other instances' events come later until it is back"
+            );
             state.breaker.fail(Instant::now());
             state.connection = None;
             reason.clone_into(&mut state.reason);
@@ -171,7 +176,7 @@ impl Link {
         if !self.state().breaker.take_probe(Instant::now()) {
             return false;
         }
-        let probed = tokio::time::timeout(CONNECTING, self.connect()).await;
+        let probed = tokio::time::timeout(CONNECT_TIMEOUT, self.connect()).await;
         let mut state = self.state();
         match probed {
             Ok(Ok(connection)) => {
@@ -203,7 +208,7 @@ impl Link {
 
     async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECTING))
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(None)
             .set_pipeline_buffer_size(1_024);
         let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
@@ -235,7 +240,7 @@ pub(super) fn code(value: &Value) -> Option<&str> {
     }
 }
 
-/// Why a server that answers is of no use now: it loads, has no room, is a replica, knows us not.
+/// Why a server that answers is of no use now: it loads, has no room, is a replica, refuses the user.
 fn refusal(value: &Value) -> Option<String> {
     let code = code(value)?;
     let refuses = matches!(

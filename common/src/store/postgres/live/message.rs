@@ -1,4 +1,4 @@
-//! What instances tell each other: events as they are committed.
+//! Messages between instances: events as they are committed.
 //!
 //! A message is `<store> <instance> <from> <to> `, all text, and then the events after `from` up to
 //! `to` as JSON; or nothing, when they are too large, and are to be read from PostgreSQL.

@@ -1,231 +1,173 @@
-//! Redis, a projection of PostgreSQL that may die at any time: what is asked most often, the
-//! live feed between instances, shared rate limits.
+//! Redis: the feed between instances, shared rate limits, and a projection of the figures for other
+//! programs. No answer is read from it, so it may be away, empty, stale or wrong at any time.
 //!
-//! **The mark.** Each site's keys hold what is counted from its events up to one position, which
-//! is written in the key `applied`. A batch of events is applied by one script, which does
-//! nothing unless the mark stands exactly where the batch begins: applying again is harmless,
-//! and whatever Redis lost or never got shows in the mark. A mark that stands too low, after a
-//! failed call, a crash, or a restart from an older copy, is moved on with events read from
-//! PostgreSQL by position. A missing one, after a flush, an eviction, or a script that failed
-//! halfway, means a rebuild from one snapshot. The mark also names the event at its position:
-//! behind a PostgreSQL that was restored from a copy another one may stand there, and then what
-//! Redis has counted is not what happened (`watch`, `mend`).
+//! - **Feed** (`feed`, `sequence`, `message`): every commit is published to the other instances; what
+//!   no message brings is found by its position in PostgreSQL.
+//! - **Limits** (`limits`): token buckets that all instances share.
+//! - **Projection** (`projection`, `keys`, `apply.lua`): counters, sketches of distinct visitors,
+//!   themes and visitors by last seen. Each site has a watermark, up to which position its events
+//!   were applied. A batch is applied by one script, which does nothing unless the watermark stands
+//!   exactly where the batch begins; so applying again is harmless, and whatever Redis lost or
+//!   never got shows in the watermark. One that stands too low is moved on with events read from
+//!   PostgreSQL (`repair`); one that is missing, ahead or of other events means a rebuild from one
+//!   snapshot (`rebuild`), by one process.
+//! - **Connection** (`link`, `breaker`): the first command that fails, or takes longer than 250 ms,
+//!   opens the breaker, and nothing waits for Redis until a probe has succeeded.
 //!
-//! **Who does it.** `applier` sends what is committed, in order; `watch` looks around every
-//! second, for what this process or another one left behind; `mend` and `rebuild` repair.
-//!
-//! **While it is away.** The first command that fails, or takes longer than 250 ms, opens the
-//! breaker (`breaker`, `link`). From then on nothing waits for Redis: events are durable without
-//! it, questions are PostgreSQL's, buckets are the process's own. A probe a second closes it.
-//!
-//! **Answers** come from Redis only under a mark that is not older than what this process has
-//! applied, read in the same step as the figures; and from a Redis that was away only after all
-//! marks were looked at, because it may be an older copy of what it was. What another instance
-//! has committed is in them within a second, if that instance died before it could apply it, and
-//! else at once.
+//! `outbox` sends what is committed, in order; `watch` looks twice a second for what is missing. A
+//! function in Lambda, which is frozen between requests, uses the limits and nothing else.
 
 mod address;
-mod applier;
 mod breaker;
-mod changes;
 mod feed;
 mod keys;
 mod limits;
 mod link;
-mod mend;
 mod message;
-mod reads;
+mod outbox;
+mod projection;
 mod rebuild;
+mod repair;
 mod script;
 mod sequence;
-mod sites;
-mod sketches;
 #[cfg(test)]
 mod tests;
-mod verify;
 mod watch;
+mod watermark;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinHandle;
 
-use self::applier::{Credits, Enqueued};
 use self::feed::Feed;
 use self::limits::Buckets;
-use self::link::{Away, Link};
-use self::sites::{Need, Sites};
-use super::truth::Truth;
+use self::link::Link;
+use self::outbox::Outgoing;
+use self::projection::{SyncState, SyncStates};
+use super::append::SiteBatch;
+use super::connection::Connections;
+use super::{presence, reads};
 use crate::metrics::Metrics;
-use crate::period::PeriodKey;
 use crate::site::Site;
-use crate::store::{Committed, Realtime, Recount, Result, SharedLimits, Totals};
-use crate::tally::Ranking;
-use crate::time::{Day, Timestamp};
-
-/// Events of one site that were committed together.
-#[derive(Debug)]
-pub(super) struct SiteBatch {
-    /// Their site.
-    pub(super) site: Site,
-    /// The position before the first of them.
-    pub(super) from: u64,
-    /// The position of the last of them.
-    pub(super) to: u64,
-    /// The events after `from` up to `to`.
-    pub(super) committed: Vec<Committed>,
-}
+use crate::store::{Committed, Result, SharedLimits};
+use crate::time::Timestamp;
 
 /// Redis's side of the engine.
 #[derive(Debug)]
 pub(super) struct Live {
-    parts: Arc<Parts>,
+    shared: Arc<Shared>,
     buckets: Arc<Buckets>,
-    queue: Mutex<Option<mpsc::UnboundedSender<Enqueued>>>,
+    outbox: Mutex<Option<mpsc::Sender<Outgoing>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    background: bool,
 }
 
 /// What its tasks share.
 #[derive(Debug)]
-struct Parts {
+struct Shared {
     link: Arc<Link>,
-    truth: Truth,
-    /// The store's id, as marks and messages have it.
+    connections: Connections,
+    /// The store's id, as watermarks and messages have it.
     store: String,
-    sites: Sites,
     feed: Feed,
-    credits: Mutex<Credits>,
-    /// The latest time that anybody said it is, and when: whoever repairs needs one.
+    states: SyncStates,
+    /// The database's epoch and the connection to Redis for which all watermarks were compared with
+    /// the events that they name.
+    compared: Mutex<Option<(u64, u64)>>,
+    /// The latest time that was passed in, and when: repairs need one.
     clock: Mutex<Option<(Timestamp, Instant)>>,
-    /// The connection on which all marks were looked at: before that, nothing is believed of a
-    /// Redis that was found, which may be an older copy of what it was.
-    looked_at: AtomicU64,
-    /// Keys are being evicted: nothing is to be believed before that is over.
-    evicting: AtomicBool,
-    /// Whether work goes on between requests.
-    background: bool,
-    /// A site needs care.
-    mend: Notify,
+    /// A site is out of sync.
+    repair: Notify,
     metrics: Arc<Metrics>,
 }
 
 impl Live {
-    /// Connects, if Redis is there; looks which sites it has right, and starts to care for the
-    /// others. Without `background` nothing is done between calls, nothing is heard of
-    /// other instances, and what was left behind is repaired by whoever next comes across it.
+    /// Connects, if Redis is there. Without `background` nothing is done between calls.
     ///
     /// # Errors
     /// When the address is none, or PostgreSQL does not answer; never because Redis is away.
-    pub(super) async fn open(url: &str, truth: Truth, background: bool, metrics: Arc<Metrics>) -> Result<Self> {
+    pub(super) async fn open(
+        url: &str,
+        connections: Connections,
+        background: bool,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self> {
         let link = Arc::new(Link::new(url, Arc::clone(&metrics))?);
-        let positions = truth.positions().await?;
-        let parts = Arc::new(Parts {
-            store: truth.store_id().to_string(),
-            feed: Feed::new(truth.clone(), &positions),
+        let store = connections.ask("open", |client| async move {
+            let row = client.query_one("select id from analytics_store", &[]).await?;
+            row.try_get::<_, uuid::Uuid>(0)
+        });
+        let store = store.await?.to_string();
+        let positions = reads::positions(&connections).await?;
+        let buckets = Arc::new(Buckets::new(Arc::clone(&link), background));
+        let shared = Arc::new(Shared {
+            feed: Feed::new(connections.clone(), &store, &positions),
             link,
-            truth,
-            sites: Sites::default(),
-            credits: Mutex::default(),
+            connections,
+            store,
+            states: SyncStates::default(),
+            compared: Mutex::default(),
             clock: Mutex::default(),
-            looked_at: AtomicU64::new(0),
-            evicting: AtomicBool::new(false),
-            background,
-            mend: Notify::new(),
+            repair: Notify::new(),
             metrics,
         });
-        parts.probe().await;
-        let before = parts.look_at_marks(&positions.into_iter().collect()).await?;
-        let buckets = Arc::new(Buckets::new(Arc::clone(&parts.link), background));
-        let (sender, queue) = mpsc::unbounded_channel();
+        shared.link.probe().await;
+        let (sender, queue) = mpsc::channel(outbox::QUEUE_LIMIT);
         let mut tasks = Vec::new();
         if background {
-            tasks.push(tokio::spawn(applier::run(Arc::clone(&parts), queue)));
-            tasks.push(tokio::spawn(watch::run(Arc::clone(&parts), before)));
-            tasks.push(tokio::spawn(mend::run(Arc::clone(&parts))));
-            let listener = Arc::clone(&parts);
+            tasks.push(tokio::spawn(outbox::run(Arc::clone(&shared), queue)));
+            tasks.push(tokio::spawn(watch::run(Arc::clone(&shared), positions.into_iter().collect())));
+            tasks.push(tokio::spawn(repair::run(Arc::clone(&shared))));
+            let listener = Arc::clone(&shared);
             tasks.push(tokio::spawn(async move {
                 listener.feed.listen(listener.link.client(), &listener.link.attention).await;
             }));
-            let filler = Arc::clone(&parts);
+            let filler = Arc::clone(&shared);
             tasks.push(tokio::spawn(async move { filler.feed.fill_gaps().await }));
             let buckets = Arc::clone(&buckets);
             tasks.push(tokio::spawn(async move { buckets.send().await }));
         }
-        let queue = background.then_some(sender);
-        Ok(Self { parts, buckets, queue: Mutex::new(queue), tasks: Mutex::new(tasks) })
+        let outbox = Mutex::new(background.then_some(sender));
+        Ok(Self { shared, buckets, outbox, tasks: Mutex::new(tasks), background })
     }
 
-    /// Applies what was committed, and tells the feed. To be called in the order of commits: the
-    /// call itself is what counts, not when its answer is awaited. Answers for each event of
-    /// each batch, in order, whether its visitor is new to its day; as far as Redis can tell,
-    /// and `false` while it cannot.
-    pub(super) fn apply(&self, batches: Vec<SiteBatch>, now: Timestamp) -> impl Future<Output = Vec<bool>> + use<> {
-        let count = batches.iter().map(|batch| batch.committed.len()).sum();
-        self.parts.tell_time(now);
-        let parts = Arc::clone(&self.parts);
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut inline = None;
-        let mut answer = None;
-        match queue {
-            Some(queue) => {
-                let (reply, news) = tokio::sync::oneshot::channel();
-                // A closed engine applies nothing any more; whoever opens next does.
-                if queue.send(Enqueued { batches, now, reply }).is_ok() {
-                    answer = Some(news);
-                }
-            }
-            None if !self.parts.background => inline = Some(batches),
-            None => {}
+    /// Takes what was committed, in the order of commits.
+    pub(super) fn committed(&self, batches: Vec<SiteBatch>, now: Timestamp) {
+        for batch in &batches {
+            self.shared.feed.offer(&batch.site, batch.from, batch.to, &batch.committed);
         }
-        async move {
-            let news = match (inline, answer) {
-                (Some(batches), _) => parts.apply_inline(batches, now).await,
-                (None, Some(news)) => news.await.unwrap_or_default(),
-                (None, None) => Vec::new(),
-            };
-            if news.len() == count { news } else { vec![false; count] }
+        self.shared.set_clock(now);
+        // What does not fit is missing in the projection and in the feed of other instances, which
+        // both find out from PostgreSQL; so it is when the process ends here.
+        if let Some(outbox) = &*self.outbox.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = outbox.try_send(Outgoing { batches, now });
         }
     }
 
-    /// As [`Store::realtime`](crate::store::Store::realtime); `None` when PostgreSQL has to be
-    /// asked.
-    pub(super) async fn realtime(&self, site: &Site, now: Timestamp, window: i64) -> Option<Realtime> {
-        self.parts.tell_time(now);
-        self.parts.care_inline(site).await;
-        self.parts.realtime(site, now, window).await
+    /// How many visitors' latest events lie within the window.
+    pub(super) async fn current_visitors(&self, site: &Site, now: Timestamp, window: i64) -> Result<u64> {
+        self.shared.set_clock(now);
+        let Shared { feed, connections, .. } = &*self.shared;
+        if self.background {
+            feed.presence.current(connections, site, now, window).await
+        } else {
+            presence::count(connections, site, now, window).await
+        }
     }
 
-    /// As [`Store::totals`](crate::store::Store::totals); `None` when PostgreSQL has to be asked.
-    pub(super) async fn totals(&self, site: &Site, key: PeriodKey) -> Option<Totals> {
-        self.parts.care_inline(site).await;
-        self.parts.totals(site, key).await
-    }
-
-    /// The themes of a period; `None` when PostgreSQL has to be asked.
-    pub(super) async fn themes(&self, site: &Site, key: PeriodKey, limit: usize) -> Option<Ranking> {
-        self.parts.care_inline(site).await;
-        self.parts.themes(site, key, limit).await
-    }
-
-    /// The themes of all days from one on; `None` when PostgreSQL has to be asked.
-    pub(super) async fn themes_since(&self, site: &Site, since: Day, limit: usize) -> Option<Ranking> {
-        self.parts.care_inline(site).await;
-        self.parts.themes_since(site, since, limit).await
-    }
-
-    /// `redis`, while answers have to do without it.
+    /// `redis`, while limits and feed have to do without it.
     pub(super) fn degraded(&self) -> Vec<&'static str> {
-        if self.parts.is_degraded() { vec!["redis"] } else { Vec::new() }
+        if self.shared.link.is_open() { vec!["redis"] } else { Vec::new() }
     }
 
-    /// Moves with everything that may change an answer; `None` while that cannot be told.
+    /// Moves with everything that may change an answer; `None` while other instances' commits may
+    /// come late.
     pub(super) fn version(&self) -> Option<u64> {
-        let feed = &self.parts.feed;
         // Read first: what changes after that must make it an old one.
-        let version = feed.version();
-        (self.parts.background && feed.is_connected() && !self.parts.is_degraded()).then_some(version)
+        let version = self.shared.feed.version();
+        (self.background && self.shared.feed.is_connected()).then_some(version)
     }
 
     /// The shared token buckets.
@@ -235,42 +177,33 @@ impl Live {
 
     /// The events of all instances.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>> {
-        self.parts.feed.subscribe()
+        self.shared.feed.subscribe()
     }
 
-    /// What this process stored or changed other than by [`Self::apply`] may change answers.
+    /// Notes that this process has changed what answers are made of, other than by commits.
     pub(super) fn changed(&self) {
-        self.parts.feed.changed();
+        self.shared.feed.changed();
     }
 
-    /// Compares all that Redis has with what PostgreSQL has, and notes the differences.
+    /// Rebuilds the projection of all sites.
     ///
     /// # Errors
-    /// When either does not answer.
-    pub(super) async fn verify(&self, now: Timestamp, recount: &mut Recount) -> Result<()> {
-        self.parts.tell_time(now);
-        self.parts.verify(now, recount).await
-    }
-
-    /// Builds all that Redis has anew from PostgreSQL.
-    ///
-    /// # Errors
-    /// When either does not answer.
+    /// When Redis or PostgreSQL does not answer.
     pub(super) async fn rebuild(&self, now: Timestamp) -> Result<()> {
-        self.parts.tell_time(now);
-        self.parts.rebuild_all().await
+        self.shared.set_clock(now);
+        self.shared.rebuild_all().await
     }
 
-    /// Applies what was enqueued and stops everything.
+    /// Sends what was committed and stops everything.
     pub(super) async fn close(&self) {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.outbox.lock().unwrap_or_else(PoisonError::into_inner).take());
         let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks.iter().skip(1) {
             task.abort();
         }
-        // The applier ends by itself when its queue is empty.
-        if let Some(applier) = tasks.first_mut() {
-            let _ = applier.await;
+        // The outbox ends by itself when its queue is empty.
+        if let Some(outbox) = tasks.first_mut() {
+            let _ = outbox.await;
         }
     }
 }
@@ -283,42 +216,48 @@ impl Drop for Live {
     }
 }
 
-impl Parts {
-    fn tell_time(&self, now: Timestamp) {
+impl Shared {
+    fn set_clock(&self, now: Timestamp) {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         if now > time_of(*clock) {
             *clock = Some((now, Instant::now()));
         }
     }
 
-    /// What time it is, as far as anybody said.
+    /// What time it is, as far as it was passed in.
     fn clock(&self) -> Timestamp {
         time_of(*self.clock.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether Redis is there and may be believed, but for single sites.
-    fn is_believed(&self) -> bool {
-        self.link.generation() == Some(self.looked_at.load(Ordering::Acquire)) && !self.evicting.load(Ordering::Relaxed)
+    /// The database's epoch and the connection to Redis; none while Redis is away.
+    fn history(&self) -> Option<(u64, u64)> {
+        Some((self.connections.epoch(), self.link.generation()?))
     }
 
-    fn is_degraded(&self) -> bool {
-        !self.is_believed() || self.sites.any_in_need()
+    fn compared(&self, history: Option<(u64, u64)>) {
+        *self.compared.lock().unwrap_or_else(PoisonError::into_inner) = history;
     }
 
-    /// Notes what a site needs, and lets somebody care for it.
-    fn require(&self, site: &Site, need: Need, to: u64) {
-        self.sites.require(site, need, to);
-        self.count_in_need();
-        self.mend.notify_one();
+    /// Whether watermarks were compared with events since a database or a Redis was found.
+    fn is_compared(&self) -> bool {
+        let compared = *self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        compared.is_some() && compared == self.history()
     }
 
-    fn count_in_need(&self) {
-        self.metrics.redis_sites_behind.set(self.sites.in_need().len() as i64);
+    /// Notes that a site is out of sync, and has it repaired.
+    fn out_of_sync(&self, site: &Site, state: SyncState) {
+        self.states.worsen(site, state);
+        self.count_out_of_sync();
+        self.repair.notify_one();
+    }
+
+    fn count_out_of_sync(&self) {
+        self.metrics.redis_sites_behind.set(self.states.out_of_sync().len() as i64);
     }
 }
 
-/// The time that was said, and what has passed since.
-fn time_of(said: Option<(Timestamp, Instant)>) -> Timestamp {
+/// The time that was passed in, and what has passed since.
+fn time_of(clock: Option<(Timestamp, Instant)>) -> Timestamp {
     let passed = |at: Instant| i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX);
-    said.map_or_else(|| Timestamp::from_millis(0), |(now, at)| now.plus(passed(at)))
+    clock.map_or_else(|| Timestamp::from_millis(0), |(now, at)| now.plus(passed(at)))
 }

@@ -6,9 +6,6 @@ use redis::{Cmd, Script};
 #[derive(Debug)]
 pub(super) struct Scripts {
     pub(super) apply: Script,
-    pub(super) read: Script,
-    pub(super) rank: Script,
-    pub(super) union: Script,
     pub(super) begin: Script,
     pub(super) fill: Script,
     pub(super) charge: Script,
@@ -18,9 +15,6 @@ impl Scripts {
     pub(super) fn new() -> Self {
         Self {
             apply: Script::new(include_str!("lua/apply.lua")),
-            read: Script::new(include_str!("lua/read.lua")),
-            rank: Script::new(include_str!("lua/rank.lua")),
-            union: Script::new(include_str!("lua/union.lua")),
             begin: Script::new(include_str!("lua/begin.lua")),
             fill: Script::new(include_str!("lua/fill.lua")),
             charge: Script::new(include_str!("lua/charge.lua")),
@@ -28,8 +22,8 @@ impl Scripts {
     }
 
     /// All of them.
-    pub(super) fn each(&self) -> [&Script; 7] {
-        [&self.apply, &self.read, &self.rank, &self.union, &self.begin, &self.fill, &self.charge]
+    pub(super) fn each(&self) -> [&Script; 4] {
+        [&self.apply, &self.begin, &self.fill, &self.charge]
     }
 }
 

@@ -8,7 +8,7 @@ use crate::store::Committed;
 /// How many events wait at most for those before them; more are read again later.
 const MOST_WAITING: usize = 10_000;
 
-/// How far a site was heard, and what cannot be heard yet.
+/// How far a site was delivered, and what cannot be delivered yet.
 #[derive(Debug, Default)]
 pub(super) struct Sequence {
     last: u64,
@@ -23,7 +23,7 @@ impl Sequence {
         Self { last, ..Self::default() }
     }
 
-    /// The last position that was heard.
+    /// The last position that was delivered.
     pub(super) fn last(&self) -> u64 {
         self.last
     }
@@ -38,8 +38,8 @@ impl Sequence {
         self.waiting.first_key_value().map(|(from, _)| *from)
     }
 
-    /// Takes all events after `from` up to `to`, and answers those that are to be heard now.
-    /// Events below are heard already; events above a gap wait until it is filled.
+    /// Takes all events after `from` up to `to`, and answers those that are due now. Events below
+    /// were delivered before; events above a gap wait until it is filled.
     pub(super) fn offer(&mut self, from: u64, to: u64, events: Vec<Committed>) -> Vec<Committed> {
         if to <= self.last {
             return Vec::new();
@@ -51,13 +51,13 @@ impl Sequence {
             }
             return Vec::new();
         }
-        let mut heard = self.take(to, events);
+        let mut due = self.take(to, events);
         while let Some(entry) = self.waiting.first_entry().filter(|entry| *entry.key() <= self.last) {
             let (to, events) = entry.remove();
             self.held -= events.len();
-            heard.extend(self.take(to, events));
+            due.extend(self.take(to, events));
         }
-        heard
+        due
     }
 
     fn take(&mut self, to: u64, mut events: Vec<Committed>) -> Vec<Committed> {
@@ -66,7 +66,7 @@ impl Sequence {
         events
     }
 
-    /// Nobody listens: events up to here will never be heard.
+    /// Events up to here are not needed.
     pub(super) fn skip_to(&mut self, to: u64) {
         self.last = self.last.max(to);
         self.waiting.clear();
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(positions(&sequence.offer(4, 8, events(5..=8))), [0; 0]);
         assert_eq!(positions(&sequence.offer(6, 10, events(7..=10))), [9, 10]);
         assert!(!sequence.has_gap());
-        // Events of dropped days are missing, and nobody waits for them.
+        // Events of dropped days are missing, and not waited for.
         assert_eq!(positions(&sequence.offer(10, 20, events(19..=20))), [19, 20]);
         assert_eq!(sequence.last(), 20);
     }

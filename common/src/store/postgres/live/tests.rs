@@ -5,20 +5,18 @@ use std::sync::Arc;
 use redis::Value;
 use serde_json::json;
 
-use super::applier::Applied;
-use super::changes::{Changes, Step};
 use super::keys;
 use super::limits::Buckets;
 use super::link::Link;
-use super::reads::ranking;
+use super::projection::{Applied, Step};
 use super::script::call;
+use super::watermark::Watermark;
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
 use crate::store::conformance::samples::{at, event, on_page, visitor, with_data};
 use crate::store::{Bucket, Committed, Position, SharedLimits};
-use crate::tally::{MOST_VALUES, OTHER};
 use crate::testing::redis::RedisServer;
 use crate::time::{DAY, Timestamp};
 
@@ -36,17 +34,26 @@ impl Bench {
         Some(Self { server, link })
     }
 
+    /// With a watermark, as a rebuild of a site without events leaves it.
+    async fn with_watermark() -> Option<Self> {
+        let bench = Self::start(&[]).await?;
+        bench.set_watermark().await;
+        Some(bench)
+    }
+
+    async fn set_watermark(&self) {
+        let watermark = Watermark { position: 0, last: None }.text("store");
+        self.server.command::<()>(&["SET", &keys::watermark(&Site::default()), &watermark]).await;
+    }
+
     async fn apply(&self, from: u64, events: &[Event], now: Timestamp) -> Applied {
-        let committed = committed(from, events);
-        let to = from + events.len() as u64;
-        let changes = Changes::of(&committed, now);
-        let step = Step { site: &Site::default(), store: "store", from, to, message: Vec::new(), now, forget: None };
-        Applied::parse(&self.link.ask_one("apply", changes.command(&self.link.scripts, &step)).await.unwrap())
+        let (committed, to) = (committed(from, events), from + events.len() as u64);
+        let step = Step { site: &Site::default(), store: "store", from, to, events: &committed, now };
+        Applied::read(&self.link.ask_one("apply", step.command(&self.link.scripts)).await.unwrap(), from, to)
     }
 
     async fn applied(&self, from: u64, events: &[Event], now: Timestamp) {
-        let applied = self.apply(from, events, now).await;
-        assert!(matches!(applied, Applied::Now { .. }), "{applied:?}");
+        assert_eq!(self.apply(from, events, now).await, Applied::Done);
     }
 
     /// All that there is, to compare before and after.
@@ -62,17 +69,14 @@ impl Bench {
     }
 
     async fn counters(&self, key: PeriodKey) -> Vec<Option<u64>> {
-        let [counters @ .., _, _] = keys::of_period(&Site::default(), key);
+        let [counters @ .., _] = keys::of_period(&Site::default(), key);
         let mut get = redis::cmd("MGET");
         get.arg(&counters[..]);
         self.server.ask(&get).await
     }
 
-    async fn themes(&self, key: PeriodKey, limit: usize) -> Value {
-        let [.., themes] = keys::of_period(&Site::default(), key);
-        let mut rank = call(&self.link.scripts.rank, &[keys::applied(&Site::default()), themes]);
-        rank.arg(limit);
-        self.link.ask_one("read", rank).await.unwrap()
+    async fn ranking(&self, key: &str) -> Vec<(String, u64)> {
+        self.server.command(&["ZREVRANGE", key, "0", "-1", "WITHSCORES"]).await
     }
 }
 
@@ -103,83 +107,85 @@ fn sample_by(one: u64, other: u64) -> Vec<Event> {
     ]
 }
 
+fn theme(name: &str) -> Event {
+    with_data(event("cv_theme_change", 1, noon()), &json!({"theme": name}))
+}
+
 #[tokio::test]
 async fn a_batch_changes_all_periods_of_its_events() {
-    let Some(bench) = Bench::start(&[]).await else { return };
+    let Some(bench) = Bench::with_watermark().await else { return };
     bench.applied(0, &sample(), noon()).await;
     let some = |counts: [u64; 5]| counts.map(Some).to_vec();
     assert_eq!(bench.counters(key(Period::Day)).await, some([3, 1, 2, 1, 1]));
     // The day before was a Sunday: another week, the same month.
     assert_eq!(bench.counters(key(Period::Week)).await, some([3, 1, 2, 1, 1]));
     assert_eq!(bench.counters(key(Period::Month)).await, some([4, 1, 2, 1, 1]));
-    let sketch = keys::sketch(&Site::default(), key(Period::Month));
-    assert_eq!(bench.server.command::<u64>(&["PFCOUNT", &sketch]).await, 2);
-    let mark: String = bench.server.command(&["GET", &keys::applied(&Site::default())]).await;
+    for (period, visitors) in [(Period::Day, 2), (Period::Week, 2), (Period::Month, 2)] {
+        let sketch = keys::sketch(&Site::default(), key(period));
+        assert_eq!(bench.server.command::<u64>(&["PFCOUNT", &sketch]).await, visitors, "{period:?}");
+    }
+    let mark: String = bench.server.command(&["GET", &keys::watermark(&Site::default())]).await;
     assert!(mark.starts_with("store:") && mark.ends_with(":4"), "{mark}");
     let seen: Vec<(Vec<u8>, f64)> =
         bench.server.command(&["ZRANGE", &keys::visitors(&Site::default()), "0", "-1", "WITHSCORES"]).await;
-    let expected = [1, 2].map(|who| (visitor(who).as_bytes().to_vec(), noon().millis() as f64));
-    assert_eq!(seen[..2], expected);
-    assert_eq!(seen[2], (Vec::new(), f64::INFINITY));
+    assert_eq!(seen, [1, 2].map(|who| (visitor(who).as_bytes().to_vec(), noon().millis() as f64)));
 }
 
 #[tokio::test]
 async fn a_batch_is_applied_once_and_only_where_it_begins() {
     let Some(bench) = Bench::start(&[]).await else { return };
     let (first, second) = (sample(), vec![event("scroll", 3, noon())]);
-    assert!(matches!(bench.apply(4, &second, noon()).await, Applied::Lost(_)), "no mark");
+    assert_eq!(bench.apply(0, &first, noon()).await, Applied::Lost, "no watermark");
     assert_eq!(bench.dump().await, []);
+    bench.set_watermark().await;
     bench.applied(0, &first, noon()).await;
     let before = bench.dump().await;
-    assert!(matches!(bench.apply(0, &first, noon()).await, Applied::At(4)), "again");
-    assert!(matches!(bench.apply(5, &second, noon()).await, Applied::At(4)), "too early");
-    assert!(matches!(bench.apply(2, &second, noon()).await, Applied::At(4)), "across");
+    assert_eq!(bench.apply(0, &first, noon()).await, Applied::Done, "again");
+    assert_eq!(bench.apply(5, &second, noon()).await, Applied::Early);
+    assert_eq!(bench.apply(2, &sample(), noon()).await, Applied::Elsewhere);
     assert_eq!(bench.dump().await, before);
-    bench.server.command::<()>(&["SET", &keys::applied(&Site::default()), "other:-:4"]).await;
+    bench.server.command::<()>(&["SET", &keys::watermark(&Site::default()), "other:-:4"]).await;
     let before = bench.dump().await;
-    assert!(matches!(bench.apply(4, &second, noon()).await, Applied::Lost(_)), "another store's");
+    assert_eq!(bench.apply(4, &second, noon()).await, Applied::Lost, "another store's");
     assert_eq!(bench.dump().await, before);
 }
 
-/// What a script that fails halfway has changed is void, because the mark is gone.
+/// A script that fails halfway deletes the watermark, and with it everything else is void.
 #[tokio::test]
-async fn what_fails_halfway_takes_the_mark_away() {
+async fn a_failure_halfway_deletes_the_watermark() {
     let Some(bench) = Bench::start(&[]).await else { return };
-    let mark = keys::applied(&Site::default());
-    for broken in
-        keys::of_period(&Site::default(), key(Period::Month)).into_iter().chain([keys::visitors(&Site::default())])
+    let mark = keys::watermark(&Site::default());
+    let of_month = keys::of_period(&Site::default(), key(Period::Month));
+    for (broken, wrong_only) in
+        of_month.into_iter().map(|key| (key, false)).chain([(keys::visitors(&Site::default()), true)])
     {
-        bench.server.command::<()>(&["FLUSHALL"]).await;
-        bench.applied(0, &sample(), noon()).await;
-        bench.server.command::<()>(&["DEL", &broken]).await;
-        assert!(matches!(bench.apply(4, &sample_by(3, 4), noon()).await, Applied::Lost(_)), "without {broken}");
-        assert!(!bench.server.command::<bool>(&["EXISTS", &mark]).await, "{broken}");
-
-        bench.server.command::<()>(&["FLUSHALL"]).await;
-        bench.applied(0, &sample(), noon()).await;
-        bench.server.command::<()>(&["DEL", &broken]).await;
-        bench.server.command::<()>(&["HSET", &broken, "a", "b"]).await;
-        assert!(matches!(bench.apply(4, &sample_by(3, 4), noon()).await, Applied::Lost(_)), "with a wrong {broken}");
-        assert!(!bench.server.command::<bool>(&["EXISTS", &mark]).await, "{broken}");
+        for wrong in if wrong_only { &[true][..] } else { &[false, true] } {
+            bench.server.command::<()>(&["FLUSHALL"]).await;
+            bench.set_watermark().await;
+            bench.applied(0, &sample(), noon()).await;
+            bench.server.command::<()>(&["DEL", &broken]).await;
+            if *wrong {
+                bench.server.command::<()>(&["HSET", &broken, "a", "b"]).await;
+            }
+            assert_eq!(bench.apply(4, &sample_by(3, 4), noon()).await, Applied::Lost, "{broken}, wrong: {wrong}");
+            assert!(!bench.server.command::<bool>(&["EXISTS", &mark]).await, "{broken}");
+        }
     }
     bench.server.command::<()>(&["FLUSHALL"]).await;
     bench.server.command::<()>(&["HSET", &mark, "a", "b"]).await;
-    assert!(matches!(bench.apply(4, &sample(), noon()).await, Applied::Lost(_)));
+    assert_eq!(bench.apply(4, &sample(), noon()).await, Applied::Lost);
 }
 
 /// A server without room refuses the first write, so that nothing has changed.
 #[tokio::test]
 async fn a_full_server_changes_nothing() {
-    let Some(bench) = Bench::start(&[]).await else { return };
+    let Some(bench) = Bench::with_watermark().await else { return };
     bench.applied(0, &sample(), noon()).await;
     let before = bench.dump().await;
     bench.server.command::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
-    let committed = committed(4, &sample());
-    let changes = Changes::of(&committed, noon());
-    let site = Site::default();
-    let step = Step { site: &site, store: "store", from: 4, to: 8, message: Vec::new(), now: noon(), forget: None };
-    let refused = bench.link.ask_one("apply", changes.command(&bench.link.scripts, &step)).await;
-    assert!(refused.is_err());
+    let (events, site) = (committed(4, &sample()), Site::default());
+    let step = Step { site: &site, store: "store", from: 4, to: 8, events: &events, now: noon() };
+    assert!(bench.link.ask_one("apply", step.command(&bench.link.scripts)).await.is_err());
     assert!(bench.link.is_open(), "a server without room is as good as away");
     bench.server.command::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
     assert_eq!(bench.dump().await, before);
@@ -189,26 +195,25 @@ async fn a_full_server_changes_nothing() {
 
 #[tokio::test]
 async fn keys_live_as_long_as_the_contract_says() {
-    let Some(bench) = Bench::start(&[]).await else { return };
+    let Some(bench) = Bench::with_watermark().await else { return };
     bench.applied(0, &sample(), noon()).await;
+    let ttl = async |name: &str| bench.server.command::<i64>(&["TTL", name]).await;
     for period in Period::ALL {
         let expected = keys::seconds_left(key(period), noon()) as i64;
-        for name in keys::of_period(&Site::default(), key(period)) {
-            let left: i64 = bench.server.command(&["TTL", &name]).await;
+        let mut names = keys::of_period(&Site::default(), key(period)).to_vec();
+        if period == Period::Day {
+            names.push(keys::themes(&Site::default(), noon().day()));
+        }
+        for name in names {
+            let left = ttl(&name).await;
             assert!((expected - 10..=expected).contains(&left), "{name}: {left} of {expected}");
         }
     }
-    // Later events do not move it.
-    let name = &keys::of_period(&Site::default(), key(Period::Day))[6];
-    bench.server.command::<()>(&["EXPIRE", name, "77"]).await;
-    bench.applied(4, &sample(), noon()).await;
-    let left: i64 = bench.server.command(&["TTL", name]).await;
-    assert!(left <= 77);
 }
 
 #[tokio::test]
 async fn an_old_day_counts_in_its_longer_periods_only() {
-    let Some(bench) = Bench::start(&[]).await else { return };
+    let Some(bench) = Bench::with_watermark().await else { return };
     let old = with_data(event("cv_theme_change", 1, noon().plus(-100 * DAY)), &json!({"theme": "a"}));
     bench.applied(0, std::slice::from_ref(&old), noon()).await;
     let of = |period| PeriodKey::of(period, old.created_at.day());
@@ -216,63 +221,37 @@ async fn an_old_day_counts_in_its_longer_periods_only() {
     assert_eq!(bench.counters(of(Period::Month)).await[0], Some(1));
     let sketch = keys::sketch(&Site::default(), of(Period::Month));
     assert_eq!(bench.server.command::<u64>(&["PFCOUNT", &sketch]).await, 1);
-    // Which themes that day still took is PostgreSQL's to know.
-    let Value::Array(answer) = bench.themes(of(Period::Month), 5).await else { panic!() };
-    assert_eq!(answer[1], Value::Nil);
+    assert_eq!(bench.ranking(&keys::themes_top(&Site::default())).await, []);
     bench.applied(1, std::slice::from_ref(&old), noon()).await;
     assert_eq!(bench.counters(of(Period::Month)).await[0], Some(2));
 }
 
-fn ranked(answer: Value) -> (u64, Vec<(String, u64)>) {
-    let Value::Array(parts) = answer else { panic!("{answer:?}") };
-    let ranking = ranking(&parts[1], &parts[2..]).unwrap();
-    (ranking.total, ranking.rows)
-}
-
 #[tokio::test]
-async fn themes_are_ranked_with_ties_by_name() {
-    let Some(bench) = Bench::start(&[]).await else { return };
-    let theme = |name: &str| with_data(event("cv_theme_change", 1, noon()), &json!({"theme": name}));
-    bench.applied(0, &["b", "a", "c", "é", "c", "a", "z", "z", "z"].map(theme), noon()).await;
+async fn themes_are_ranked_by_day_and_together() {
+    let Some(bench) = Bench::with_watermark().await else { return };
+    bench.applied(0, &["b", "a", "a"].map(theme), noon()).await;
+    let yesterday = Event { created_at: noon().plus(-DAY), ..theme("b") };
+    bench.applied(3, &[yesterday.clone(), yesterday], noon()).await;
     let row = |name: &str, n| (name.to_owned(), n);
-    let day = key(Period::Day);
-    let all = vec![row("z", 3), row("a", 2), row("c", 2), row("b", 1), row("é", 1)];
-    for limit in 1..=5 {
-        let (sum, rows) = ranked(bench.themes(day, limit).await);
-        assert_eq!((sum, &rows[..]), (9, &all[..limit]));
-    }
-    assert_eq!(ranked(bench.themes(day, 100).await).1, all);
-    bench.applied(9, &[theme("é"), theme("é")], noon()).await;
-    assert_eq!(ranked(bench.themes(key(Period::Month), 2).await), (11, vec![row("z", 3), row("é", 3)]));
+    assert_eq!(bench.ranking(&keys::themes(&Site::default(), noon().day())).await, [row("a", 2), row("b", 1)]);
+    assert_eq!(bench.ranking(&keys::themes_top(&Site::default())).await, [row("b", 3), row("a", 2)]);
 }
 
 #[tokio::test]
-async fn a_day_takes_so_many_themes_and_no_more() {
-    let Some(bench) = Bench::start(&[]).await else { return };
-    let theme = |number: usize| with_data(event("cv_theme_change", 1, noon()), &json!({"theme": format!("t{number}")}));
-    let events: Vec<Event> = (0..MOST_VALUES + 3).map(theme).collect();
+async fn themes_are_bounded() {
+    const MOST: usize = 10_000;
+    let Some(bench) = Bench::with_watermark().await else { return };
+    let events: Vec<Event> = (0..MOST + 3).map(|number| theme(&format!("t{number}"))).collect();
     let mut from = 0;
     for part in events.chunks(3_000) {
         bench.applied(from, part, noon()).await;
         from += part.len() as u64;
     }
-    bench.applied(from, &[theme(0), theme(MOST_VALUES)], noon()).await;
-    let (sum, rows) = ranked(bench.themes(key(Period::Week), 2).await);
-    assert_eq!(sum, MOST_VALUES as u64 + 5);
-    assert_eq!(rows, [(OTHER.to_owned(), 4), ("t0".to_owned(), 2)]);
-}
-
-#[tokio::test]
-async fn who_changes_a_days_sketch_is_told() {
-    let Some(bench) = Bench::start(&[]).await else { return };
-    let who = |numbers: &[u64]| numbers.iter().map(|who| event("scroll", *who, noon())).collect::<Vec<_>>();
-    for (from, numbers, expected) in
-        [(0, &[1_u64, 2, 1][..], &[true, true][..]), (3, &[2, 3], &[false, true]), (5, &[1], &[false])]
-    {
-        let Applied::Now { days, .. } = bench.apply(from, &who(numbers), noon()).await else { panic!() };
-        assert_eq!(days.len(), 1);
-        assert_eq!(days[0].changed(), expected);
-        assert_eq!(days[0].grew(), expected.iter().filter(|new| **new).count() as i64);
+    bench.applied(from, &[theme("t0"), theme(&format!("t{MOST}"))], noon()).await;
+    for key in [keys::themes(&Site::default(), noon().day()), keys::themes_top(&Site::default())] {
+        let rows = bench.ranking(&key).await;
+        assert_eq!(rows.len(), MOST + 1, "{key}");
+        assert_eq!(rows[..2], [("(other)".to_owned(), 4), ("t0".to_owned(), 2)], "{key}");
     }
 }
 
@@ -287,18 +266,18 @@ async fn a_rebuild_stops_when_its_token_is_gone() {
         fill
     };
     let begin = |who: &str| {
-        let mut begin = call(&bench.link.scripts.begin, &[token.clone(), keys::applied(&site)]);
+        let mut begin = call(&bench.link.scripts.begin, &[token.clone(), keys::watermark(&site)]);
         begin.arg(who).arg(60);
         begin
     };
-    bench.applied(0, &sample(), noon()).await;
+    bench.set_watermark().await;
     let ask = async |command| bench.link.ask_one("rebuild", command).await.unwrap();
     assert_eq!(ask(fill("me")).await, Value::Int(0), "not begun");
     assert_eq!(ask(begin("me")).await, Value::Int(1));
-    assert!(!bench.server.command::<bool>(&["EXISTS", &keys::applied(&site)]).await);
+    assert!(!bench.server.command::<bool>(&["EXISTS", &keys::watermark(&site)]).await);
     assert_eq!(ask(fill("me")).await, Value::Int(1));
     assert_eq!(ask(begin("other")).await, Value::Int(1));
-    assert_eq!(ask(fill("me")).await, Value::Int(0), "another one's now");
+    assert_eq!(ask(fill("me")).await, Value::Int(0), "another process's now");
     bench.server.command::<()>(&["FLUSHALL"]).await;
     assert_eq!(ask(fill("other")).await, Value::Int(0), "flushed");
 }
@@ -420,7 +399,7 @@ async fn many_buckets_are_charged_together() {
 }
 
 #[tokio::test]
-async fn without_anybody_to_send_buckets_are_always_asked() {
+async fn without_a_background_buckets_are_always_asked() {
     let Some(bench) = Bench::start(&[]).await else { return };
     let buckets = Buckets::new(Arc::clone(&bench.link), false);
     let bucket = Bucket { name: "events", key: 9, most: 1_000_000 };
@@ -433,7 +412,7 @@ async fn without_anybody_to_send_buckets_are_always_asked() {
 
 #[tokio::test]
 async fn scripts_are_loaded_again_when_they_are_gone() {
-    let Some(bench) = Bench::start(&[]).await else { return };
+    let Some(bench) = Bench::with_watermark().await else { return };
     bench.applied(0, &sample(), noon()).await;
     bench.server.command::<()>(&["SCRIPT", "FLUSH", "SYNC"]).await;
     bench.applied(4, &sample(), noon()).await;

@@ -1,88 +1,155 @@
-//! Looks around every second: whether Redis is well, whether it evicts, and whether anybody left
-//! a site behind.
+//! Looks twice a second whether Redis is well, whether the feed lacks events, and whether the
+//! projection is in sync.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use redis::{Pipeline, Value};
+use redis::Pipeline;
 
-use super::sites::{Mark, Need};
-use super::{Parts, keys};
+use super::projection::SyncState;
+use super::watermark::Watermark;
+use super::{Shared, keys};
 use crate::site::Site;
-use crate::store::{Result, StoreError};
-use crate::time::HOUR;
+use crate::store::Result;
+use crate::store::postgres::{keep, reads};
+use crate::time::{Day, HOUR};
 
-/// How often somebody looks around.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How many looks lie between two that forget who was last seen long ago.
-const FORGET_EVERY: u64 = 120;
-/// How long no key may have been evicted before sites are rebuilt; twice as long after each
-/// time that this was too early.
-const CALM: Duration = Duration::from_secs(2);
-const MOST_CALM: Duration = Duration::from_secs(300);
+/// How long lies between two looks.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// How many looks lie between two that trim keys.
+const TRIM_EVERY: u64 = 120;
+/// How long no key may have been evicted before sites are rebuilt.
+const EVICTION_DELAY: Duration = Duration::from_secs(10);
 
 /// How far each site was committed.
 pub(super) type Positions = HashMap<Site, u64>;
 
-/// Looks around until it is told to stop; `before` is how far sites were committed at the start.
-pub(super) async fn run(parts: Arc<Parts>, mut before: Positions) {
-    let mut evictions = Evictions::default();
-    let mut looks = 0_u64;
-    loop {
-        // Whoever finds something wrong calls for attention; none is worth a busy loop.
-        let _ = tokio::time::timeout(LOOK_EVERY, parts.link.attention.notified()).await;
-        if parts.probe().await {
-            evictions.reconnected();
-            parts.look_at_policy().await;
-        }
-        let looked = async {
-            if !parts.link.is_open() {
-                parts.look_at_evictions(&mut evictions).await?;
-                if looks.is_multiple_of(FORGET_EVERY) {
-                    parts.forget_visitors(before.keys()).await?;
-                }
-            }
-            let positions = parts.look_at_marks(&before).await?;
-            parts.look_at_feed(&before, &positions).await?;
-            before = positions;
-            Ok::<(), StoreError>(())
-        };
-        if let Err(error) = looked.await {
-            tracing::debug!(%error, "looking around failed");
-        }
-        parts.count_in_need();
-        looks += 1;
-    }
-}
-
-/// How many keys were evicted, and for how long none has been.
+/// What the last look found.
 #[derive(Debug, Default)]
-struct Evictions {
-    seen: Option<u64>,
-    calm_since: Option<Instant>,
-    calm: Duration,
+pub(super) struct Watch {
+    looks: u64,
+    positions: Positions,
+    evicted: Option<u64>,
+    evicting_since: Option<Instant>,
+    /// From which day on themes were summed up.
+    themes_since: Option<Day>,
 }
 
-impl Evictions {
-    /// It may be another server, or the same one that counts anew.
-    fn reconnected(&mut self) {
-        self.seen = None;
-    }
-
-    /// Whether keys were evicted since the last look.
-    fn grew(&mut self, evicted: u64) -> bool {
-        let before = self.seen.replace(evicted);
-        // What was evicted before the first look shows in what is missing.
-        before.is_some_and(|before| evicted > before)
+/// Looks until it is stopped.
+pub(super) async fn run(shared: Arc<Shared>, positions: Positions) {
+    let mut watch = Watch { positions, ..Watch::default() };
+    loop {
+        if shared.link.probe().await {
+            watch.evicted = None;
+            shared.warn_of_eviction().await;
+        }
+        if let Err(error) = shared.look(&mut watch).await {
+            tracing::debug!(%error, "looking at redis and postgresql failed");
+        }
+        shared.count_out_of_sync();
+        watch.looks += 1;
+        let _ = tokio::time::timeout(INTERVAL, shared.link.attention.notified()).await;
     }
 }
 
-impl Parts {
-    /// Warns of a server that may throw keys away: it costs a rebuild each time. Asked of INFO,
-    /// which the documented user may, unlike CONFIG.
-    async fn look_at_policy(&self) {
+impl Shared {
+    async fn look(&self, watch: &mut Watch) -> Result<()> {
+        let history = self.history();
+        let watermarks = match history {
+            Some(_) => Some(self.watermarks(&watch.positions).await),
+            None => None,
+        };
+        // Asked after the watermarks: none may stand above what is committed.
+        let positions: Positions = reads::positions(&self.connections).await?.into_iter().collect();
+        self.look_at_feed(&watch.positions, &positions).await?;
+        let before = std::mem::replace(&mut watch.positions, positions);
+        let Some(watermarks) = watermarks else { return Ok(()) };
+        self.look_at_watermarks(&before, &watch.positions, &watermarks?).await?;
+        if !self.is_compared() {
+            self.compare_history(&watch.positions).await?;
+            self.compared(history);
+        }
+        self.look_at_evictions(watch).await?;
+        if watch.looks.is_multiple_of(TRIM_EVERY) {
+            self.trim(watch).await?;
+        }
+        Ok(())
+    }
+
+    /// The watermarks of sites.
+    async fn watermarks(&self, sites: &Positions) -> Result<HashMap<Site, Option<Watermark>>> {
+        if sites.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut pipeline = Pipeline::with_capacity(sites.len());
+        for site in sites.keys() {
+            pipeline.cmd("GET").arg(keys::watermark(site));
+        }
+        let answers = self.link.ask("look", &pipeline).await?;
+        let watermarks = answers.iter().map(|answer| Watermark::read(answer, &self.store));
+        Ok(sites.keys().cloned().zip(watermarks).collect())
+    }
+
+    /// A site that is behind may be on its way: it is out of sync when it is behind where it was
+    /// committed before.
+    async fn look_at_watermarks(
+        &self,
+        before: &Positions,
+        now: &Positions,
+        watermarks: &HashMap<Site, Option<Watermark>>,
+    ) -> Result<()> {
+        for (site, watermark) in watermarks {
+            let [before, now] = [before, now].map(|positions| positions.get(site).copied().unwrap_or(0));
+            match watermark {
+                Some(watermark) if watermark.position > now => self.replaced(site).await?,
+                Some(watermark) if watermark.position < before => self.out_of_sync(site, SyncState::Behind),
+                None if before > 0 => self.out_of_sync(site, SyncState::Lost),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the events that watermarks name with those that stand there: whenever a Redis or a
+    /// database was found, which may be an older copy.
+    async fn compare_history(&self, positions: &Positions) -> Result<()> {
+        let watermarks = self.watermarks(positions).await?;
+        let named = watermarks.iter().filter_map(|(site, watermark)| {
+            let watermark = watermark.as_ref()?;
+            Some((site.clone(), watermark.position, watermark.last?))
+        });
+        let named: Vec<_> = named.collect();
+        let places: Vec<(Site, u64)> = named.iter().map(|(site, position, _)| (site.clone(), *position)).collect();
+        let there: HashMap<Site, _> = reads::ids_at(&self.connections, &places).await?.into_iter().collect();
+        for (site, _, last) in &named {
+            if there.get(site).is_some_and(|id| id != last) {
+                self.replaced(site).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what other instances committed and no message brought: since the last look, or at once
+    /// while there are no messages.
+    async fn look_at_feed(&self, before: &Positions, now: &Positions) -> Result<()> {
+        let due = if self.feed.is_connected() && !self.link.is_open() { before } else { now };
+        for (site, position) in due {
+            let committed = now.get(site).copied().unwrap_or(0);
+            let last = self.feed.last(site);
+            if last > committed.max(*position) {
+                // The database was replaced by an older copy.
+                self.feed.restart(site, committed);
+            } else if last < *position {
+                self.feed.catch_up(site, *position).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Warns of a server that may evict keys. Asked of INFO, which the documented user may, unlike
+    /// CONFIG.
+    async fn warn_of_eviction(&self) {
         if let Ok(text) = self.info("memory").await
             && let Some(policy) = line(&text, "maxmemory_policy:")
             && policy != "noeviction"
@@ -98,155 +165,52 @@ impl Parts {
         Ok(redis::from_redis_value(answer).unwrap_or_default())
     }
 
-    /// While keys are evicted nothing is believed; when that is over everything is rebuilt.
-    async fn look_at_evictions(&self, evictions: &mut Evictions) -> Result<()> {
+    /// When keys were evicted, and none is any more, all sites are rebuilt.
+    async fn look_at_evictions(&self, watch: &mut Watch) -> Result<()> {
         let evicted = line(&self.info("stats").await?, "evicted_keys:").and_then(|keys| keys.parse().ok());
-        let now = Instant::now();
-        if evicted.is_some_and(|evicted| evictions.grew(evicted)) {
-            if !self.evicting.swap(true, Ordering::Relaxed) {
-                evictions.calm = (evictions.calm * 2).clamp(CALM, MOST_CALM);
-                tracing::warn!("redis evicts keys: figures come from postgresql until it has memory again");
-                self.feed.changed();
+        // What was evicted before the first look shows in what is missing.
+        let before = std::mem::replace(&mut watch.evicted, evicted);
+        if before.zip(evicted).is_some_and(|(before, evicted)| evicted > before) {
+            if watch.evicting_since.replace(Instant::now()).is_none() {
+                tracing::warn!("redis evicts keys: its figures are incomplete until it has memory again");
             }
-            evictions.calm_since = Some(now);
+        } else if watch.evicting_since.is_some_and(|since| since.elapsed() >= EVICTION_DELAY) {
+            watch.evicting_since = None;
+            let sites: Vec<Site> = watch.positions.keys().cloned().collect();
+            self.void(&sites).await?;
+            sites.iter().for_each(|site| self.out_of_sync(site, SyncState::Lost));
+        }
+        Ok(())
+    }
+
+    /// Removes visitors that were last seen long ago, and themes of days that are not kept any more.
+    async fn trim(&self, watch: &mut Watch) -> Result<()> {
+        let now = self.clock();
+        let sites: Vec<Site> = watch.positions.keys().cloned().collect();
+        if sites.is_empty() || now.millis() == 0 {
             return Ok(());
         }
-        if let Some(since) = evictions.calm_since
-            && self.evicting.load(Ordering::Relaxed)
-            && now.duration_since(since) >= evictions.calm
-        {
-            let sites: Vec<Site> = self.truth.positions().await?.into_iter().map(|(site, _)| site).collect();
-            self.void(&sites).await?;
-            for site in &sites {
-                self.sites.require(site, Need::Rebuild, 0);
-            }
-            self.evicting.store(false, Ordering::Relaxed);
-            evictions.calm_since = Some(now);
-            self.mend.notify_one();
-        } else if evictions.calm_since.is_some_and(|since| now.duration_since(since) >= MOST_CALM) {
-            *evictions = Evictions { seen: evictions.seen, ..Evictions::default() };
-        }
-        Ok(())
-    }
-
-    /// Compares marks with how far their sites were committed, and the events that they name with
-    /// those that stand there: once Redis is found, and whatever happened to either before.
-    pub(super) async fn look_at_history(&self) -> Result<()> {
-        let incarnation = self.truth.incarnation();
-        let positions = self.truth.positions().await?;
-        let mut pipeline = Pipeline::with_capacity(positions.len());
-        for (site, _) in &positions {
-            pipeline.cmd("GET").arg(keys::applied(site));
-        }
-        let marks = if positions.is_empty() { Vec::new() } else { self.link.ask("look", &pipeline).await? };
-        let mut named = HashMap::new();
-        let mut places = Vec::new();
-        for ((site, position), mark) in positions.iter().zip(&marks) {
-            let text = match mark {
-                Value::BulkString(mark) => Some(mark.as_slice()),
-                _ => None,
-            };
-            match Mark::parse(text, &self.store) {
-                Mark::At(at) => {
-                    if at < *position {
-                        self.require(site, Need::Events, 0);
-                    }
-                    if let Some(last) = text.and_then(Mark::last) {
-                        named.insert(site.clone(), last);
-                        places.push((site.clone(), at));
-                    }
-                }
-                Mark::Missing if *position > 0 => self.require(site, Need::Rebuild, 0),
-                Mark::Missing => {}
-            }
-        }
-        let positions: Positions = positions.into_iter().collect();
-        let there = if places.is_empty() { Vec::new() } else { self.truth.ids_at(&places).await? };
-        for (site, id) in there {
-            if named.get(&site).is_some_and(|last| *last != id) {
-                self.diverged(&site, positions.get(&site).copied().unwrap_or(0)).await?;
-            }
-        }
-        self.sites.belong(incarnation);
-        Ok(())
-    }
-
-    /// Compares how far each site was applied with how far it was committed, and answers the
-    /// latter. A site that is behind may be on its way: it needs care when it is behind where
-    /// it was committed `before`.
-    pub(super) async fn look_at_marks(&self, before: &Positions) -> Result<Positions> {
-        let mut pipeline = Pipeline::with_capacity(before.len());
-        for site in before.keys() {
-            pipeline.cmd("GET").arg(keys::applied(site));
-        }
-        let marks = if self.link.is_open() || before.is_empty() {
-            Vec::new()
-        } else {
-            // Without them the feed goes on all the same.
-            self.link.ask("look", &pipeline).await.unwrap_or_default()
-        };
-        // Asked after the marks: none may stand above what is committed.
-        let positions: Positions = self.truth.positions().await?.into_iter().collect();
-        for ((site, before), mark) in before.iter().zip(marks) {
-            let position = positions.get(site).copied().unwrap_or(0);
-            let mark = match &mark {
-                Value::BulkString(mark) => Mark::parse(Some(mark), &self.store),
-                _ => Mark::Missing,
-            };
-            match mark {
-                Mark::At(at) if at > position => self.diverged(site, position).await?,
-                Mark::At(at) if at < *before => self.require(site, Need::Events, 0),
-                Mark::Missing if *before > 0 => self.require(site, Need::Rebuild, 0),
-                _ => {}
-            }
-        }
-        Ok(positions)
-    }
-
-    /// Catches up with what other instances committed and no message told of: since the last
-    /// look, or at once while there are no messages.
-    async fn look_at_feed(&self, before: &Positions, now: &Positions) -> Result<()> {
-        let due = if self.feed.is_connected() && !self.link.is_open() { before } else { now };
-        for (site, position) in due {
-            if self.feed.last(site) < *position {
-                self.feed.catch_up(site, *position).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Forgets who was last seen long before anybody could be current.
-    async fn forget_visitors(&self, sites: impl Iterator<Item = &Site>) -> Result<()> {
-        let before = format!("({}", self.clock().plus(-2 * HOUR).millis());
         let mut pipeline = Pipeline::new();
-        for site in sites {
-            pipeline.cmd("ZREMRANGEBYSCORE").arg(keys::visitors(site)).arg("-inf").arg(&before);
+        for site in &sites {
+            let before = format!("({}", now.plus(-2 * HOUR).millis());
+            pipeline.cmd("ZREMRANGEBYSCORE").arg(keys::visitors(site)).arg("-inf").arg(before);
         }
-        if !pipeline.is_empty() {
-            self.link.ask("look", &pipeline).await?;
+        self.link.ask("look", &pipeline).await?;
+        let since = self.kept_since().await?.max(Some(now.day().plus(-90)));
+        if watch.themes_since != since {
+            self.sum_themes(&sites, now).await?;
+            watch.themes_since = since;
         }
         Ok(())
+    }
+
+    /// The first day whose events are all there, once days were dropped.
+    pub(super) async fn kept_since(&self) -> Result<Option<Day>> {
+        self.connections.ask("meta", |client| async move { keep::kept_since(&client).await }).await
     }
 }
 
 /// What a line of INFO says that begins with this name.
 fn line<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_new_evictions_count() {
-        let mut evictions = Evictions::default();
-        assert!(!evictions.grew(7), "of long ago");
-        assert!(!evictions.grew(7));
-        assert!(evictions.grew(8));
-        assert!(!evictions.grew(2), "the server was restarted");
-        assert!(evictions.grew(3));
-        evictions.reconnected();
-        assert!(!evictions.grew(9));
-    }
 }

@@ -1,6 +1,6 @@
--- Begins a rebuild: takes keys away and says whose the rebuild is.
+-- Begins a rebuild: deletes keys and notes which process rebuilds.
 --
--- KEYS: the token, the mark, then whatever else goes. ARGV: who rebuilds, for how many seconds.
+-- KEYS: the token, then all keys that are deleted. ARGV: the process's token, seconds that it is kept.
 redis.call('unlink', unpack(KEYS, 2))
 redis.call('set', KEYS[1], ARGV[1], 'ex', ARGV[2])
 return 1

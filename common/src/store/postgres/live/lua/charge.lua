@@ -14,7 +14,7 @@ for place, held in ipairs(redis.call('mget', unpack(KEYS))) do
   local most, tokens = tonumber(ARGV[2 * place]), tonumber(ARGV[2 * place + 1])
   local each = 60000000 / most
   local full = held and tonumber(held) or now
-  -- A clock that was set back must not lock anybody out for longer than a minute.
+  -- A clock that was set back must lock no sender out for longer than a minute.
   if full < now then full = now elseif full > now + 60000000 then full = now + 60000000 end
   local then_full = full + tokens * each
   local wait = then_full - most * each - now

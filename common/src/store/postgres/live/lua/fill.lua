@@ -1,6 +1,6 @@
--- Commands of a rebuild, as long as it is still the same one's and nobody flushed meanwhile.
+-- Commands of a rebuild, unless another one has begun or Redis was flushed meanwhile.
 --
--- KEYS: the token, then the keys of the commands. ARGV: who rebuilds, then for each command its
+-- KEYS: the token, then the keys of the commands. ARGV: the token, then for each command its
 --   name, how many keys and how many arguments it has, and these.
 -- Answers 1, or 0 when nothing was done.
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
