@@ -3,7 +3,13 @@
 import { event, visitor } from "./dashboard.mjs";
 
 const DAY_MS = 86_400_000;
-const AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0";
+const AGENTS = [
+  "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+  "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+  "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0",
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1",
+];
+const REFERRERS = ["-", "-", "-", "https://www.google.com/", "https://www.google.com/", "https://www.linkedin.com/", "https://github.com/", "https://news.ycombinator.com/item"];
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const THEMES = ["backend", "backend", "backend", "fullstack", "fullstack", "devops", "devops", "frontend", "data", "security"];
 const PAGES = ["/", "/projects", "/letters", "/contact"];
@@ -45,11 +51,13 @@ export async function lively(server) {
     const visitors = Math.round(near((weekend ? 70 : 130) + (62 - back) * (weekend ? 0.8 : 1.6), 40));
     for (let one = 0; one < visitors; one += 1) {
       const address = [0, 0, 0].map(() => Math.floor(random() * 250)).join(".");
+      const [agent, referrer] = [pick(AGENTS), pick(REFERRERS)];
+      const hour = near(12, 11);
       const date = `${String(day.getUTCDate()).padStart(2, "0")}/${MONTHS[day.getUTCMonth()]}/${day.getUTCFullYear()}`;
       for (let view = 0; view < 1 + Math.floor(random() * 4); view += 1) {
-        const time = [near(12, 11), random() * 60, random() * 60].map((part) => String(Math.floor(part)).padStart(2, "0"));
+        const time = [hour, view * 4 + random() * 4, random() * 60].map((part) => String(Math.floor(part)).padStart(2, "0"));
         const path = random() < 0.65 ? `/cv?theme=${pick(THEMES)}` : pick(PAGES);
-        lines.push(`10.${address} - - [${date}:${time.join(":")} +0000] "GET ${path} HTTP/1.1" 200 5120 "-" "${AGENT}"`);
+        lines.push(`10.${address} - - [${date}:${time.join(":")} +0000] "GET ${path} HTTP/1.1" 200 5120 "${view === 0 ? referrer : "-"}" "${agent}"`);
       }
     }
   }
