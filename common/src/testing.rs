@@ -122,5 +122,5 @@ pub async fn store_event(app: &App, who: u128, event_type: &str, page_url: &str,
         facts: Facts::default(),
     };
     let answers = app.store.append(vec![event], at).await.unwrap();
-    assert!(matches!(answers[..], [Appended::Stored { .. }]));
+    assert!(matches!(answers[..], [Appended::Stored]));
 }

@@ -103,7 +103,7 @@ async fn append(app: &App, batch: Vec<Event>, now: Timestamp) -> Result<u64, Dem
     if !batch.is_empty() {
         for appended in app.store.append(batch, now).await? {
             match appended {
-                Appended::Stored { .. } => stored += 1,
+                Appended::Stored => stored += 1,
                 Appended::Duplicate => {}
                 Appended::TooManySites => return Err(DemoError::TooManySites),
             }

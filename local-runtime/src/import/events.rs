@@ -188,7 +188,7 @@ impl Run<'_> {
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
         for appended in self.app.store.append(batch, self.now).await? {
             match appended {
-                Appended::Stored { .. } => self.report.imported += 1,
+                Appended::Stored => self.report.imported += 1,
                 Appended::Duplicate => self.report.duplicates += 1,
                 Appended::TooManySites => return Err(ImportError::TooManySites),
             }

@@ -334,7 +334,7 @@ impl<'a> Run<'a> {
         let ahead: Vec<bool> = batch.iter().map(|event| event.created_at > now).collect();
         for (appended, ahead) in self.app.store.append(batch, now).await?.into_iter().zip(ahead) {
             match appended {
-                Appended::Stored { .. } => {
+                Appended::Stored => {
                     self.report.imported += 1;
                     self.report.ahead += u64::from(ahead);
                 }
