@@ -30,6 +30,8 @@ test(
     const page = await visitor.open(`${server.origin}/`);
     await untilFigure(page, "now", (await server.data("/realtime")).current_visitors);
     await untilListed(page, await ids(server));
+    // Every event has another pseudonym, and is shown without one.
+    assert.equal(await page.locator(".timeline .who").count(), 0);
     // Every event by name but page views, with its visitors and their share.
     const share = await page.locator('.events [data-name="letter_generate"] .ranking-share').textContent();
     assert.equal(share, "66.7%");

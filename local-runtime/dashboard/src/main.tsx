@@ -7,4 +7,5 @@ import { applyPreferences } from "./state/preferences";
 
 applyPreferences();
 start();
-render(<App />, document.body);
+// The first queries leave before the first drawing, which takes a while on slow machines.
+queueMicrotask(() => render(<App />, document.body));

@@ -16,6 +16,8 @@ export function Timeline() {
   const types = [...new Set(events.value.map(({ type }) => type))].sort();
   const rows = type === "" ? events.value : events.value.filter((event) => event.type === type);
   const since = useRef(Date.now());
+  // Without access control, every event has another pseudonym, which then tells nothing.
+  const recognised = new Set(events.value.map(({ visitor }) => visitor)).size < events.value.length;
   const filter = (
     <label class="tabs">
       <span class="unseen">{words.type}</span>
@@ -44,7 +46,7 @@ export function Timeline() {
             <h3>{day}</h3>
             <ol>
               {events.map((event) => (
-                <Row key={event.id} event={event} fresh={event.at > since.current} />
+                <Row key={event.id} event={event} fresh={event.at > since.current} recognised={recognised} />
               ))}
             </ol>
           </div>
@@ -78,20 +80,21 @@ function byDay(rows: readonly Happening[]): [string, Happening[]][] {
   return [...days];
 }
 
-function Row({ event, fresh }: { event: Happening; fresh: boolean }) {
+function Row({ event, fresh, recognised }: { event: Happening; fresh: boolean; recognised: boolean }) {
   const { clock } = show.value;
+  const [open, setOpen] = useState(false);
   return (
     <li data-event={event.id} data-fresh={fresh}>
-      <details>
+      <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
         <summary>
           <span class="row-icon" data-type={event.type}>
             <Icon name={iconOf(event.type)} />
           </span>
           <Did event={event} withPage />
-          <Who visitor={event.visitor} />
+          {recognised && <Who visitor={event.visitor} />}
           <time dateTime={new Date(event.at).toISOString()}>{clock(event.at)}</time>
         </summary>
-        <Details event={event} />
+        {open && <Details event={event} />}
       </details>
     </li>
   );
