@@ -13,7 +13,7 @@ import { site } from "./site";
 
 /** How often figures are asked for at most while much happens: those in sight, and those further down. */
 const OFTEN = { every: 12_000 };
-const SELDOM = { every: 30_000 };
+const SELDOM = { every: 40_000 };
 /** The rows of a card. */
 export const LISTED = 9;
 /** Rows of the events' card that are not shown there: page views and reports are no events of interest. */

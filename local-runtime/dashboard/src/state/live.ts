@@ -27,12 +27,15 @@ function connect(): WebSocket {
 let wasLive = false;
 /** When the feed told of an event last. */
 let told = 0;
+/** Events that come together make figures out of date once, so that floods cost little. */
+let touching: ReturnType<typeof setTimeout> | undefined;
+const TOGETHER_MS = 150;
 
 export const feed = new Feed(connect, {
   event(event) {
     told = Date.now();
     timeline.happened(event);
-    touchFigures();
+    touching ??= setTimeout(touchFigures, TOGETHER_MS);
   },
   figures(figures) {
     const before = heard.peek();
@@ -64,8 +67,9 @@ export const now = computed(() => {
   return answer && answer.at > (heard.value?.at ?? 0) ? answer : heard.value;
 });
 
-/** An event was stored. */
+/** Events were stored. */
 function touchFigures(): void {
+  touching = undefined;
   touchAll((report) => report !== known && report !== asked && report !== timeline.newest && (running.value || isLive(report)));
 }
 

@@ -38,7 +38,7 @@ export const newest = new Report<TimelinePage>(
     strip.value = pruned(answer.data.events.filter(({ id }) => !stripped.has(id)));
     return answer;
   },
-  { every: 10_000 },
+  { every: 30_000 },
 );
 
 /** How many older pages were asked for. */
