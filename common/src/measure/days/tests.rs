@@ -1,5 +1,7 @@
 //! The memory of days is bounded.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 
 use serde_json::json;
