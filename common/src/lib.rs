@@ -7,7 +7,7 @@
 //! | [`time`], [`period`] | instants, days, ISO weeks, months: all UTC |
 //! | [`site`], [`visitor`], [`event_type`], [`url`], [`event`], [`json`] | the vocabulary: parsed once, valid ever after |
 //! | [`view_id`] | a page view that the server and the page may both report |
-//! | [`tally`] | what an event adds to the aggregates, said once for every engine |
+//! | [`cv`] | themes and letters of an interactive CV |
 //! | [`measure`] | what is derived from events at ingest, and how questions are answered |
 //! | [`store`] | the storage contract, its engines and its conformance suite |
 //! | [`identity`], [`bots`], [`outcome`] | who sent it, and what became of it |
@@ -42,7 +42,6 @@ pub mod retention;
 pub mod site;
 pub mod source;
 pub mod store;
-pub mod tally;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;

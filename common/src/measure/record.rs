@@ -128,3 +128,33 @@ pub(super) const fn client_values<'a>(fields: &ClientFields<'a>) -> [&'a str; 10
         fields.screen,
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::measure::samples;
+
+    /// The earlier service mixed the pixels of all screen sizes.
+    #[test]
+    fn clicks_are_percentages_and_nothing_else() {
+        let of = |event_type: &str, data: Value| {
+            let event = samples::with_data(samples::event(1, 1, 0, event_type, "/cv"), &data);
+            let record = Record::of(&event);
+            (record.click, record.element)
+        };
+        assert_eq!(of("click", json!({"x": 45.5, "y": 20, "button": "cta"})), ([47, 21], Some("cta".to_owned())));
+        assert_eq!(of("click", json!({"x": 100, "y": 0})), ([101, 1], None));
+        for none in [
+            json!({"x": 960, "y": 20}),
+            json!({"x": -1, "y": 20}),
+            json!({"x": "45", "y": 20}),
+            json!({"x": 45}),
+            json!({}),
+        ] {
+            assert_eq!(of("click", none.clone()).0, [0, 0], "{none}");
+        }
+        assert_eq!(of("hover", json!({"x": 1, "y": 1})).0, [0, 0]);
+    }
+}
