@@ -121,7 +121,7 @@ impl Metrics {
                 .gauge("conversion_rate", "Letters of today by unique visitors of today, all sites")?,
             cv_theme_views: make.gauges(
                 "cv_theme_views",
-                "Views of a theme over the kept days, all sites",
+                "Views of a theme yesterday and today, all sites",
                 &["theme"],
             )?,
             analytics_request_duration_seconds: make.histograms(
