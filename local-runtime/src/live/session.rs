@@ -18,7 +18,9 @@ use super::message;
 use crate::admission::Place;
 
 /// How many events are read from the store at once: a session holds them until its client has read them.
-const PAGE: usize = 32;
+const PAGE: usize = 100;
+/// How many of them are written at once.
+const AT_ONCE: usize = 32;
 /// How long a close may take, the client's answer included, in seconds.
 const CLOSING: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -182,7 +184,10 @@ impl Session {
         let Ok(pseudonyms) = app.identity.pseudonyms(app.now()).await else {
             return Err(End::Close(close_code::ERROR, "events cannot be shown now"));
         };
-        self.send(events.iter().map(|committed| message::event(&committed.event, &pseudonyms)).collect()).await
+        for few in events.chunks(AT_ONCE) {
+            self.send(few.iter().map(|committed| message::event(&committed.event, &pseudonyms)).collect()).await?;
+        }
+        Ok(())
     }
 
     /// Writes messages, as few times as possible; gives the client up if it does not take them.
