@@ -100,7 +100,11 @@ pub const VARIABLES: [Variable; 28] = [
         "",
         "goals of queries: a JSON list such as [{\"name\":\"Sign-up\",\"event\":\"signup\"}], or a file that has one",
     ),
-    variable("ANALYTICS_QUERY_MEMORY", "64", "memory for the columns that queries read, in MiB, 1 to 65536"),
+    variable(
+        "ANALYTICS_QUERY_MEMORY",
+        "64",
+        "memory for the columns that queries read, in MiB, 1 to 65536: half for yesterday and today, a quarter for earlier days, a quarter for a query at work; a day that takes more than half is refused",
+    ),
     variable(
         "ANALYTICS_ADMIN_TOKEN",
         "",

@@ -120,7 +120,8 @@ async fn its_servers_carry_the_product() {
     // The copy of the figures follows in the background.
     until("redis has a copy of the figures", async || {
         let held = held(&cache);
-        let whole = held.iter().any(|key| key.ends_with(":watermark")) && !held.iter().any(|key| key.ends_with(":rebuilding"));
+        let whole =
+            held.iter().any(|key| key.ends_with(":watermark")) && !held.iter().any(|key| key.ends_with(":rebuilding"));
         if whole { Ok(()) } else { Err(format!("{held:?}")) }
     })
     .await;
