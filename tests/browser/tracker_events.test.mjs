@@ -367,6 +367,8 @@ test(
     const page = await visitor.context.newPage();
     await page.clock.install({ time: Date.now() });
     await page.addInitScript(() => {
+      // Browsers never change it; Playwright's clock does, once it is set.
+      Object.defineProperty(performance, "timeOrigin", { value: 0 });
       let hidden = false;
       Object.defineProperty(document, "hidden", { get: () => hidden });
       Object.assign(window, {

@@ -20,9 +20,9 @@
 //! | module | what it is |
 //! |---|---|
 //! | `build` | makes a summary from the columns of a day |
-//! | [`plan`] | what a question takes from summaries, and what it cannot have from them |
-//! | [`reading`] | reads the summaries that a question needs, and says how far they answered it |
-//! | [`expired`] | adds up what a question takes from the summaries of many days |
+//! | `plan` | what a question takes from summaries, and what it cannot have from them |
+//! | `reading` | reads the summaries that a question needs, and says how far they answered it |
+//! | `expired` | adds up what a question takes from the summaries of many days |
 
 mod build;
 pub(in crate::measure) mod expired;

@@ -13,7 +13,7 @@ pub enum Appended {
     Stored,
     /// An event with this id was stored before on this site; nothing changed.
     Duplicate,
-    /// Its site would be one more than [`Site::MOST`]; nothing changed.
+    /// Its site would be one more than [`Site::MOST`](crate::site::Site::MOST); nothing changed.
     TooManySites,
 }
 
