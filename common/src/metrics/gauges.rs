@@ -37,7 +37,12 @@ impl Gauges {
             let realtime = app.store.realtime(&site, now, app.config.active_window).await?;
             // The days that are in memory anyway; the nightly run of functions finds a whole one there.
             let days = today.plus(-1)..today.plus(1);
-            Ok::<_, QueryError>((realtime, app.measure.themes(&*app.store, &site, days, MOST_LABELS, now).await?))
+            let themes = match app.measure.themes(&*app.store, &site, days, MOST_LABELS, now).await {
+                Err(error @ QueryError::Store(_)) => return Err(error),
+                // A site whose days are too large to be read must not cost the gauges of all others.
+                themes => themes.unwrap_or_default(),
+            };
+            Ok((realtime, themes))
         };
         let mut answers = stream::iter(sites).map(of_site).buffer_unordered(AT_ONCE);
         while let Some((realtime, mut themes)) = answers.try_next().await? {
