@@ -25,7 +25,7 @@ pub trait SharedLimits: fmt::Debug + Send + Sync + 'static {
     /// it cannot tell now, and the caller has to judge by itself.
     async fn charge(&self, bucket: Bucket, tokens: u32) -> Option<Result<(), u64>>;
 
-    /// Takes `tokens` if nobody has to be asked whether there are enough; answers whether it did.
+    /// Takes `tokens` if that can be decided without a request; answers whether it did.
     fn charge_at_once(&self, bucket: Bucket, tokens: u32) -> bool {
         let _ = (bucket, tokens);
         false

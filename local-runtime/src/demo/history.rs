@@ -77,7 +77,7 @@ fn made(sent: SentEvent, user_agent: &str, at: Timestamp) -> Option<Event> {
         headers: &Headers::default(),
         context: &sent.context,
         place: None,
-        // Nobody comes back on another day.
+        // No visitor returns on another day.
         explicit: false,
         page_url: sent.page_url.as_ref(),
         referrer: sent.referrer.as_ref(),

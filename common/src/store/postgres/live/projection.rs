@@ -21,7 +21,7 @@ use crate::visitor::VisitorId;
 /// How a site's keys stand to its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) enum SyncState {
-    /// They are told every event as it is committed.
+    /// They receive every event as it is committed.
     #[default]
     InSync,
     /// They lack events, which are read from PostgreSQL.
