@@ -98,6 +98,9 @@ async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>
             return outcomes;
         }
     };
+    if appended.contains(&Appended::Stored) {
+        app.metrics.last_commit_timestamp_seconds.set(now.seconds());
+    }
     let mut results = events.iter().zip(appended);
     for outcome in &mut outcomes {
         if let Outcome::Stored(id) = *outcome {

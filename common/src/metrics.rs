@@ -87,6 +87,8 @@ pub struct Metrics {
     cleanup_last_success_timestamp_seconds: IntGaugeVec,
     pub cleanup_deleted_events_total: IntCounter,
     pub untrusted_proxy: IntGauge,
+    /// Of the local runtime only: in Lambda it would be a moving gauge of every environment.
+    pub last_commit_timestamp_seconds: IntGauge,
     paths: Capped,
     event_types: Capped,
 }
@@ -100,7 +102,7 @@ impl Metrics {
         let registry = Registry::new();
         let make = Maker(&registry);
         let unregistered = Registry::new();
-        let make_redis = Maker(&unregistered);
+        let unshown = Maker(&unregistered);
         let metrics = Self {
             visitors_total: make.counter("visitors_total", "Visitors first seen in their day")?,
             letters_generated_total: make.counters("letters_generated_total", "Letters stored", &["type"])?,
@@ -129,16 +131,16 @@ impl Metrics {
                 "From the request's head to the answer's",
                 &["endpoint", "method", "status"],
             )?,
-            redis_operation_duration_seconds: make_redis.histograms(
+            redis_operation_duration_seconds: unshown.histograms(
                 "redis_operation_duration_seconds",
                 "Time of one Redis operation",
                 &["operation"],
             )?,
-            redis_breaker_open: make_redis
+            redis_breaker_open: unshown
                 .int_gauge("redis_breaker_open", "1 while Redis is away and nothing waits for it, else 0")?,
-            redis_sites_behind: make_redis
+            redis_sites_behind: unshown
                 .int_gauge("redis_sites_behind", "Sites whose aggregates in Redis wait to be repaired")?,
-            redis_rebuilds_total: make_redis
+            redis_rebuilds_total: unshown
                 .counter("redis_rebuilds_total", "Sites whose aggregates in Redis were built anew")?,
             database_query_duration_seconds: make.histograms(
                 "database_query_duration_seconds",
@@ -174,6 +176,10 @@ impl Metrics {
                 "untrusted_proxy",
                 "1 since a proxy that ANALYTICS_TRUSTED_PROXIES does not list has forwarded requests, else 0",
             )?,
+            last_commit_timestamp_seconds: unshown.int_gauge(
+                "last_commit_timestamp_seconds",
+                "When an event was last stored by this process, Unix time; 0 when none was",
+            )?,
             paths: Capped::default(),
             event_types: Capped::default(),
             registry: registry.clone(),
@@ -195,9 +201,14 @@ impl Metrics {
         for reason in Filter::ALL {
             self.ingest_outcomes_total.with_label_values(&["filtered", reason.as_str()]);
         }
-        for code in
-            [Code::InvalidEvent, Code::InvalidJson, Code::InvalidSite, Code::MissingVisitor, Code::PayloadTooLarge]
-        {
+        for code in [
+            Code::InvalidEvent,
+            Code::InvalidJson,
+            Code::InvalidSite,
+            Code::MissingVisitor,
+            Code::PayloadTooLarge,
+            Code::RateLimited,
+        ] {
             self.ingest_outcomes_total.with_label_values(&["rejected", code.as_str()]);
         }
         for direction in ["in", "out"] {
@@ -256,6 +267,14 @@ impl Metrics {
             Outcome::Failed => ("failed", ""),
         };
         self.ingest_outcomes_total.with_label_values(&[outcome, reason]).inc();
+    }
+
+    /// Counts events that the rate limit turned away: received, and rejected. A request that was turned away before its body was
+    /// read is one.
+    pub fn limit(&self, events: usize) {
+        self.receive(events);
+        let rejected = ["rejected", Code::RateLimited.as_str()];
+        self.ingest_outcomes_total.with_label_values(&rejected).inc_by(events as u64);
     }
 
     /// Counts a stored event by what it is.

@@ -18,6 +18,8 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::services::Services;
+
 /// How long a scrape waits for the store. What takes longer goes on, and is shown by the next one.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often the store is asked at most.
@@ -61,13 +63,13 @@ impl Asked {
 }
 
 /// `/metrics`.
-pub(crate) fn router(app: App) -> Router {
+pub(crate) fn router(services: Arc<Services>) -> Router {
     // Memory, processor time and open files, where the system tells.
     #[cfg(target_os = "linux")]
-    if let Err(error) = app.metrics.show(ProcessCollector::for_self()) {
+    if let Err(error) = services.app.metrics.show(ProcessCollector::for_self()) {
         tracing::error!(%error, "metrics of the process cannot be shown");
     }
-    Router::new().route("/metrics", get(metrics)).with_state((app, Arc::new(Mutex::new(Asked::default()))))
+    Router::new().route("/metrics", get(metrics)).with_state((services, Arc::new(Mutex::new(Asked::default()))))
 }
 
 /// All metrics in the Prometheus text format.
@@ -78,12 +80,12 @@ pub(crate) fn router(app: App) -> Router {
     responses((status = 200, description = "Prometheus text format 0.0.4", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn metrics(
-    State((app, asked)): State<(App, Arc<Mutex<Asked>>)>,
+    State((services, asked)): State<(Arc<Services>, Arc<Mutex<Asked>>)>,
 ) -> Result<([(header::HeaderName, &'static str); 2], String), Refusal> {
     // Held while the families are written, so that no scrape sees half of a change.
     let mut asked = asked.lock().await;
-    asked.refresh(&app).await;
-    let text = app.metrics.text().map_err(|error| {
+    tokio::join!(asked.refresh(&services.app), services.store_health.show());
+    let text = services.app.metrics.text().map_err(|error| {
         tracing::error!(%error, "metrics could not be written");
         Refusal::new(Code::Internal, "something went wrong on our side")
     })?;

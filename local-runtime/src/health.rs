@@ -1,20 +1,15 @@
 //! Whether the process lives, and whether it can do its work.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use common::collect::error_text;
 use common::outcome::{Code, Refusal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::services::Services;
-
-/// How long the store may take to say that it is well.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How the process is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,7 +67,7 @@ pub(crate) async fn startup(State(services): State<Arc<Services>>) -> Json<Healt
     Json(Health::of(&services))
 }
 
-/// Whether it can take events and answer questions now.
+/// Whether it can take events and answer questions, as of a second ago at most.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -86,12 +81,10 @@ pub(crate) async fn ready(State(services): State<Arc<Services>>) -> Result<Json<
     if services.stop.is_cancelled() {
         return Err(Refusal::new(Code::Unavailable, "not ready: the server is stopping"));
     }
-    let engine = services.app.store.engine();
-    match tokio::time::timeout(PATIENCE, services.app.store.check()).await {
-        Ok(Ok(())) => return Ok(Json(Health::of(&services))),
-        Ok(Err(error)) => tracing::error!(error = error_text(&error), "not ready"),
-        Err(_) => tracing::error!(engine, "not ready: the store does not answer"),
+    if services.store_health.answers().await {
+        return Ok(Json(Health::of(&services)));
     }
+    let engine = services.app.store.engine();
     Err(Refusal::new(Code::Unavailable, format!("not ready: the store ({engine}) cannot take events now")))
 }
 

@@ -35,6 +35,7 @@ mod router;
 mod server;
 mod services;
 mod static_files;
+mod store_health;
 #[cfg(test)]
 mod testing;
 mod timer;

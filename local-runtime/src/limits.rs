@@ -165,7 +165,11 @@ impl Limits {
     }
 }
 
-fn refused(retry_after: u64) -> Response {
+/// Turns away a request whose body was not read: one event, if it would have been any.
+fn refused(app: &App, kind: Kind, retry_after: u64) -> Response {
+    if matches!(kind, Kind::Event | Kind::Batch) {
+        app.metrics.limit(1);
+    }
     ApiError::RateLimited { retry_after }.into_response()
 }
 
@@ -202,7 +206,7 @@ where
         let Some(shared) = self.limits.shared.clone() else {
             return Either::Left(match self.limits.charge_own(kind, network, 1) {
                 Ok(()) => Either::Left(self.inner.call(request)),
-                Err(retry_after) => Either::Right(ready(Ok(refused(retry_after)))),
+                Err(retry_after) => Either::Right(ready(Ok(refused(&self.limits.app, kind, retry_after)))),
             });
         };
         if self.limits.charge_at_once(&*shared, kind, network) {
@@ -215,7 +219,7 @@ where
         Either::Right(Box::pin(async move {
             match limits.charge_shared(&*shared, kind, network, 1).await {
                 Ok(()) => inner.call(request).await,
-                Err(retry_after) => Ok(refused(retry_after)),
+                Err(retry_after) => Ok(refused(&limits.app, kind, retry_after)),
             }
         }))
     }

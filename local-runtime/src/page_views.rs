@@ -154,7 +154,7 @@ impl PageViews {
     }
 
     /// Sends the view on its way and returns at once. With a feed, it is left out if the tracker
-    /// reports it. A view beyond its sender's budget is not received.
+    /// reports it. A view beyond its sender's budget is rejected.
     fn track(&self, sender: Sender, view: SentEvent, now: Timestamp, feed: Option<Feed>, budget: Option<Budget>) {
         let app = self.0.app.clone();
         let Ok(place) = Arc::clone(&self.0.room).try_acquire_owned() else {
@@ -172,7 +172,13 @@ impl PageViews {
                 _ => false,
             };
             let charged = match budget {
-                Some(Budget(charge)) if !is_reported => charge(1).await.is_ok(),
+                Some(Budget(charge)) if !is_reported => {
+                    let charged = charge(1).await.is_ok();
+                    if !charged {
+                        app.metrics.limit(1);
+                    }
+                    charged
+                }
                 _ => !is_reported,
             };
             if charged {

@@ -41,7 +41,7 @@ pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router 
         .merge(live::router(Arc::clone(&services.hub)))
         .merge(openapi::router())
         .merge(health::router(Arc::clone(services)))
-        .merge(exposition::router(app.clone()))
+        .merge(exposition::router(Arc::clone(services)))
         .merge(pages::assets(&app.config))
         .merge(pages::page_router_at("/dashboard"));
     let mut page_views = services.page_views.clone();

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use crate::limits::Limits;
 use crate::live::{Hub, Timing};
 use crate::page_views::PageViews;
+use crate::store_health::StoreHealth;
 use crate::timer;
 
 /// Made once, before the first request.
@@ -18,6 +19,7 @@ pub(crate) struct Services {
     pub(crate) hub: Arc<Hub>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) page_views: PageViews,
+    pub(crate) store_health: StoreHealth,
     /// Cancelled when the process begins to stop.
     pub(crate) stop: CancellationToken,
     background: TaskTracker,
@@ -33,7 +35,15 @@ impl Services {
         background.spawn(Arc::clone(&hub).run(app.store.subscribe(), newcomers));
         background.spawn(Arc::clone(&limits).forget(stop.clone()));
         background.spawn(timer::keep_time(app.clone(), stop.clone()));
-        Self { page_views: PageViews::new(app.clone()), app, hub, limits, stop, background }
+        Self {
+            page_views: PageViews::new(app.clone()),
+            store_health: StoreHealth::new(&app),
+            app,
+            hub,
+            limits,
+            stop,
+            background,
+        }
     }
 
     /// Waits until clients of the live feed are sent away, page views are stored and background

@@ -272,7 +272,10 @@ async fn take_batch(
     if let (Some(Budget(charge)), Some(more)) =
         (budget, u32::try_from(batch.len()).ok().and_then(|count| count.checked_sub(1)))
     {
-        charge(more).await.map_err(|retry_after| ApiError::RateLimited { retry_after })?;
+        charge(more).await.map_err(|retry_after| {
+            app.metrics.limit(batch.len());
+            ApiError::RateLimited { retry_after }
+        })?;
     }
     let sent = batch.into_iter().map(|json| SentEvent::parse(json, now)).collect();
     let outcomes = collect(app, sender, sent, now).await;

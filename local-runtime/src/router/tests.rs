@@ -53,6 +53,10 @@ impl Site {
         self.ask(Method::GET, path, &[], "").await
     }
 
+    fn rejected_by_the_limit(&self) -> u64 {
+        self.app.metrics.ingest_outcomes_total.with_label_values(&["rejected", "RATE_LIMITED"]).get()
+    }
+
     async fn page_views(&self) -> u64 {
         self.services.page_views.drain().await;
         let day = common::period::PeriodKey::of(common::period::Period::Day, self.app.now().day());
@@ -207,6 +211,8 @@ async fn rates_are_limited_by_event_and_by_question() {
     assert_eq!(site.get("/health").await.status(), 200);
     let limited = |kind| site.app.metrics.rate_limited_requests_total.with_label_values(&[kind]).get();
     assert_eq!((limited("events"), limited("reads")), (1, 1));
+    assert_eq!(site.rejected_by_the_limit(), 5, "all events of the refused batch");
+    assert_eq!(site.app.metrics.ingest_received_total.get(), 8 + 5 + 1);
 }
 
 #[tokio::test]
@@ -216,6 +222,8 @@ async fn a_batch_larger_than_the_bucket_takes_all_of_it() {
     assert_eq!(site.ask(Method::POST, "/api/v1/analytics/events", &[], &batch).await.status(), 200);
     let event = site.ask(Method::POST, "/api/v1/analytics/event", &[], r#"{"event_type":"scroll"}"#).await;
     assert_eq!(event.status(), 429);
+    assert_eq!(site.rejected_by_the_limit(), 1);
+    assert_eq!(site.app.metrics.ingest_received_total.get(), 51);
 }
 
 /// Their names carry a hash: each build would add endpoints.
@@ -267,5 +275,6 @@ async fn page_views_are_charged_to_their_sender() {
     assert_eq!(site.page_views().await, 5);
     let limited = site.app.metrics.rate_limited_requests_total.with_label_values(&["events"]).get();
     assert_eq!(limited, 15);
-    assert_eq!(site.app.metrics.ingest_received_total.get(), 5);
+    assert_eq!(site.rejected_by_the_limit(), 15);
+    assert_eq!(site.app.metrics.ingest_received_total.get(), 20);
 }

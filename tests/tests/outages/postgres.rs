@@ -30,6 +30,7 @@ async fn is_refused(server: &Server, questions: Duration) {
         get(format!("{API}/heatmap")),
         get("/health/ready"),
     ];
+    is_not_ready(server).await;
     for request in requests {
         let what = format!("{} {}", request.method, request.path);
         let asked = Instant::now();
@@ -44,6 +45,18 @@ async fn is_refused(server: &Server, questions: Duration) {
     for path in ["/health", "/health/live", "/metrics"] {
         assert_eq!(server.send(get(path)).await.status, 200, "{path}: the process itself is well");
     }
+}
+
+/// Waits, since an answer of the second before may still hold.
+async fn is_not_ready(server: &Server) {
+    until("it is not ready", async || match server.send(get("/health/ready")).await {
+        answer if answer.status == 200 => Err(answer.text()),
+        answer => {
+            answer.refused("not ready", 503, "UNAVAILABLE");
+            Ok(())
+        }
+    })
+    .await;
 }
 
 async fn is_back(server: &Server) {
@@ -96,7 +109,7 @@ async fn answers_say_that_it_is_away() {
         if missing && health["status"] == "degraded" { Ok(()) } else { Err(health.to_string()) }
     })
     .await;
-    server.send(get("/health/ready")).await.refused("not ready", 503, "UNAVAILABLE");
+    is_not_ready(&server).await;
     stores.postgres.restart();
     is_back(&server).await;
     healed(&server).await;

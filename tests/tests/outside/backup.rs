@@ -76,8 +76,12 @@ async fn a_server_whose_file_was_removed_is_not_ready() {
     let server = Home::on(Engine::Sqlite).serve().await;
     fill(&server, 1).await;
     std::fs::remove_file(server.home.data().join("analytics.db")).unwrap();
-    let answer = server.send(get("/health/ready")).await;
-    answer.refused("its file is gone", 503, "UNAVAILABLE");
+    until("it is not ready", async || match server.send(get("/health/ready")).await {
+        answer if answer.status == 503 => Ok(()),
+        answer => Err(answer.text()),
+    })
+    .await;
+    assert_eq!(server.scrape().await.sum("maicivy_store_up", &[]) as u64, 0);
     let answer = server.event(&json!({"event_type": "scroll", "visitor_id": uuid()})).await;
     answer.refused("its file is gone", 503, "UNAVAILABLE");
     assert!(answer.header("retry-after").is_some());

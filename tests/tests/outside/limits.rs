@@ -49,7 +49,14 @@ async fn events_an_address() {
         let answer = server.send(get(path).header("x-forwarded-for", "198.18.0.1")).await;
         assert_eq!(answer.status, 200, "{path}");
     }
-    assert!(server.scrape().await.sum("maicivy_rate_limited_requests_total", &[]) >= 7.0);
+    let scrape = server.scrape().await;
+    let turned_away = scrape.sum("maicivy_rate_limited_requests_total", &[]);
+    assert!(turned_away >= 7.0);
+    let rejected = scrape.sum("maicivy_ingest_outcomes_total", &[("outcome", "rejected"), ("reason", "RATE_LIMITED")]);
+    assert_eq!(rejected as u64, turned_away as u64, "one event each");
+    let sums =
+        ["maicivy_ingest_received_total", "maicivy_ingest_outcomes_total"].map(|name| scrape.sum(name, &[]) as u64);
+    assert_eq!(sums[0], sums[1]);
 }
 
 /// An array of queries is as many questions as it holds.

@@ -8,7 +8,7 @@ use tests::server::Server;
 use tests::wait::until;
 use tests::{API, BOT, uuid};
 
-const FAMILIES: [(&str, &str); 12] = [
+const FAMILIES: [(&str, &str); 15] = [
     ("maicivy_visitors_total", "counter"),
     ("maicivy_letters_generated_total", "counter"),
     ("maicivy_events_total", "counter"),
@@ -21,6 +21,9 @@ const FAMILIES: [(&str, &str); 12] = [
     ("maicivy_cv_theme_views", "gauge"),
     ("maicivy_analytics_request_duration_seconds", "histogram"),
     ("maicivy_database_query_duration_seconds", "histogram"),
+    ("maicivy_store_up", "gauge"),
+    ("maicivy_degraded", "gauge"),
+    ("maicivy_last_commit_timestamp_seconds", "gauge"),
 ];
 
 #[track_caller]
@@ -50,6 +53,11 @@ async fn every_family() {
         .await;
     server.data("/stats").await;
     let scrape = server.scrape().await;
+    assert_eq!(scrape.sum("maicivy_store_up", &[]) as u64, 1);
+    assert_eq!(scrape.sum("maicivy_degraded", &[]) as u64, 0);
+    let last_commit =
+        tests::clock::seconds_from_now(0).as_second() as f64 - scrape.sum("maicivy_last_commit_timestamp_seconds", &[]);
+    assert!(last_commit.abs() < 60.0, "{last_commit} s ago");
     for (family, kind) in FAMILIES {
         assert!(scrape.has(family, kind), "no {kind} {family}:\n{}", scrape.text);
         assert!(scrape.text.contains(&format!("# HELP {family} ")), "no help for {family}");
@@ -85,6 +93,11 @@ async fn families_that_not_every_process_has() {
     assert_eq!(scrape.has("maicivy_redis_operation_duration_seconds", "histogram"), with_redis, "{}", scrape.text);
     assert_eq!(scrape.text.contains("maicivy_redis_"), with_redis, "{}", scrape.text);
     assert!(!scrape.text.contains("maicivy_cleanup_last_success_timestamp_seconds"), "{}", scrape.text);
+    let in_a_file = tests::engine::Engine::of(&server) == tests::engine::Engine::Sqlite;
+    for family in ["maicivy_store_size_bytes", "maicivy_store_disk_size_bytes", "maicivy_store_disk_free_bytes"] {
+        assert_eq!(scrape.has(family, "gauge"), in_a_file, "{family}:\n{}", scrape.text);
+        assert_eq!(scrape.sum(family, &[]) > 0.0, in_a_file, "{family}:\n{}", scrape.text);
+    }
     if cfg!(target_os = "linux") {
         for (family, kind) in [
             ("process_resident_memory_bytes", "gauge"),
