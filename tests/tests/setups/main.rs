@@ -1,10 +1,11 @@
-//! PostgreSQL and Redis as `docs/postgres.md` and `compose.yaml` say to set them up: what is
+//! PostgreSQL, Redis and Prometheus as `docs`, `deploy` and `compose.yaml` say to set them up: what is
 //! written there is read from there, and done.
 //!
 //! | what is written | module |
 //! |---|---|
 //! | the servers in `compose.yaml` | `compose` |
 //! | roles, grants, the user of Redis | `grants` |
+//! | alerts, their runbook and the dashboard of Grafana | `monitoring` |
 //! | poolers of connections | `pooler` |
 //! | encrypted connections, and a certification authority of one's own | `tls` |
 
@@ -13,5 +14,6 @@
 mod compose;
 mod document;
 mod grants;
+mod monitoring;
 mod pooler;
 mod tls;
