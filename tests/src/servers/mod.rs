@@ -1,4 +1,4 @@
-//! Servers of a test's own: PostgreSQL, PgBouncer, Redis, Prometheus and an emulator of DynamoDB, each a process with
+//! Servers of a test's own: PostgreSQL, PgBouncer, Redis, Prometheus, nginx, Caddy and an emulator of DynamoDB, each a process with
 //! a free port on loopback and a temporary folder, gone when dropped. They can be killed,
 //! paused and started again on the same port, which is what outages are made of.
 //!
@@ -11,12 +11,14 @@ mod postgres;
 mod process;
 mod prometheus;
 mod redis;
+mod web_server;
 
 pub use self::dynamodb::DynamoDb;
 pub use self::pgbouncer::PgBouncer;
 pub use self::postgres::{Durability, Postgres};
 pub use self::prometheus::Prometheus;
 pub use self::redis::Redis;
+pub use self::web_server::WebServer;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

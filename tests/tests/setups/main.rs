@@ -1,4 +1,4 @@
-//! PostgreSQL, Redis and Prometheus as `docs`, `deploy` and `compose.yaml` say to set them up: what is
+//! PostgreSQL, Redis, Prometheus and web servers as `docs`, `deploy` and `compose.yaml` say to set them up: what is
 //! written there is read from there, and done.
 //!
 //! | what is written | module |
@@ -6,6 +6,7 @@
 //! | the servers in `compose.yaml` | `compose` |
 //! | roles, grants, the user of Redis | `grants` |
 //! | alerts, their runbook and the dashboard of Grafana | `monitoring` |
+//! | nginx and Caddy | `web_servers` |
 //! | poolers of connections | `pooler` |
 //! | encrypted connections, and a certification authority of one's own | `tls` |
 
@@ -17,3 +18,4 @@ mod grants;
 mod monitoring;
 mod pooler;
 mod tls;
+mod web_servers;
