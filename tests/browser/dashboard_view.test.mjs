@@ -223,8 +223,8 @@ test(
     await server.store(
       event("page_view", { who: a, page: "/cv" }),
       event("page_view", { who: a, page: "/letters" }),
-      event("page_view", { who: b, page: "/cv", ago: 66_000 }),
-      event("scroll", { who: b, page: "/cv", data: { depth: 80, visible_seconds: 65 }, ago: 1_000 }),
+      event("page_view", { who: b, page: "/cv" }),
+      event("scroll", { who: b, page: "/cv", data: { depth: 80, visible_seconds: 65 } }),
       event("button_click", { who: a, page: "/cv", data: { element: "#letter", x: 50, y: 22 } }),
       event("button_click", { who: b, page: "/cv", data: { element: "main>section:nth-child(2)>a", x: 6, y: 5 } }),
     );

@@ -154,7 +154,7 @@ def read(lines, site):
         event.arrival["source"] = event.arrival["source"] or "Direct / None"
         event.arrival["channel"] = event.arrival["channel"] or "Direct"
     # Events of one time are in the order of their ids: results depend on the events alone.
-    events.sort(key=lambda event: (event.time, event.id))
+    events.sort(key=lambda event: (event.time, event.is_report, event.id))
     _form_visits(events)
     return events
 

@@ -292,7 +292,8 @@ impl Head {
         let visitor = &mut self.visitors[number as usize];
         visitor.changed = false;
         let rows = &self.rows;
-        let key = |row: &u32| (rows.time[*row as usize], rows.id[*row as usize]);
+        let is_report = |row: u32| matches!(rows.name[row as usize], SCROLL | HOVER);
+        let key = |row: &u32| (rows.time[*row as usize], is_report(*row), rows.id[*row as usize]);
         let places = self.places.get_mut(visitor.rows);
         places.sort_by_key(key);
         let mut kept = 0;
@@ -304,10 +305,7 @@ impl Head {
         }
         self.places.truncate(&mut visitor.rows, kept);
         let places = self.places.get_mut(visitor.rows);
-        let moment = |row: u32| {
-            let name = rows.name[row as usize];
-            Moment { time: rows.time[row as usize], is_report: matches!(name, SCROLL | HOVER) }
-        };
+        let moment = |row: u32| Moment { time: rows.time[row as usize], is_report: is_report(row) };
         form(places, moment, formed);
 
         self.visits.truncate(&mut visitor.visits, 0);

@@ -53,7 +53,7 @@ impl Naive {
             .map(|event| (*event.visitor.as_bytes(), event.created_at.day()))
             .collect();
         let mut sorted = events.to_vec();
-        sorted.sort_by_key(|event| (event.visitor, event.created_at, event.id));
+        sorted.sort_by_key(|event| (event.visitor, event.created_at, is_report(&event.event_type), event.id));
         let mut naive = Self { seen: Vec::new(), visits: Vec::new() };
         for event in sorted {
             let (id, day) = (*event.visitor.as_bytes(), event.created_at.day());
@@ -63,7 +63,7 @@ impl Naive {
         naive
     }
 
-    /// Events come in the order of visitor, time and id.
+    /// Events come in the order of visitor and time, at equal times reports last, then by id.
     fn see(&mut self, event: Event, who: Who) {
         let (number, is_report) = (self.seen.len(), is_report(&event.event_type));
         let before =

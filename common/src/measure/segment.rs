@@ -53,7 +53,7 @@ use crate::event::Event;
 use crate::time::Day;
 
 /// The version of the format. Blocks of other versions are rebuilt from the events.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 const MAGIC: &[u8; 4] = b"MVSG";
 /// Where the part begins that the checksum covers.

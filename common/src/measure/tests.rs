@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::columns::Columns;
+use super::columns::{Columns, Layout};
 use super::head::Head;
 use super::naive::Naive;
 use super::question::{Number, Question, ResultRow};
@@ -100,6 +100,24 @@ proptest! {
         if let Ok(segment) = Segment::open(bytes.into()) {
             let _ = answer(&question, &[&segment], &UNBOUNDED);
         }
+    }
+}
+
+#[test]
+fn a_report_belongs_to_the_visit_that_begins_in_the_same_millisecond() {
+    for (view, report) in [(1, 2), (2, 1)] {
+        let events = [event(view, 1, 5, "page_view", "/"), event(report, 1, 5, "scroll", "/")];
+        let mut head = Head::new(day(0));
+        events.iter().for_each(|event| head.extend([event]));
+        for columns in [&head as &dyn Columns, &Segment::build(day(0), &events)] {
+            let mut layout = Layout::default();
+            columns.layout(&mut layout).unwrap();
+            let visits = layout.visits.iter().filter(|visit| visit.events + visit.reports > 0);
+            let visits: Vec<(u32, u32)> = visits.map(|visit| (visit.events, visit.reports)).collect();
+            assert_eq!(visits, [(1, 1)], "the view has id {view}");
+        }
+        assert_eq!(Naive::new(&events).visits.len(), 1);
+        assert_eq!(Naive::new(&events).visits[0].members.len(), 2);
     }
 }
 

@@ -21,8 +21,9 @@ pub(super) struct Formed {
     pub(super) reports: u32,
 }
 
-/// Divides a visitor's events of one UTC day, which are in order of time, into visits. Within each
-/// visit, reports are moved behind the other events; the order is kept otherwise.
+/// Divides a visitor's events of one UTC day into visits. They are in order of time, and at equal times
+/// reports come last, so that a report belongs to the visit that begins in the same millisecond. Within
+/// each visit, reports are moved behind the other events; the order is kept otherwise.
 ///
 /// A report neither starts a visit nor revives one that has ended. It belongs to the latest visit all
 /// the same; the reports before the first visit are a [`Formed`] of their own.
