@@ -40,6 +40,9 @@ use crate::time::{Day, Timestamp};
 /// Events that are read at a time.
 const PAGE: usize = 2_000;
 
+/// Days that needed too much memory, of which the most recent are remembered.
+const MOST_REFUSED: u64 = 1_000;
+
 /// The columns of days, shared by all queries of a process.
 #[derive(Debug)]
 pub struct Days {
@@ -49,6 +52,9 @@ pub struct Days {
     memory: usize,
     /// Segments are built one after another: it takes much more memory than a segment.
     building: Semaphore,
+    /// Days that needed too much memory together, and how many events they had: they are not read again
+    /// for every query, only to be refused.
+    refused: Cache<(Site, Vec<Day>), u64>,
 }
 
 /// The open days of a site, and the bytes that they took when they were last used.
@@ -87,6 +93,7 @@ impl Days {
                 .build(),
             memory: usize::try_from(memory).unwrap_or(usize::MAX),
             building: Semaphore::new(1),
+            refused: Cache::new(MOST_REFUSED),
         }
     }
 
@@ -115,7 +122,8 @@ impl Days {
             return Ok(());
         }
         // Their lock is held from here on only, and not while closed days are read.
-        let held = Arc::new(self.open(store, site, &open, now).await?);
+        let held = self.unless_refused(site, &open, self.open(store, site, &open, now)).await?;
+        let held = Arc::new(held);
         for day in open.into_keys() {
             let day = OpenDay { open: Arc::clone(&held), day };
             if to.send(DayColumns::Open(day)).await.is_err() {
@@ -143,7 +151,8 @@ impl Days {
         let segment = match stored {
             Some(segment) => segment,
             None => {
-                let segment = self.build(store, site, day).await?;
+                let counts = Counts::from([(day, events)]);
+                let segment = self.unless_refused(site, &counts, self.build(store, site, day)).await?;
                 let put = store.put_block(site, BlockKind::Segment, day, segment.block().to_vec()).await;
                 if let Err(error) = put {
                     // The answer is right without it; the next reader builds it again.
@@ -154,6 +163,25 @@ impl Days {
         };
         self.closed.insert(key, segment.clone()).await;
         Ok(segment)
+    }
+
+    /// Reads days that have so many events, unless they were read before and need too much memory. Events
+    /// of a day are added only, so it does not need less later.
+    async fn unless_refused<T>(
+        &self,
+        site: &Site,
+        counts: &Counts,
+        read: impl Future<Output = Result<T, QueryError>>,
+    ) -> Result<T, QueryError> {
+        let (key, events) = ((site.clone(), counts.keys().copied().collect()), counts.values().sum());
+        if self.refused.get(&key).await.is_some_and(|refused| events >= refused) {
+            return Err(QueryError::TooLarge(self.memory));
+        }
+        let read = read.await;
+        if matches!(read, Err(QueryError::TooLarge(_))) {
+            self.refused.insert(key, events).await;
+        }
+        read
     }
 
     /// The segment of a day, from its events.

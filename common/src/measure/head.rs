@@ -9,10 +9,12 @@ mod caps;
 mod columns;
 mod runs;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use self::caps::Caps;
 use self::runs::{Run, Runs};
@@ -44,7 +46,9 @@ pub struct Head {
     client_values: Vec<[u32; CLIENT_FIELDS.len()]>,
     rows: Rows,
     properties: BTreeMap<String, Property>,
-    numbers: HashMap<VisitorId, u32, RandomState>,
+    /// The number of each visitor, by the hash of its id.
+    numbers: HashTable<u32>,
+    hasher: RandomState,
     visitors: Vec<Visitor>,
     places: Runs<u32>,
     visits: Runs<Visit>,
@@ -82,8 +86,8 @@ struct Sparse {
 impl Sparse {
     fn push(&mut self, row: u32, number: u32) {
         if number != 0 {
-            self.rows.push(row);
-            self.numbers.push(number);
+            push(&mut self.rows, row);
+            push(&mut self.numbers, number);
         }
     }
 }
@@ -111,9 +115,6 @@ struct Visit {
     events: u32,
     reports: u32,
     views: u32,
-    duration: u32,
-    /// The row whose facts are the visit's.
-    first: u32,
     /// The rows of the first and last page view, if `views` is not 0.
     entry: u32,
     exit: u32,
@@ -142,7 +143,8 @@ impl Head {
             client_values: Vec::new(),
             rows: Rows::default(),
             properties: BTreeMap::new(),
-            numbers: HashMap::default(),
+            numbers: HashTable::new(),
+            hasher: RandomState::default(),
             visitors: Vec::new(),
             places: Runs::default(),
             visits: Runs::default(),
@@ -169,7 +171,9 @@ impl Head {
 
     /// Whether it has this event.
     pub(super) fn has(&self, event: &Event) -> bool {
-        let rows = self.numbers.get(&event.visitor).map(|number| self.places.get(self.visitors[*number as usize].rows));
+        let hash = self.hasher.hash_one(event.visitor);
+        let number = self.numbers.find(hash, |number| self.visitors[*number as usize].id == event.visitor);
+        let rows = number.map(|number| self.places.get(self.visitors[*number as usize].rows));
         rows.is_some_and(|rows| rows.iter().any(|row| self.rows.id[*row as usize] == *event.id.as_bytes()))
     }
 
@@ -202,7 +206,8 @@ impl Head {
             + rows.time.capacity() * (16 + 6 * 4)
             + few.into_iter().chain(&rows.click).map(sparse).sum::<usize>()
             + properties.sum::<usize>()
-            + self.visitors.capacity() * (size_of::<Visitor>() + 24)
+            + self.visitors.capacity() * size_of::<Visitor>()
+            + self.numbers.allocation_size()
             + self.places.memory()
             + self.visits.memory()
     }
@@ -230,11 +235,11 @@ impl Head {
         };
         let rows = &mut self.rows;
         let midnight = self.day.start().millis();
-        rows.time.push((event.created_at.millis() - midnight) as u32);
-        rows.id.push(*event.id.as_bytes());
-        rows.name.push(name);
-        rows.page.push(of_field(texts, Field::Page, &record.page));
-        rows.hostname.push(of_field(texts, Field::Hostname, &record.hostname));
+        push(&mut rows.time, (event.created_at.millis() - midnight) as u32);
+        push(&mut rows.id, *event.id.as_bytes());
+        push(&mut rows.name, name);
+        push(&mut rows.page, of_field(texts, Field::Page, &record.page));
+        push(&mut rows.hostname, of_field(texts, Field::Hostname, &record.hostname));
         rows.theme.push(row, of_field(texts, Field::Theme, record.theme.as_deref().unwrap_or_default()));
         rows.letter_type.push(row, of_field(texts, Field::LetterType, record.letter_type.unwrap_or_default()));
         rows.element.push(row, of_field(texts, Field::Element, record.element.as_deref().unwrap_or_default()));
@@ -249,13 +254,13 @@ impl Head {
             let values = arrival_values(&event.facts.arrival.fields());
             self.arrival_values.push(numbered(texts, ARRIVAL_FIELDS, values));
         }
-        rows.arrival.push(arrival);
+        push(&mut rows.arrival, arrival);
         let client = self.clients.number(event.facts.client.to_stored());
         let fields = event.facts.client.fields();
         if client as usize == self.client_values.len() {
             self.client_values.push(numbered(texts, CLIENT_FIELDS, client_values(&fields)));
         }
-        rows.client.push(client);
+        push(&mut rows.client, client);
 
         for (name, value) in record.properties {
             let property = self
@@ -269,15 +274,16 @@ impl Head {
 
     fn push_to_visitor(&mut self, event: &Event, explicit: bool, row: u32) {
         let next = self.visitors.len() as u32;
-        let number = *self.numbers.entry(event.visitor).or_insert(next);
-        if number == next {
-            self.visitors.push(Visitor {
-                id: event.visitor,
-                explicit: false,
-                changed: false,
-                rows: Run::default(),
-                visits: Run::default(),
-            });
+        let (visitors, hasher) = (&self.visitors, &self.hasher);
+        let id = |number: &u32| visitors[*number as usize].id;
+        let hash = hasher.hash_one(event.visitor);
+        let known = self.numbers.find(hash, |number| id(number) == event.visitor).copied();
+        let number = known
+            .unwrap_or_else(|| *self.numbers.insert_unique(hash, next, |number| hasher.hash_one(id(number))).get());
+        if known.is_none() {
+            let (rows, visits) = (Run::default(), Run::default());
+            let visitor = Visitor { id: event.visitor, explicit: false, changed: false, rows, visits };
+            push(&mut self.visitors, visitor);
         }
         let visitor = &mut self.visitors[number as usize];
         visitor.explicit |= explicit;
@@ -286,6 +292,18 @@ impl Head {
             self.changed.push(number);
         }
         self.places.push(&mut visitor.rows, row);
+    }
+
+    /// The row whose facts are the visit's.
+    fn first(&self, visit: &Visit) -> usize {
+        self.places.all()[visit.start as usize] as usize
+    }
+
+    /// Milliseconds from its first event to its last.
+    fn duration(&self, visit: &Visit) -> u32 {
+        let rows = &self.places.all()[visit.start as usize..][..visit.events as usize];
+        let time = |row: Option<&u32>| row.map_or(0, |row| self.rows.time[*row as usize]);
+        time(rows.last()) - time(rows.first())
     }
 
     fn form_visits(&mut self, number: u32, formed: &mut Vec<Formed>) {
@@ -312,13 +330,7 @@ impl Head {
         let mut start = 0;
         for Formed { events, reports } in formed.drain(..) {
             let own = &places[start..start + events as usize];
-            let mut visit = Visit {
-                start: visitor.rows.start() + start as u32,
-                events,
-                reports,
-                first: places[start],
-                ..Visit::default()
-            };
+            let mut visit = Visit { start: visitor.rows.start() + start as u32, events, reports, ..Visit::default() };
             for row in own {
                 if rows.name[*row as usize] == PAGE_VIEW {
                     if visit.views == 0 {
@@ -327,9 +339,6 @@ impl Head {
                     visit.exit = *row;
                     visit.views += 1;
                 }
-            }
-            if let [first, .., last] = own {
-                visit.duration = rows.time[*last as usize] - rows.time[*first as usize];
             }
             start += (events + reports) as usize;
             self.visits.push(&mut visitor.visits, visit);
@@ -340,4 +349,17 @@ impl Head {
 fn numbered<const N: usize>(texts: &mut [Interner], fields: [Field; N], values: [&str; N]) -> [u32; N] {
     let mut values = values.into_iter();
     fields.map(|field| texts[field as usize].number(values.next().unwrap_or_default()))
+}
+
+/// Adds an item. A vector without room grows by an eighth: if it doubled, up to half of the memory of a
+/// day would be unused.
+fn push<T>(items: &mut Vec<T>, item: T) {
+    make_room(items, 1);
+    items.push(item);
+}
+
+fn make_room<T>(items: &mut Vec<T>, more: usize) {
+    if items.capacity() - items.len() < more {
+        items.reserve_exact(more.max(items.len() / 8).max(16));
+    }
 }

@@ -145,6 +145,19 @@ fn the_most_frequent_values_are_kept() {
 }
 
 #[test]
+fn an_open_day_takes_few_bytes_an_event() {
+    let views = |visitors: u64| (0..3 * visitors).map(|id| event(id, id / 3, id as i64 * 500, "page_view", "/"));
+    for visitors in [10_000, 20_000, 40_000] {
+        let events: Vec<Event> = views(visitors).collect();
+        let mut head = Head::new(day(0));
+        events.chunks(2_000).for_each(|batch| head.extend(batch));
+        let bytes = head.memory() / head.len();
+        // Ids of events and visitors are 21 of them.
+        assert!((60..=84).contains(&bytes), "{bytes} bytes an event of {visitors} visitors");
+    }
+}
+
+#[test]
 fn a_scan_stops_when_it_is_told_to_or_needs_too_much() {
     use super::scan::ScanError;
     use proptest::strategy::ValueTree;

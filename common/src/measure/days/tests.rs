@@ -84,6 +84,26 @@ async fn days_that_need_too_much_memory_are_refused_and_others_are_answered() {
 }
 
 #[tokio::test]
+async fn days_that_were_refused_are_not_read_again() {
+    let (asked, site) = (Asked::new().await, Site::default());
+    let read = async |store: &Sqlite, of: Day, events: u64| {
+        let (sender, _receiver) = tokio::sync::mpsc::channel(9);
+        let counts = [(of, events)].into();
+        asked.service.days.send(store, &site, &counts, of..of.plus(1), asked.now, sender).await
+    };
+    let other = Asked::new().await;
+    let empty = &other.store;
+    for of in [day(5), day(9)] {
+        asked.store(&site, of, 10_000).await;
+        assert!(read(empty, of, 10_000).await.is_ok(), "the empty store has nothing that is too large");
+        asked.service.days.closed.invalidate_all();
+        assert!(matches!(read(&asked.store, of, 10_000).await, Err(QueryError::TooLarge(_))));
+        assert!(matches!(read(empty, of, 10_001).await, Err(QueryError::TooLarge(_))), "it was read again");
+        assert!(read(empty, of, 9_999).await.is_ok(), "events were deleted");
+    }
+}
+
+#[tokio::test]
 async fn open_days_are_evicted_when_they_take_too_much_together() {
     let asked = Asked::new().await;
     let sites: Vec<Site> = (0..6).map(|number| Site::parse(&format!("site{number}.example")).unwrap()).collect();

@@ -130,7 +130,7 @@ fn count(head: &Head, field: Field) -> Vec<u64> {
             head.places.get(visitor.rows).iter().for_each(|row| counts[column[*row as usize] as usize] += 1);
         }
         for visit in head.visits.get(visitor.visits).iter().filter(|visit| visit.events > 0) {
-            let first = visit.first as usize;
+            let first = head.first(visit);
             let value = arrival
                 .map(|at| head.arrival_values[rows.arrival[first] as usize][at])
                 .or_else(|| client.map(|at| head.client_values[rows.client[first] as usize][at]));

@@ -54,7 +54,7 @@ impl Columns for Head {
             Column::ClickX => self.scatter(&rows.click[0], numbers),
             Column::ClickY => self.scatter(&rows.click[1], numbers),
             Column::Views => self.of_visits(|visit| visit.views, numbers),
-            Column::Duration => self.of_visits(|visit| visit.duration, numbers),
+            Column::Duration => self.of_visits(|visit| self.duration(visit), numbers),
             Column::Value(Dimension::Field(field)) => self.values(*field, numbers),
             Column::Value(Dimension::Property(name)) => match self.properties.get(&**name) {
                 Some(property) if self.caps().keeps(name) => {
@@ -130,12 +130,12 @@ impl Head {
             Field::ExitPageHostname => self.of_visits(|visit| viewed(hostname, visit, visit.exit), numbers),
             field if ARRIVAL_FIELDS.contains(&field) => {
                 let at = at(&ARRIVAL_FIELDS);
-                let value = |visit: &Visit| self.arrival_values[arrival[visit.first as usize] as usize][at];
+                let value = |visit: &Visit| self.arrival_values[arrival[self.first(visit)] as usize][at];
                 self.of_visits(|visit| if visit.events == 0 { 0 } else { value(visit) }, numbers);
             }
             _ => {
                 let at = at(&CLIENT_FIELDS);
-                let value = |visit: &Visit| self.client_values[client[visit.first as usize] as usize][at];
+                let value = |visit: &Visit| self.client_values[client[self.first(visit)] as usize][at];
                 self.of_visits(|visit| if visit.events == 0 { 0 } else { value(visit) }, numbers);
             }
         }

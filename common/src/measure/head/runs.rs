@@ -44,6 +44,7 @@ impl<T: Copy + Default> Runs<T> {
             let room = (1_usize << class) >> 1;
             let start = self.free[usize::from(class)].pop().unwrap_or_else(|| {
                 let start = self.items.len();
+                super::make_room(&mut self.items, room);
                 self.items.resize(start + room, T::default());
                 start as u32
             });
