@@ -29,7 +29,7 @@ TEMPLATES := $(TOOLS)/templates-$(SAM_VERSION)-$(CFN_LINT_VERSION)
 DUCKDB := $(TOOLS)/duckdb-$(DUCKDB_VERSION)
 DEPLOY_TOOLS := $(TOOLS)/cargo-lambda-$(CARGO_LAMBDA_VERSION)-$(ZIG_VERSION)
 
-.PHONY: help run test test-one with-servers check bench lambda deploy lists fmt clean tools pages $(PAGES)
+.PHONY: help run install uninstall test test-one with-servers check bench lambda deploy lists fmt clean tools pages $(PAGES)
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,6 +39,26 @@ run: ## build and serve on 127.0.0.1:8080 with data/analytics.db
 	else echo 'no npm here: the dashboard stays out (install Node 20.19 or newer for it)' >&2; fi
 	$(CARGO) build --release -p local-runtime
 	$(TARGET)/release/local-runtime serve $(ARGS)
+
+# Where `make install` puts things. DESTDIR is for packages.
+PREFIX ?= /usr/local
+BINARY ?= $(TARGET)/release/local-runtime
+SHARE = $(DESTDIR)$(PREFIX)/share/maicivy-analytics
+UNIT = $(DESTDIR)/etc/systemd/system/maicivy-analytics.service
+
+# Builds nothing, so that no compiler has to run as root.
+install: ## the program that `make run` or `cargo build --release -p local-runtime` built, a systemd unit, examples (PREFIX=, DESTDIR=)
+	@test -x '$(BINARY)' || { echo 'build it first: make pages && cargo build --release -p local-runtime' >&2; exit 1; }
+	install -D -m 755 '$(BINARY)' '$(DESTDIR)$(PREFIX)/bin/local-runtime'
+	install -D -m 644 .env.example '$(SHARE)/env.example'
+	install -D -m 644 deploy/prometheus/rules.yml '$(SHARE)/rules.yml'
+	install -d '$(dir $(UNIT))'
+	sed 's#@PREFIX@#$(PREFIX)#g' deploy/systemd/maicivy-analytics.service >'$(UNIT)'
+	chmod 644 '$(UNIT)'
+
+uninstall: ## removes what `make install` installed, and nothing that was stored or configured
+	rm -f '$(DESTDIR)$(PREFIX)/bin/local-runtime' '$(UNIT)'
+	rm -rf '$(SHARE)'
 
 test: tools pages tests/browser/node_modules/.package-lock.json ## all tests on all engines, with servers and a browser; installs what is missing (ARGS=name: only these)
 	$(CARGO) build $(EVERYTHING) --bins --tests

@@ -6,6 +6,7 @@
 //! | the servers in `compose.yaml` | `compose` |
 //! | roles, grants, the user of Redis | `grants` |
 //! | alerts, their runbook and the dashboard of Grafana | `monitoring` |
+//! | `make install`, the systemd unit, the image, Kubernetes | `deployment` |
 //! | nginx and Caddy | `web_servers` |
 //! | poolers of connections | `pooler` |
 //! | encrypted connections, and a certification authority of one's own | `tls` |
@@ -13,6 +14,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod compose;
+mod deployment;
 mod document;
 mod grants;
 mod monitoring;
