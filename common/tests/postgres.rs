@@ -13,6 +13,8 @@ mod pool;
 mod retention;
 #[path = "postgres/schema.rs"]
 mod schema;
+#[path = "postgres/secrets.rs"]
+mod secrets;
 mod servers;
 
 use async_trait::async_trait;

@@ -3,11 +3,16 @@
 use std::ops::RangeInclusive;
 
 use tokio_postgres::Client;
-use tokio_postgres::error::Error;
+use tokio_postgres::error::{Error, SqlState};
 
-use super::connection::Connections;
+use super::connection::{Connections, unavailable};
 use crate::store::{CLAIM, Result, Secret, SecretName};
 use crate::time::{Day, Timestamp};
+
+/// Whether deleted secrets may still stand in their table's file.
+const SECRETS_IN_FILE: &str = "secrets_in_file";
+/// How long destroying secrets waits for their table; those who read it wait behind it.
+const SECRETS_LOCK_TIMEOUT: &str = "1s";
 
 /// Reads one fact of `analytics_meta`.
 pub(super) async fn fact(client: &Client, name: &str) -> Result<Option<i64>, Error> {
@@ -124,12 +129,45 @@ pub(super) async fn secret(
         .await
 }
 
-/// Deletes expired secrets and rewrites the table, so that its file no longer has them.
+/// Deletes expired secrets and moves the others to a new file, since deleted rows stay in the old one.
+/// `truncate` makes it, which unlike `vacuum full` takes along nothing that an older snapshot may still
+/// see. While a dump holds the table that is not possible: then it is an error, and the next call tries
+/// again, whichever process makes it.
 pub(super) async fn destroy_secrets(connections: &Connections, now: Timestamp) -> Result<u64> {
-    let client = connections.own().await?;
-    let deleted = client.execute("delete from analytics_secrets where expires <= $1", &[&now]).await?;
-    if deleted > 0 {
-        client.batch_execute("vacuum (full) analytics_secrets").await?;
+    let mut client = connections.own().await?;
+    let delete = "with gone as (delete from analytics_secrets where expires <= $1 returning name),
+             noted as (
+                 insert into analytics_meta (name, value) select $2, 1 where exists (select from gone)
+                 on conflict (name) do update set value = 1
+             )
+         select count(*) from gone";
+    let deleted: i64 = client.query_one(delete, &[&now, &SECRETS_IN_FILE]).await?.try_get(0)?;
+    if fact(&client, SECRETS_IN_FILE).await?.unwrap_or(0) > 0 {
+        match rewrite_secrets(&mut client).await {
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                let reason = "the file of analytics_secrets still holds expired salts, because the table is locked; \
+                              it is tried again";
+                return Err(unavailable(reason));
+            }
+            rewritten => rewritten?,
+        }
     }
-    Ok(deleted)
+    Ok(deleted.unsigned_abs())
+}
+
+/// Writes the secrets that there are to a new file, and has the old one removed.
+async fn rewrite_secrets(client: &mut Client) -> Result<(), Error> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute(&format!("set local lock_timeout = '{SECRETS_LOCK_TIMEOUT}'")).await?;
+    transaction.batch_execute("lock table analytics_secrets in access exclusive mode").await?;
+    let kept = transaction.query("select name, bytes, expires from analytics_secrets", &[]).await?;
+    transaction.batch_execute("truncate analytics_secrets").await?;
+    for row in kept {
+        let (name, bytes): (&str, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
+        let expires: Option<Timestamp> = row.try_get(2)?;
+        let insert = "insert into analytics_secrets (name, bytes, expires) values ($1, $2, $3)";
+        transaction.execute(insert, &[&name, &bytes, &expires]).await?;
+    }
+    transaction.execute("delete from analytics_meta where name = $1", &[&SECRETS_IN_FILE]).await?;
+    transaction.commit().await
 }
