@@ -82,6 +82,8 @@ pub struct Config {
     pub collect_path: String,
     /// The name of the tracker script at the root, besides `script.js` and `mcv.js`.
     pub script_name: String,
+    /// How many seconds the process goes on serving after it was told to stop.
+    pub shutdown_delay: u64,
     /// Seconds that requests in flight may take when the process is told to stop.
     pub shutdown_seconds: u64,
     /// How log lines are written.
@@ -189,6 +191,7 @@ impl Config {
                 "a name such as hello.js: at most 64 of a-z, A-Z, 0-9, '.', '_' and '-', ending in .js",
                 reader::script_name,
             ),
+            shutdown_delay: reader.number("ANALYTICS_SHUTDOWN_DELAY", 0..=300),
             shutdown_seconds: reader.number("ANALYTICS_SHUTDOWN_SECONDS", 1..=300),
             log: reader.parse("ANALYTICS_LOG", "text or json", |text| match text {
                 "text" => Some(LogFormat::Text),

@@ -13,13 +13,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
@@ -30,6 +32,9 @@ const FIRST_HEAD: Duration = Duration::from_secs(10);
 /// How long a connection may be idle, the head of the next request included: longer than
 /// proxies keep theirs (nginx and ALB: 60 s), so that it is they who close.
 const NEXT_HEAD: Duration = Duration::from_secs(75);
+/// How long a new connection may take to send its request's head when the server stops: what a proxy
+/// has just opened has its request under way.
+const LAST_HEAD: Duration = Duration::from_secs(1);
 /// How long a client may leave an answer unread before the connection is closed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most bytes of a request's head, and of the buffer that bodies go through.
@@ -40,7 +45,9 @@ const MOST_BUFFERED: usize = 64 * 1024;
 pub(crate) enum Phase {
     /// Requests are welcome.
     Serving,
-    /// The request in flight, if there is one, is the last.
+    /// The next answer is the last, and says so.
+    Leaving,
+    /// The request in flight is the last; connections without one are closed, unless they are new.
     Draining,
     /// Time is up.
     Over,
@@ -50,10 +57,10 @@ pub(crate) enum Phase {
 pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, mut phase: watch::Receiver<Phase>) {
     let spoken = Arc::new(AtomicBool::new(false));
     let service = service_fn({
-        let spoken = Arc::clone(&spoken);
+        let (spoken, phase) = (Arc::clone(&spoken), phase.clone());
         move |request| {
             spoken.store(true, Ordering::Relaxed);
-            answer(router.clone(), peer, request)
+            answer(router.clone(), peer, request, phase.clone())
         }
     });
     let connection = http1::Builder::new()
@@ -71,7 +78,16 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, m
             // An error here is the client's: it broke off, or spoke something else than HTTP.
             _ = &mut connection => return,
             changed = phase.changed() => match *phase.borrow_and_update() {
-                Phase::Draining if changed.is_ok() => connection.as_mut().graceful_shutdown(),
+                Phase::Serving | Phase::Leaving if changed.is_ok() => {}
+                Phase::Draining if changed.is_ok() && spoken.load(Ordering::Relaxed) => {
+                    connection.as_mut().graceful_shutdown();
+                }
+                // It would be closed with its first request unread, which the client cannot send again
+                // without the risk that it was read.
+                Phase::Draining if changed.is_ok() => {
+                    silence.as_mut().reset(Instant::now() + LAST_HEAD);
+                    silent = true;
+                }
                 _ => return,
             },
             () = &mut silence, if silent => {
@@ -91,10 +107,19 @@ fn with_write_timeout(stream: TcpStream, timeout: Duration) -> Pin<Box<TimeoutSt
     Box::pin(stream)
 }
 
-async fn answer(mut router: Router, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
+async fn answer(
+    mut router: Router,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+    phase: watch::Receiver<Phase>,
+) -> Result<Response, Infallible> {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
-    router.call(request).await
+    let mut response = router.call(request).await?;
+    if *phase.borrow() != Phase::Serving && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 #[cfg(test)]

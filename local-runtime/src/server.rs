@@ -10,6 +10,8 @@ use axum::Router;
 use common::App;
 use common::http::{Network, may_be_proxy};
 use rustix::process::{Resource, Rlimit};
+#[cfg(target_os = "linux")]
+use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -25,6 +27,9 @@ use crate::static_files::{self, StaticDirError};
 
 /// How long to wait when the system has no more connections to give.
 const OUT_OF_CONNECTIONS: Duration = Duration::from_millis(100);
+
+/// How long connections that are being established when the server stops may take to be.
+const LAST_CONNECTIONS: Duration = Duration::from_millis(50);
 
 /// How many connections one address may have open, where it cannot be a proxy: those of a large
 /// network behind one address, and no more.
@@ -49,9 +54,11 @@ pub enum RunError {
     StaticDir(#[from] StaticDirError),
 }
 
-/// Serves until `shutdown` ends. Then no more connections are accepted, requests in flight
-/// are answered, clients of the live feed are sent away with 1001, page views are stored, all
-/// within the configured time; what takes longer is cut off. Last, the store is closed.
+/// Serves until `shutdown` ends. Then the server is not ready any more, clients of the live feed are
+/// sent away with 1012, and each connection ends after its next answer. After the configured delay
+/// no more connections are accepted; those that are already established are served once more.
+/// Requests in flight are answered and page views stored within the configured time; what takes
+/// longer is cut off. Last, the store is closed.
 ///
 /// # Errors
 /// When it cannot begin; the store is closed then, too.
@@ -81,6 +88,7 @@ pub(crate) async fn run_in_time(
         }
     };
     let patience = Duration::from_secs(app.config.shutdown_seconds);
+    let delay = Duration::from_secs(app.config.shutdown_delay);
     let services = Arc::new(Services::start(app.clone(), timing));
     let router = router(&services, root);
     let connections = TaskTracker::new();
@@ -91,10 +99,16 @@ pub(crate) async fn run_in_time(
         () = shutdown => {}
         () = accept(&listener, &door, &router, &connections, &phase) => {}
     }
+    services.stop.cancel();
+    phase.send_replace(Phase::Leaving);
+    let still_accepting = accept(&listener, &door, &router, &connections, &phase);
+    let _ = timeout(delay, still_accepting).await;
+    // A connection that waits to be accepted would be reset, with the request on it.
+    close_queue(&listener);
+    let _ = timeout(LAST_CONNECTIONS, accept(&listener, &door, &router, &connections, &phase)).await;
     drop(listener);
 
     tracing::info!(connections = connections.len(), "draining");
-    services.stop.cancel();
     phase.send_replace(Phase::Draining);
     connections.close();
     let drained = async { tokio::join!(connections.wait(), services.drain()) };
@@ -168,6 +182,29 @@ async fn accept(
             }
         }
     }
+}
+
+/// Drops attempts to connect, so that the queue of established connections can be emptied before the
+/// listener is closed. The clients' systems try again after a second, and are refused then: a proxy
+/// takes its next server. Where the system cannot do it, the last connections may be reset.
+fn close_queue(listener: &TcpListener) {
+    #[cfg(target_os = "linux")]
+    {
+        // A classic BPF program, which sees a segment from its TCP header on: without effect on what
+        // has connected, whose segments carry an ACK.
+        let only_established = [
+            SockFilter::new(0x30, 0, 0, 13),       // load the flags
+            SockFilter::new(0x54, 0, 0, 0x12),     // of them SYN and ACK
+            SockFilter::new(0x15, 0, 1, 0x02),     // a SYN alone?
+            SockFilter::new(0x06, 0, 0, 0),        // drop it
+            SockFilter::new(0x06, 0, 0, u32::MAX), // pass on anything else
+        ];
+        if let Err(error) = SockRef::from(listener).attach_filter(&only_established) {
+            tracing::debug!(%error, "attempts to connect cannot be dropped");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = listener;
 }
 
 /// Answers are small and whole: waiting for more to send only makes them late.

@@ -1,19 +1,19 @@
 //! A client of the live feed.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::http::tcp;
 use crate::server::Server;
-use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, within};
 
 /// Where the feed is.
 pub const PATH: &str = "/ws/analytics";
@@ -46,12 +46,25 @@ impl Live {
 
     /// Connects on this stream and reads nothing.
     pub async fn open_on(stream: TcpStream, server: &Server, path: &str, headers: &[(&'static str, &str)]) -> Self {
-        let mut request = format!("ws://{}{path}", server.address).into_client_request().expect("an address");
+        Self::try_open(stream, server.address, path, headers).await.expect("the feed opens")
+    }
+
+    /// Connects on this stream, to a server or a proxy at this address, and reads nothing.
+    ///
+    /// # Errors
+    /// When the connection is refused or ends.
+    pub async fn try_open(
+        stream: TcpStream,
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, Error> {
+        let mut request = format!("ws://{address}{path}").into_client_request().expect("an address");
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().expect("a header"));
         }
-        let (socket, _) = tokio_tungstenite::client_async(request, stream).await.expect("the feed opens");
-        Self { socket }
+        let (socket, _) = tokio_tungstenite::client_async(request, stream).await?;
+        Ok(Self { socket })
     }
 
     /// Sends a message.
@@ -86,6 +99,24 @@ impl Live {
                 Ok(Some(Ok(Message::Text(text)))) => return Some(serde_json::from_str(&text).expect("a JSON message")),
                 Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return None,
                 Ok(Some(Ok(_))) => {}
+            }
+        }
+    }
+
+    /// The next message, or the code with which the server closes the connection.
+    ///
+    /// # Errors
+    /// The code; `None` when the connection ends without one.
+    ///
+    /// # Panics
+    /// When nothing comes.
+    pub async fn next_or_code(&mut self) -> Result<Value, Option<u16>> {
+        loop {
+            match within("a message or the end", self.socket.next()).await {
+                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).expect("a JSON message")),
+                Some(Ok(Message::Close(close))) => return Err(close.map(|close| close.code.into())),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Err(None),
             }
         }
     }

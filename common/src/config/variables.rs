@@ -16,7 +16,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 }
 
 /// All variables.
-pub const VARIABLES: [Variable; 28] = [
+pub const VARIABLES: [Variable; 29] = [
     variable("ANALYTICS_ADDR", "127.0.0.1:8080", "address and port that the local runtime listens on"),
     variable(
         "ANALYTICS_STORE",
@@ -94,6 +94,11 @@ pub const VARIABLES: [Variable; 28] = [
         "second path of events, for trackers, which no block list knows: 2 to 100 of a-z, A-Z, 0-9, /, '.', '_' and '-'",
     ),
     variable("ANALYTICS_SCRIPT_NAME", "mcv.js", "a name of your own for /mcv.js, the tracker, such as hello.js"),
+    variable(
+        "ANALYTICS_SHUTDOWN_DELAY",
+        "0",
+        "seconds after SIGTERM in which it is not ready and still serves, so that load balancers notice, 0 to 300",
+    ),
     variable("ANALYTICS_SHUTDOWN_SECONDS", "10", "how long requests in flight may take after SIGTERM, 1 to 300"),
     variable("ANALYTICS_LOG", "text", "log lines as text or json; Lambda functions always write json"),
     variable(

@@ -93,7 +93,7 @@ impl Session {
         loop {
             tokio::select! {
                 biased;
-                () = hub.stop.cancelled() => return Err(End::Close(close_code::AWAY, "the server is going away")),
+                () = hub.stop.cancelled() => return Err(End::Close(close_code::RESTART, "the server is stopping; connect again")),
                 message = self.socket.recv() => {
                     let message = message.ok_or(End::Gone)?;
                     if self.receive(message).await? {

@@ -49,6 +49,46 @@ async fn what_is_in_flight_is_answered_and_the_store_closed() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_new_is_served_once() {
+    let (app, _files) = app_with(&[], Arc::new(System)).await;
+    let server = Server::start(&app, Timing::default()).await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    let stopping = server.begin_to_stop();
+    let request = format!("{}{EVENT}", head(EVENT.len()));
+    for stream in &mut silent {
+        stream.write_all(request.as_bytes()).await.unwrap();
+    }
+    for stream in &mut silent {
+        let answer = answer(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 201") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+    stopping.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn it_serves_until_the_delay_is_over() {
+    let (app, _files) = app_with(&[("ANALYTICS_SHUTDOWN_DELAY", "1")], Arc::new(System)).await;
+    let server = Server::start(&app, Timing::default()).await;
+    let address = server.address;
+    let mut kept = TcpStream::connect(address).await.unwrap();
+    let health = b"GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n";
+    kept.write_all(health).await.unwrap();
+    let before = answer(&mut kept).await;
+    assert!(before.starts_with("HTTP/1.1 200") && !before.contains("connection: close"), "{before}");
+    let stopping = server.begin_to_stop();
+    for mut stream in [kept, TcpStream::connect(address).await.unwrap()] {
+        stream.write_all(health).await.unwrap();
+        let last = answer(&mut stream).await;
+        assert!(last.starts_with("HTTP/1.1 503") && last.contains("\r\nconnection: close\r\n"), "{last}");
+        assert_eq!(stream.read(&mut [0; 16]).await.unwrap(), 0, "the server closes it");
+    }
+    stopping.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn what_takes_too_long_is_cut_off() {
     let (app, _files) = app_with(&[("ANALYTICS_SHUTDOWN_SECONDS", "1")], Arc::new(System)).await;
     let server = Server::start(&app, Timing::default()).await;
@@ -68,7 +108,7 @@ async fn live_clients_are_sent_away() {
     let mut client = crate::live::tests::client::Client::connect(&server).await;
     client.until("initial_stats").await;
     let stopping = server.begin_to_stop();
-    assert_eq!(client.close_code().await, 1001);
+    assert_eq!(client.close_code().await, 1012);
     stopping.await.unwrap().unwrap();
 }
 

@@ -7,6 +7,7 @@
 //! | PostgreSQL away is a fast 503, and nothing is lost or counted twice | `postgres` |
 //! | whatever dies when, in any order | `kills` |
 //! | several instances are one | `instances` |
+//! | instances are restarted one after the other, and no client notices | `rolling` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -14,4 +15,5 @@ mod instances;
 mod kills;
 mod postgres;
 mod redis;
+mod rolling;
 mod stores;
