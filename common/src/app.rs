@@ -5,14 +5,16 @@ use std::ops::Deref;
 use std::sync::{Arc, Once};
 
 use crate::config::{Config, StoreUrl};
+use crate::event::Event;
 use crate::geoip::{GeoIp, GeoIpError};
 use crate::http::answers::Answers;
 use crate::identity::Identity;
 use crate::measure::facts::Place;
 use crate::measure::service::Service;
 use crate::metrics::Metrics;
+use crate::site::Site;
 use crate::source::Source;
-use crate::store::{Store, StoreError};
+use crate::store::{Appended, Store, StoreError};
 use crate::time::Timestamp;
 
 /// The state of every handler; cloning it is cheap, as layers do for every request.
@@ -51,6 +53,30 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// Appends events as [`Append::append`](crate::store::Append::append) does. Events of sites that the
+    /// configuration lists, and of the site `default`, are stored however many other sites there are.
+    ///
+    /// # Errors
+    /// When the store cannot; appending the same events again is safe.
+    pub async fn append(&self, events: &[Event], now: Timestamp) -> Result<Vec<Appended>, StoreError> {
+        let mut appended = self.store.append(events.to_vec(), now).await?;
+        let always_fits = |site: &Site| {
+            *site == Site::default() || self.config.sites.as_ref().is_some_and(|sites| sites.contains(site))
+        };
+        let refused = |(at, answer): (usize, &Appended)| {
+            (*answer == Appended::TooManySites && always_fits(&events[at].site)).then_some(at)
+        };
+        let refused: Vec<usize> = appended.iter().enumerate().filter_map(refused).collect();
+        if !refused.is_empty() {
+            let again: Vec<Event> = refused.iter().map(|at| events[*at].clone()).collect();
+            self.store.admit_sites(&again.iter().map(|event| event.site.clone()).collect()).await?;
+            for (at, answer) in refused.into_iter().zip(self.store.append(again, now).await?) {
+                appended[at] = answer;
+            }
+        }
+        Ok(appended)
+    }
+
     /// Where an address is, as far as the configured database knows.
     #[must_use]
     pub fn place(&self, address: Option<IpAddr>) -> Option<Place> {

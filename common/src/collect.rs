@@ -86,7 +86,7 @@ async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>
     if events.is_empty() {
         return outcomes;
     }
-    let appended = match app.store.append(events.clone(), now).await {
+    let appended = match app.append(&events, now).await {
         Ok(appended) => appended,
         Err(error) => {
             tracing::error!(error = error_text(&error), events = events.len(), "events could not be stored");

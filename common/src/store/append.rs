@@ -1,9 +1,12 @@
 //! How events come in.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::Result;
 use crate::event::Event;
+use crate::site::Site;
 use crate::time::Timestamp;
 
 /// What became of one appended event.
@@ -13,7 +16,7 @@ pub enum Appended {
     Stored,
     /// An event with this id was stored before on this site; nothing changed.
     Duplicate,
-    /// Its site would be one more than [`Site::MOST`](crate::site::Site::MOST); nothing changed.
+    /// Its site would be one more than [`Site::MOST`], and was not admitted; nothing changed.
     TooManySites,
 }
 
@@ -31,4 +34,11 @@ pub trait Append {
     /// On an error nothing was stored, as far as the engine can know; appending the same events
     /// again is always safe.
     async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>>;
+
+    /// Makes these sites known, however many there are already, so that their events are stored from
+    /// now on. The caller bounds how many it admits.
+    ///
+    /// # Errors
+    /// When the engine cannot; admitting them again is safe.
+    async fn admit_sites(&self, sites: &BTreeSet<Site>) -> Result<()>;
 }

@@ -101,7 +101,7 @@ fn made(sent: SentEvent, user_agent: &str, at: Timestamp) -> Option<Event> {
 async fn append(app: &App, batch: Vec<Event>, now: Timestamp) -> Result<u64, DemoError> {
     let mut stored = 0;
     if !batch.is_empty() {
-        for appended in app.store.append(batch, now).await? {
+        for appended in app.append(&batch, now).await? {
             match appended {
                 Appended::Stored => stored += 1,
                 Appended::Duplicate => {}

@@ -186,7 +186,7 @@ impl Run<'_> {
             return Ok(());
         }
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-        for appended in self.app.store.append(batch, self.now).await? {
+        for appended in self.app.append(&batch, self.now).await? {
             match appended {
                 Appended::Stored => self.report.imported += 1,
                 Appended::Duplicate => self.report.duplicates += 1,

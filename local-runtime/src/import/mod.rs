@@ -332,7 +332,7 @@ impl<'a> Run<'a> {
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
         let now = self.app.now();
         let ahead: Vec<bool> = batch.iter().map(|event| event.created_at > now).collect();
-        for (appended, ahead) in self.app.store.append(batch, now).await?.into_iter().zip(ahead) {
+        for (appended, ahead) in self.app.append(&batch, now).await?.into_iter().zip(ahead) {
             match appended {
                 Appended::Stored => {
                     self.report.imported += 1;

@@ -77,6 +77,15 @@ pub async fn sites_are_bounded(fixture: impl Fixture) {
     assert_eq!(store.sites().await.unwrap().len(), Site::MOST);
     let known = store.append(vec![on_site(event("scroll", 1, now), "s7")], now).await.unwrap();
     assert_eq!(known, [Appended::Stored], "sites that are known go on");
+    let late = |name: &str| on_site(event("scroll", 1, now), name);
+    assert_eq!(store.append(vec![late("mine")], now).await.unwrap(), [Appended::TooManySites]);
+    let mine = late("mine").site;
+    for _ in 0..2 {
+        store.admit_sites(&[mine.clone()].into()).await.unwrap();
+        assert_eq!(store.append(vec![late("mine")], now).await.unwrap(), [Appended::Stored], "an admitted one fits");
+    }
+    assert_eq!(store.append(vec![late("another")], now).await.unwrap(), [Appended::TooManySites]);
+    assert_eq!(store.sites().await.unwrap().len(), Site::MOST + 1);
 }
 
 pub async fn an_empty_batch_is_fine(fixture: impl Fixture) {

@@ -51,6 +51,7 @@ mod visits;
 mod write;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -190,6 +191,10 @@ impl DynamoDb {
 impl Append for DynamoDb {
     async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
         self.queue()?.append(events, now).await
+    }
+
+    async fn admit_sites(&self, sites: &BTreeSet<Site>) -> Result<()> {
+        sites::admit(&self.table, sites).await
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn register(table: &Table, sites: &BTreeSet<Site>) -> Result<Ve
         let complete = new.len() <= room || room == 0;
         new.truncate(room);
         // A refusal means that another process registered a site meanwhile.
-        if new.is_empty() || put(table, &new).await? {
+        if new.is_empty() || put(table, &new, Some(Site::MOST)).await? {
             known.extend(new);
             if complete {
                 return Ok(known);
@@ -48,10 +48,23 @@ pub(super) async fn register(table: &Table, sites: &BTreeSet<Site>) -> Result<Ve
     }
 }
 
-async fn put(table: &Table, sites: &[Site]) -> Result<bool> {
+/// Registers these sites, however many there are.
+pub(super) async fn admit(table: &Table, sites: &BTreeSet<Site>) -> Result<()> {
+    for site in sites {
+        // A refusal means that it is registered.
+        put(table, std::slice::from_ref(site), None).await?;
+    }
+    Ok(())
+}
+
+/// Registers new sites, if there are at most so many then.
+async fn put(table: &Table, sites: &[Site], most: Option<usize>) -> Result<bool> {
     let added = sites.len() as i64;
     let count = Write::update(keys::site_count(), Update::default().add(COUNT, added));
-    let mut writes = vec![count.when(Condition::absent_or_at_most(COUNT, Site::MOST as i64 - added))];
+    let mut writes = vec![match most {
+        Some(most) => count.when(Condition::absent_or_at_most(COUNT, most as i64 - added)),
+        None => count,
+    }];
     writes.extend(sites.iter().map(keys::site).map(|key| {
         let item = key.attributes();
         Write::put(key, item).when(Condition::Absent(PARTITION_KEY.to_owned()))

@@ -358,6 +358,12 @@ pub(super) fn lacks_partition(error: &Error) -> bool {
     error.code() == Some(&SqlState::CHECK_VIOLATION)
 }
 
+/// Makes these sites known, however many there are.
+pub(super) async fn admit_sites(client: &Client, names: &[&str]) -> Result<(), Error> {
+    let put = "insert into analytics_sites (name) select unnest($1::text[]) on conflict do nothing";
+    client.execute(put, &[&names]).await.map(drop)
+}
+
 /// Finds the sites' numbers, and makes those sites that are not there, as long as there are
 /// fewer than [`Site::MOST`].
 pub(super) async fn number_sites(

@@ -35,6 +35,7 @@ mod totals;
 mod values;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -156,6 +157,19 @@ impl Blocks for Postgres {
 impl Append for Postgres {
     async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
         self.writer()?.append(events, now).await
+    }
+
+    async fn admit_sites(&self, sites: &BTreeSet<Site>) -> Result<()> {
+        let writer = self.writer()?;
+        let names: Vec<&str> = sites.iter().map(Site::as_str).collect();
+        self.connections
+            .ask("sites", |client| {
+                let names = &names;
+                async move { append::admit_sites(&client, names).await }
+            })
+            .await?;
+        writer.sites_were_admitted();
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indexmap::IndexSet;
@@ -52,9 +53,15 @@ pub(super) struct Handle {
     requests: mpsc::Sender<Request>,
     progress: Progress,
     within: Duration,
+    sites_admitted: Arc<AtomicBool>,
 }
 
 impl Handle {
+    /// Has sites that are not known looked for again, also where the store is full of others.
+    pub(super) fn sites_were_admitted(&self) {
+        self.sites_admitted.store(true, Ordering::Release);
+    }
+
     pub(super) async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
         let (reply, answer) = oneshot::channel();
         let since = Instant::now();
@@ -79,13 +86,14 @@ pub(super) fn start(
 ) -> (Handle, JoinHandle<()>) {
     let (requests, queue) = mpsc::channel(QUEUE_LIMIT);
     let progress = Progress::default();
-    let handle = Handle { requests, progress: progress.clone(), within };
+    let handle = Handle { requests, progress: progress.clone(), within, sites_admitted: Arc::default() };
     let writer = Writer {
         connections,
         live,
         metrics,
         connection: Connection::Closed,
         cache: ConnectionCache::default(),
+        sites_admitted: Arc::clone(&handle.sites_admitted),
         progress,
         last_commit,
         failing: false,
@@ -113,6 +121,7 @@ struct Writer {
     metrics: Arc<Metrics>,
     connection: Connection,
     cache: ConnectionCache,
+    sites_admitted: Arc<AtomicBool>,
     progress: Progress,
     last_commit: LastCommit,
     failing: bool,
@@ -263,6 +272,9 @@ impl Writer {
         self.connect(group.time_left()).await.map_err(Failure::Refused)?;
         let Connection::Open(session) = &mut self.connection else { return Err(Failure::Refused(closed())) };
         let cache = &mut self.cache;
+        if self.sites_admitted.swap(false, Ordering::Acquire) {
+            cache.sites_full = false;
+        }
         let preparing = prepare(session, cache, group, &self.progress);
         let prepared = timeout(PREPARE_TIMEOUT, preparing).await.unwrap_or(Err(Failure::TimedOut))?;
         // What was made had a time of its own.
@@ -405,7 +417,12 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_is_overload() {
         let (requests, queue) = mpsc::channel(1);
-        let handle = Handle { requests, progress: Progress::default(), within: Duration::from_secs(60) };
+        let handle = Handle {
+            requests,
+            progress: Progress::default(),
+            within: Duration::from_secs(60),
+            sites_admitted: Arc::default(),
+        };
         let now = Timestamp::from_millis(0);
         let waiting = tokio::spawn({
             let handle = handle.clone();

@@ -1,6 +1,6 @@
 //! Inserting events, and what is known of sites and texts while doing it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -8,14 +8,24 @@ use hashlink::LruCache;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::totals::Counter;
+use super::writer::Writer;
 use crate::event::Event;
 use crate::site::Site;
-use crate::store::{Appended, Position};
+use crate::store::{Appended, Position, Result};
 use crate::time::Day;
 use crate::url::Url;
 
 /// How many texts are known at most.
 const MOST_STRINGS: usize = 8_192;
+
+/// Makes these sites known, however many there are.
+pub(super) fn admit_sites(writer: &mut Writer, sites: &BTreeSet<Site>) -> Result<()> {
+    Ok(writer.transaction(|writer| {
+        let mut make =
+            writer.connection.prepare_cached("insert into sites (name) values (?1) on conflict do nothing")?;
+        sites.iter().try_for_each(|site| make.execute([site.as_str()]).map(drop))
+    })?)
+}
 
 /// Turns events into rows and changes of the totals.
 #[derive(Debug)]

@@ -29,6 +29,7 @@ mod writer;
 
 pub use self::backup::{backup, restore};
 
+use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -202,6 +203,11 @@ impl Blocks for Sqlite {
 impl Append for Sqlite {
     async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
         self.writer()?.append(events, now).await
+    }
+
+    async fn admit_sites(&self, sites: &BTreeSet<Site>) -> Result<()> {
+        let sites = sites.clone();
+        self.writer()?.run(move |writer| append::admit_sites(writer, &sites)).await
     }
 }
 
