@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::IntGauge;
 
+use crate::address::Keys;
+
 /// Counts open connections.
 #[derive(Debug)]
 pub(crate) struct Admission {
@@ -24,7 +26,7 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Place {
     admission: Arc<Admission>,
-    address: Option<u64>,
+    address: Option<Keys>,
 }
 
 impl Admission {
@@ -33,19 +35,24 @@ impl Admission {
         Self { most, most_per_address, gauge, open: Mutex::default() }
     }
 
-    /// A place for one more connection of the address with this key, if there is one. Without a key,
+    /// A place for one more connection of the address with these keys, if there is one. Without keys,
     /// only the connections in all are limited.
-    pub(crate) fn admit(self: &Arc<Self>, address: Option<u64>) -> Option<Place> {
+    pub(crate) fn admit(self: &Arc<Self>, address: Option<Keys>) -> Option<Place> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.all >= self.most {
             return None;
         }
         if let Some(address) = address {
-            let of_address = open.by_address.get(&address).copied().unwrap_or(0);
-            if of_address >= self.most_per_address {
+            let is_full = |(key, budgets)| {
+                let of_key = open.by_address.get(&key).copied().unwrap_or(0);
+                of_key >= self.most_per_address.saturating_mul(budgets)
+            };
+            if address.shares().any(is_full) {
                 return None;
             }
-            open.by_address.insert(address, of_address + 1);
+            for (key, _) in address.shares() {
+                *open.by_address.entry(key).or_default() += 1;
+            }
         }
         open.all += 1;
         self.gauge.set(open.all as i64);
@@ -64,10 +71,12 @@ impl Drop for Place {
         open.all -= 1;
         self.admission.gauge.set(open.all as i64);
         let Some(address) = self.address else { return };
-        if let Some(of_address) = open.by_address.get_mut(&address) {
-            *of_address -= 1;
-            if *of_address == 0 {
-                open.by_address.remove(&address);
+        for (key, _) in address.shares() {
+            if let Some(of_key) = open.by_address.get_mut(&key) {
+                *of_key -= 1;
+                if *of_key == 0 {
+                    open.by_address.remove(&key);
+                }
             }
         }
     }
@@ -75,23 +84,40 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use common::http::Network;
+
     use super::*;
+    use crate::address::AddressKeys;
+
+    /// A provider gives one customer 65,536 networks.
+    #[test]
+    fn the_networks_of_one_customer_have_sixteen_budgets() {
+        let admission = Arc::new(Admission::new(1_000, 2, IntGauge::new("open", "open").unwrap()));
+        let keys = AddressKeys::default();
+        let network = |last| Some(keys.keys(Network::new(Some([0x2001, 0xdb8, 1, last, 0, 0, 0, 1].into()))));
+        let places: Vec<_> = (0..100).filter_map(|last| admission.admit(network(last))).collect();
+        assert_eq!(places.len(), 32);
+        drop(places);
+        assert!(admission.open.lock().unwrap().by_address.is_empty());
+    }
 
     /// The earlier service documented a limit and did not enforce it.
     #[test]
     fn places_are_limited_in_all_and_by_address() {
         let gauge = IntGauge::new("open", "open").unwrap();
         let admission = Arc::new(Admission::new(3, 2, gauge.clone()));
-        let first = admission.admit(Some(1));
-        let second = admission.admit(Some(1));
+        let keys = AddressKeys::default();
+        let address = |last: u8| Some(keys.keys(Network::new(Some([192, 0, 2, last].into()))));
+        let first = admission.admit(address(1));
+        let second = admission.admit(address(1));
         assert!(first.is_some() && second.is_some());
-        assert!(admission.admit(Some(1)).is_none(), "two an address");
+        assert!(admission.admit(address(1)).is_none(), "two an address");
         let third = admission.admit(None);
         assert!(third.is_some());
-        assert!(admission.admit(None).is_none() && admission.admit(Some(3)).is_none(), "three in all");
+        assert!(admission.admit(None).is_none() && admission.admit(address(3)).is_none(), "three in all");
         assert_eq!(gauge.get(), 3);
         drop(second);
-        assert!(admission.admit(Some(1)).is_some(), "and free again at once");
+        assert!(admission.admit(address(1)).is_some(), "and free again at once");
         drop((first, third));
         assert_eq!(admission.open(), 0);
         assert!(admission.open.lock().unwrap().by_address.is_empty(), "no address is remembered");

@@ -2,15 +2,20 @@
 //!
 //! | what is asked | bucket | cost |
 //! |---|---|---|
-//! | POST `/event` | events, `ANALYTICS_RATE_LIMIT` a minute | 1 |
-//! | POST `/events`, and `ANALYTICS_COLLECT_PATH` | events | 1 before the body is read, so that junk is not free; the batch then costs its size |
+//! | POST `/event` | events, `ANALYTICS_RATE_LIMIT` a minute | 1 before the body is read, so that junk is not free; then 1 for each further 2 KiB that are begun |
+//! | POST `/events`, and `ANALYTICS_COLLECT_PATH` | events | 1 before the body is read; the batch then costs what its events cost |
 //! | POST `/query` | questions, `ANALYTICS_READ_LIMIT` a minute | 1; an array then costs its size |
 //! | everything else of the API | questions | 1 |
 //! | a page whose view is counted ([`PageViews`](crate::PageViews)) | events | 1; the page is served all the same |
+//! | `/health` and what is below it, `/metrics` | probes, ten times `ANALYTICS_READ_LIMIT` a minute | 1 |
+//! | `/openapi.json`, and what is answered with 404 | questions | 1 |
 //! | all other paths | none | 0 |
 //!
 //! A full bucket holds a minute's worth. A batch that is larger than a full bucket needs, and
 //! takes, a full one: it could never be sent otherwise.
+//!
+//! The networks of one IPv6 /48 share sixteen times as much, in each process by itself, because one
+//! customer of a provider may have all of them.
 //!
 //! Where the store has buckets that all processes share, those count; while it cannot tell, and
 //! with other stores, the process has its own.
@@ -30,7 +35,7 @@ use common::App;
 use common::http::{ApiError, BASE_PATH, Budget, Charge, Ingest, Network};
 use common::store::{Bucket, SharedLimits};
 use futures_util::future::{BoxFuture, Either};
-use http::Method;
+use http::{Method, StatusCode};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -40,14 +45,38 @@ use crate::address::AddressKeys;
 /// How often addresses are forgotten whose buckets are full again.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
+/// How many probes there may be for each question: they are cheap, and a proxy's address may stand
+/// for all clients.
+const PROBES: u32 = 10;
+
 /// The buckets of all addresses.
 #[derive(Debug)]
 pub(crate) struct Limits {
     app: App,
     shared: Option<Arc<dyn SharedLimits>>,
     keys: AddressKeys,
-    events: Buckets,
-    reads: Buckets,
+    events: Both,
+    reads: Both,
+    probes: Both,
+}
+
+/// The buckets of networks, and those of the IPv6 /48s that networks are part of.
+#[derive(Debug)]
+struct Both {
+    networks: Buckets,
+    wider: Buckets,
+}
+
+impl Both {
+    fn new(a_minute: u32) -> Self {
+        let most = |limit| Buckets::new(NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN));
+        Self { networks: most(a_minute), wider: most(a_minute.saturating_mul(Network::WIDER.into())) }
+    }
+
+    fn forget(&self) {
+        self.networks.forget();
+        self.wider.forget();
+    }
 }
 
 /// Which bucket a request draws from.
@@ -57,6 +86,7 @@ enum Kind {
     Batch,
     Queries,
     Read,
+    Probe,
 }
 
 impl Kind {
@@ -66,7 +96,8 @@ impl Kind {
             Some(Ingest::Batch) if method == Method::POST => Some(Self::Batch),
             taken => match path.strip_prefix(BASE_PATH) {
                 Some("/query") if method == Method::POST => Some(Self::Queries),
-                below => (taken.is_some() || below.is_some()).then_some(Self::Read),
+                _ if path == "/metrics" || path.starts_with("/health") => Some(Self::Probe),
+                below => (taken.is_some() || below.is_some() || path == "/openapi.json").then_some(Self::Read),
             },
         }
     }
@@ -76,6 +107,7 @@ impl Kind {
         match self {
             Self::Event | Self::Batch => "events",
             Self::Queries | Self::Read => "reads",
+            Self::Probe => "probes",
         }
     }
 }
@@ -83,13 +115,13 @@ impl Kind {
 impl Limits {
     /// Full buckets, as large as the configuration says.
     pub(crate) fn new(app: &App) -> Self {
-        let a_minute = |limit| NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
         Self {
             app: app.clone(),
             shared: app.store.limits(),
             keys: AddressKeys::default(),
-            events: Buckets::new(a_minute(app.config.rate_limit)),
-            reads: Buckets::new(a_minute(app.config.read_limit)),
+            events: Both::new(app.config.rate_limit),
+            reads: Both::new(app.config.read_limit),
+            probes: Both::new(app.config.read_limit.saturating_mul(PROBES)),
         }
     }
 
@@ -98,19 +130,34 @@ impl Limits {
         while stop.run_until_cancelled(tokio::time::sleep(FORGET_EVERY)).await.is_some() {
             self.events.forget();
             self.reads.forget();
+            self.probes.forget();
         }
     }
 
-    fn buckets(&self, kind: Kind) -> &Buckets {
+    fn buckets(&self, kind: Kind) -> &Both {
         match kind {
             Kind::Event | Kind::Batch => &self.events,
             Kind::Queries | Kind::Read => &self.reads,
+            Kind::Probe => &self.probes,
         }
     }
 
-    /// Charges the process's own bucket.
+    /// How many tokens a network's full bucket holds.
+    fn most(&self, kind: Kind) -> u32 {
+        self.buckets(kind).networks.most()
+    }
+
+    /// Charges the process's own buckets: first the network's, so that one that has nothing left takes
+    /// nothing from its neighbours.
     fn charge_own(&self, kind: Kind, network: Network, tokens: u32) -> Result<(), u64> {
-        self.counted(kind, self.buckets(kind).charge(self.keys.key(network), tokens))
+        self.counted(kind, self.buckets(kind).networks.charge(self.keys.key(network), tokens))?;
+        self.charge_wider(kind, network, tokens)
+    }
+
+    /// Charges the bucket of the /48 that a network is part of.
+    fn charge_wider(&self, kind: Kind, network: Network, tokens: u32) -> Result<(), u64> {
+        let Some(wider) = network.wider() else { return Ok(()) };
+        self.counted(kind, self.buckets(kind).wider.charge(self.keys.key(wider), tokens))
     }
 
     /// Charges the bucket that all processes share, or the own one if nobody can tell.
@@ -127,7 +174,10 @@ impl Limits {
             Err(_) => None,
         };
         match charged {
-            Some(charged) => self.counted(kind, charged),
+            Some(charged) => {
+                self.counted(kind, charged)?;
+                self.charge_wider(kind, network, tokens)
+            }
             None => self.charge_own(kind, network, tokens),
         }
     }
@@ -139,7 +189,7 @@ impl Limits {
     }
 
     fn bucket(&self, kind: Kind, key: u128) -> Bucket {
-        Bucket { name: kind.label(), key, most: self.buckets(kind).most() }
+        Bucket { name: kind.label(), key, most: self.most(kind) }
     }
 
     fn counted(&self, kind: Kind, charged: Result<(), u64>) -> Result<(), u64> {
@@ -148,14 +198,14 @@ impl Limits {
         })
     }
 
-    /// What the handlers of `/events` and `/query` charge when they have counted the batch. One event or
-    /// query is paid for already, so that at most a full bucket less one is asked for.
+    /// What the handlers of events and `/query` charge when they have read the body. One event or query
+    /// is paid for already, so that at most a full bucket less one is asked for.
     fn budget(self: &Arc<Self>, kind: Kind, network: Network) -> Budget {
         let limits = Arc::clone(self);
         Budget(Arc::new(move |more| -> Charge {
             let limits = Arc::clone(&limits);
             Box::pin(async move {
-                let more = more.min(limits.buckets(kind).most() - 1);
+                let more = more.min(limits.most(kind) - 1);
                 match &limits.shared {
                     Some(shared) => limits.charge_shared(&**shared, kind, network, more).await,
                     None => limits.charge_own(kind, network, more),
@@ -183,7 +233,7 @@ pub(crate) struct Limited<S> {
 impl<S> Service<Request> for Limited<S>
 where
     S: Service<Request, Response = Response> + Clone + Send + 'static,
-    S::Future: Send,
+    S::Future: Send + 'static,
 {
     type Response = Response;
     type Error = S::Error;
@@ -199,10 +249,22 @@ where
         let kind = Kind::of(request.method(), request.uri().path(), &self.limits.app.config.collect_path);
         let network = Network::of_client(request.extensions(), request.headers(), &self.limits.app.config);
         // What costs more than one is counted later; pages may turn out to be views.
-        if let Some(later) = kind.or(Some(Kind::Batch)).filter(|kind| matches!(kind, Kind::Batch | Kind::Queries)) {
+        if let Some(later) =
+            kind.or(Some(Kind::Batch)).filter(|kind| matches!(kind, Kind::Event | Kind::Batch | Kind::Queries))
+        {
             request.extensions_mut().insert(self.limits.budget(later, network));
         }
-        let Some(kind) = kind else { return Either::Left(Either::Left(self.inner.call(request))) };
+        let Some(kind) = kind else {
+            let (served, limits) = (self.inner.call(request), Arc::clone(&self.limits));
+            return Either::Right(Box::pin(async move {
+                let response = served.await?;
+                if response.status() != StatusCode::NOT_FOUND {
+                    return Ok(response);
+                }
+                let charged = limits.charge_own(Kind::Read, network, 1);
+                Ok(charged.map_or_else(|wait| refused(&limits.app, Kind::Read, wait), |()| response))
+            }));
+        };
         let Some(shared) = self.limits.shared.clone() else {
             return Either::Left(match self.limits.charge_own(kind, network, 1) {
                 Ok(()) => Either::Left(self.inner.call(request)),
@@ -210,7 +272,10 @@ where
             });
         };
         if self.limits.charge_at_once(&*shared, kind, network) {
-            return Either::Left(Either::Left(self.inner.call(request)));
+            return Either::Left(match self.limits.charge_wider(kind, network, 1) {
+                Ok(()) => Either::Left(self.inner.call(request)),
+                Err(retry_after) => Either::Right(ready(Ok(refused(&self.limits.app, kind, retry_after)))),
+            });
         }
         // The one that is ready is the one to call; its clone is made ready for the next.
         let clone = self.inner.clone();
@@ -243,7 +308,11 @@ mod tests {
         assert_eq!(kind(Method::POST, "/api/v1/analytics/query"), Some(Kind::Queries));
         assert_eq!(kind(Method::GET, "/api/v1/analytics/query"), Some(Kind::Read));
         assert_eq!(kind(Method::POST, "/api/v1/analytics/query/funnel"), Some(Kind::Read));
-        for free in ["/", "/health", "/metrics", "/ws/analytics", "/script.js"] {
+        for probe in ["/health", "/health/ready", "/metrics"] {
+            assert_eq!(kind(Method::GET, probe), Some(Kind::Probe), "{probe}");
+        }
+        assert_eq!(kind(Method::GET, "/openapi.json"), Some(Kind::Read));
+        for free in ["/", "/ws/analytics", "/script.js"] {
             assert_eq!(kind(Method::GET, free), None, "{free}");
         }
     }

@@ -132,7 +132,7 @@ impl Door<'_> {
     fn admit(&self, peer: SocketAddr) -> Option<Place> {
         // One address of a private network or of a trusted proxy stands for many clients.
         let address = may_be_proxy(peer.ip(), &self.app.config);
-        let key = (!address).then(|| self.keys.key(Network::new(Some(peer.ip()))));
+        let key = (!address).then(|| self.keys.keys(Network::new(Some(peer.ip()))));
         let place = self.admission.admit(key);
         if place.is_none() {
             self.app.metrics.connections_refused_total.inc();

@@ -171,11 +171,13 @@ impl Seen {
     }
 }
 
-/// One line of the access log: at `info` for what failed, at `debug` for what succeeded, which
-/// `/metrics` counts anyway, and of which a line each would cost as much as answering.
+/// One line of the access log: at `info` for what failed, at `debug` for what succeeded and for paths
+/// that lead nowhere, which `/metrics` counts anyway, and of which a line each would cost as much as
+/// answering.
 fn log(request_id: &str, method: &str, route: &str, status: StatusCode, took: Duration) {
-    let (succeeded, status, duration_ms) = (status.as_u16() < 400, status.as_u16(), took.as_secs_f64() * 1e3);
-    if succeeded {
+    let quiet = status.as_u16() < 400 || status == StatusCode::NOT_FOUND;
+    let (status, duration_ms) = (status.as_u16(), took.as_secs_f64() * 1e3);
+    if quiet {
         tracing::debug!(target: "access", request_id, method, route, status, duration_ms, "request");
     } else {
         tracing::info!(target: "access", request_id, method, route, status, duration_ms, "request");

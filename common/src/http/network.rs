@@ -20,6 +20,9 @@ impl std::fmt::Debug for Network {
 }
 
 impl Network {
+    /// How many budgets of one network a [`Self::wider`] one has.
+    pub const WIDER: u8 = 16;
+
     /// That of the client of a request, see [`client_address`].
     #[must_use]
     pub fn of_client(extensions: &Extensions, headers: &HeaderMap, config: &Config) -> Self {
@@ -37,6 +40,17 @@ impl Network {
         let mut bytes = [kind; 9];
         bytes[1..].copy_from_slice(&bits.to_be_bytes());
         Self(bytes)
+    }
+
+    /// The IPv6 /48 that it is part of. Providers give so much to one customer, who then has 65,536
+    /// networks; limits therefore give all of them together [`Self::WIDER`] budgets.
+    #[must_use]
+    pub fn wider(self) -> Option<Self> {
+        let [6, prefix @ .., _, _] = self.0 else { return None };
+        let mut bytes = [48; 9];
+        bytes[1..7].copy_from_slice(&prefix);
+        bytes[7..].fill(0);
+        Some(Self(bytes))
     }
 
     /// As bytes, for a key that other processes make too.
@@ -58,5 +72,9 @@ mod tests {
         assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::9"));
         assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
         assert_ne!(Network::new(None), network("0.0.0.0"));
+        assert_eq!(network("2001:db8:1:2::1").wider(), network("2001:db8:1:ffff::1").wider());
+        assert_ne!(network("2001:db8:1:2::1").wider(), network("2001:db8:2:2::1").wider());
+        assert_ne!(network("2001:db8:1:0::1").wider(), Some(network("2001:db8:1:0::1")));
+        assert_eq!((network("192.0.2.1").wider(), Network::new(None).wider()), (None, None));
     }
 }

@@ -20,6 +20,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::{OpenApi, ToSchema};
 
+/// How many bytes of an event one token of the rate limit pays for.
+const BYTES_OF_TOKEN: usize = 2_048;
+
 /// An event as it is sent. Only `event_type` is required; fields not listed are passed over.
 #[derive(Debug, ToSchema)]
 #[schema(as = Event)]
@@ -173,16 +176,39 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 )]
 async fn event(State(app): State<App>, sender: Sender, request: Request) -> Result<Response, ApiError> {
     let now = app.now();
+    let budget = request.extensions().get::<Budget>().cloned();
     let body = body::read(request, MOST_BYTES_EVENT, &app.config).await;
-    take_one(&app, sender, body, now).await
+    take_one(&app, sender, budget, body, now).await
+}
+
+/// Charges what the events cost beyond the one token that the request has paid: large ones cost more,
+/// because they fill the store.
+async fn charge(
+    app: &App,
+    budget: Option<Budget>,
+    sizes: impl ExactSizeIterator<Item = usize>,
+) -> Result<(), ApiError> {
+    let events = sizes.len();
+    let tokens = sizes.map(|bytes| bytes.div_ceil(BYTES_OF_TOKEN).max(1)).sum::<usize>();
+    match (budget, u32::try_from(tokens.saturating_sub(1))) {
+        (Some(Budget(charge)), Ok(more @ 1..)) => charge(more).await.map_err(|retry_after| {
+            app.metrics.limit(events);
+            ApiError::RateLimited { retry_after }
+        }),
+        _ => Ok(()),
+    }
 }
 
 async fn take_one(
     app: &App,
     sender: Sender,
+    budget: Option<Budget>,
     body: Result<Bytes, Refusal>,
     now: Timestamp,
 ) -> Result<Response, ApiError> {
+    if let Ok(body) = &body {
+        charge(app, budget, [body.len()].into_iter()).await?;
+    }
     let sent = body.and_then(|body| SentEvent::parse(body::parse::<&RawValue>(&body)?, now));
     let outcome = collect(app, sender, vec![sent], now).await.pop().unwrap_or(Outcome::Failed);
     match outcome {
@@ -240,7 +266,7 @@ async fn event_or_events(State(app): State<App>, sender: Sender, request: Reques
     match &body {
         Ok(one) if !body::is_array(one) => {
             let body = body.and_then(|body| body::limited(body, MOST_BYTES_EVENT));
-            take_one(&app, sender, body, now).await
+            take_one(&app, sender, budget, body, now).await
         }
         _ => take_batch(&app, sender, budget, body, now).await,
     }
@@ -269,14 +295,7 @@ async fn take_batch(
             return Err(refusal.into());
         }
     };
-    if let (Some(Budget(charge)), Some(more)) =
-        (budget, u32::try_from(batch.len()).ok().and_then(|count| count.checked_sub(1)))
-    {
-        charge(more).await.map_err(|retry_after| {
-            app.metrics.limit(batch.len());
-            ApiError::RateLimited { retry_after }
-        })?;
-    }
+    charge(app, budget, batch.iter().map(|json| json.get().len())).await?;
     let sent = batch.into_iter().map(|json| SentEvent::parse(json, now)).collect();
     let outcomes = collect(app, sender, sent, now).await;
     if outcomes.contains(&Outcome::Failed) {

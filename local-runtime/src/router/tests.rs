@@ -40,12 +40,16 @@ impl Site {
     }
 
     async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+        self.ask_from("192.0.2.1", method, path, headers, body).await
+    }
+
+    async fn ask_from(&self, peer: &str, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
         let mut request = Request::builder().method(method).uri(path).header("user-agent", BROWSER);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let mut request = request.body(Body::from(body.to_owned())).unwrap();
-        request.extensions_mut().insert(PeerAddress("192.0.2.1".parse().unwrap()));
+        request.extensions_mut().insert(PeerAddress(peer.parse().unwrap()));
         self.router.clone().oneshot(request).await.unwrap()
     }
 
@@ -213,6 +217,78 @@ async fn rates_are_limited_by_event_and_by_question() {
     assert_eq!((limited("events"), limited("reads")), (1, 1));
     assert_eq!(site.rejected_by_the_limit(), 5, "all events of the refused batch");
     assert_eq!(site.app.metrics.ingest_received_total.get(), 8 + 5 + 1);
+}
+
+/// A provider gives one customer 65,536 networks.
+#[tokio::test]
+async fn the_networks_of_one_customer_share_sixteen_budgets() {
+    let site = Site::with(&[("ANALYTICS_READ_LIMIT", "2")], false).await;
+    let mut answered = 0;
+    for network in 0..40 {
+        let peer = format!("2001:db8:1:{network:x}::1");
+        let answer = site.ask_from(&peer, Method::GET, "/api/v1/analytics/stats", &[], "").await;
+        answered += u32::from(answer.status() == 200);
+    }
+    // A slow machine gives back a token in two seconds.
+    assert!((32..36).contains(&answered), "{answered}");
+    let other = site.ask_from("2001:db8:2::1", Method::GET, "/api/v1/analytics/stats", &[], "").await;
+    assert_eq!(other.status(), 200);
+}
+
+#[tokio::test]
+async fn large_events_cost_more() {
+    let site = Site::with(&[("ANALYTICS_RATE_LIMIT", "20")], false).await;
+    let event = |bytes| {
+        let pad = "x".repeat(bytes);
+        format!(r#"{{"event_type":"scroll","event_data":{{"pad":"{pad}"}}}}"#)
+    };
+    let send = async |path: &str, body: &str| {
+        site.ask(Method::POST, &format!("/api/v1/analytics{path}"), &[], body).await.status().as_u16()
+    };
+    // 4 tokens each, and 4 are left.
+    for _ in 0..4 {
+        assert_eq!(send("/event", &event(7_000)).await, 201);
+    }
+    assert_eq!(send("/events", &format!("[{},{}]", event(7_000), event(1))).await, 429, "five of four");
+    assert_eq!(send("/event", &event(1)).await, 201, "the refused batch took only its entrance fee");
+}
+
+#[tokio::test]
+async fn probes_and_paths_that_lead_nowhere_are_limited() {
+    let site = Site::with(&[("ANALYTICS_READ_LIMIT", "3")], true).await;
+    for status in [404, 404, 404, 429, 429] {
+        assert_eq!(site.get("/wp-login.php").await.status(), status);
+    }
+    assert_eq!(site.get("/openapi.json").await.status(), 429);
+    assert_eq!(site.get("/cv.html").await.status(), 200, "what is there is served");
+    for probe in 0..30 {
+        let path = ["/health", "/metrics", "/health/live"][probe % 3];
+        assert_eq!(site.get(path).await.status(), 200, "{path}");
+    }
+    assert_eq!(site.get("/health").await.status(), 429);
+}
+
+/// Invented sites used to lock out every other one for ever.
+#[tokio::test]
+async fn default_and_listed_sites_fit_whatever_was_invented() {
+    async fn post(site: &Site, name: &str) -> u16 {
+        let event = format!(r#"{{"event_type":"scroll","site":"{name}"}}"#);
+        site.ask(Method::POST, "/api/v1/analytics/event", &[], &event).await.status().as_u16()
+    }
+    async fn full(vars: &[(&str, &str)]) -> Site {
+        let site = Site::with(vars, false).await;
+        for number in 0..common::site::Site::MOST {
+            append(&site.app, &format!("invented-{number}"), 1).await;
+        }
+        site
+    }
+    let site = full(&[]).await;
+    assert_eq!(post(&site, "default").await, 201);
+    assert_eq!(post(&site, "default").await, 201);
+    assert_eq!(post(&site, "one-more").await, 400);
+    let site = full(&[("ANALYTICS_SITES", "mine.example")]).await;
+    assert_eq!(post(&site, "mine.example").await, 201);
+    assert_eq!(post(&site, "invented-1").await, 400);
 }
 
 #[tokio::test]
