@@ -39,6 +39,7 @@ mod store_health;
 #[cfg(test)]
 mod testing;
 mod timer;
+mod turns;
 
 pub use self::page_views::PageViews;
 pub use self::server::{Options, RunError, run};

@@ -17,6 +17,7 @@ use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove}
 use crate::in_flight::InFlight;
 use crate::limits::Limited;
 use crate::services::Services;
+use crate::turns::{InTurn, Turns};
 use crate::{exposition, health, live, openapi, pages, static_files};
 
 /// Bodies below this size are sent as they are: they fit into one packet either way.
@@ -27,15 +28,20 @@ const WORTH_COMPRESSING: u64 = 1_024;
 pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router {
     let app = &services.app;
     let in_flight = app.clone();
-    let mut router = Router::new()
-        .merge(track::router(app.clone()))
-        .merge(realtime::router(app.clone()))
-        .merge(stats::router(app.clone()))
+    let (asked, turns) = (app.clone(), Arc::<Turns>::default());
+    // What scans columns, or reads pages of events.
+    let expensive = Router::new()
         .merge(themes::router(app.clone()))
-        .merge(letters::router(app.clone()))
         .merge(timeline::router(app.clone()))
         .merge(heatmap::router(app.clone()))
         .merge(query::router(app.clone()))
+        .layer(layer_fn(move |inner| InTurn { inner, app: asked.clone(), turns: Arc::clone(&turns) }));
+    let mut router = Router::new()
+        .merge(expensive)
+        .merge(track::router(app.clone()))
+        .merge(realtime::router(app.clone()))
+        .merge(stats::router(app.clone()))
+        .merge(letters::router(app.clone()))
         .merge(cleanup::router(app.clone()))
         .layer(layer_fn(move |inner| InFlight { inner, app: in_flight.clone() }))
         .merge(live::router(Arc::clone(&services.hub)))
