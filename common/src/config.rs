@@ -82,7 +82,7 @@ pub struct Config {
     pub collect_path: String,
     /// The name of the tracker script at the root, besides `script.js` and `mcv.js`.
     pub script_name: String,
-    /// How many seconds the process goes on serving after it was told to stop.
+    /// How many seconds the process goes on serving after SIGTERM or SIGINT.
     pub shutdown_delay: u64,
     /// Seconds that requests in flight may take when the process is told to stop.
     pub shutdown_seconds: u64,

@@ -1,7 +1,7 @@
 //! Whether the store answers and what room it has: for probes, and as gauges of `/metrics`.
 //!
-//! Probes and scrapes need no token, so that anybody who reaches the server may send any number of
-//! them: the store is asked at most once a second, and its answer serves them all.
+//! Probes and scrapes need no token, so that every client that reaches the server may send any number
+//! of them: the store is asked at most once a second, and its answer serves them all.
 
 use std::fs;
 use std::path::{Path, PathBuf};

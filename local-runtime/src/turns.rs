@@ -15,10 +15,10 @@ use tokio::sync::Semaphore;
 use tower::Service;
 
 /// How many expensive questions of one client are worked on at the same time. All clients' questions
-/// wait for scans in one queue, so that so many at most stand before anybody else's.
+/// wait for scans in one queue, in which at most so many of one client precede those of another.
 const MOST: usize = 4;
 
-/// Who has turns, or waits for one.
+/// The clients that have turns or wait for one.
 #[derive(Debug, Default)]
 pub(crate) struct Turns(Mutex<HashMap<Network, Client>>);
 

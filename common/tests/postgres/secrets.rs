@@ -1,4 +1,4 @@
-//! Destroyed secrets are gone from the table's file, whoever still reads.
+//! Destroyed secrets are gone from the table's file, even while snapshots are open.
 
 use common::store::conformance::samples::at;
 use common::store::postgres::Options;
