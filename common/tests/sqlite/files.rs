@@ -159,8 +159,9 @@ async fn what_is_no_backup_is_not_restored() {
 async fn a_crash_loses_nothing() {
     let (_folder, path) = place();
     let store = open(&path).await;
-    let (_crashed, crashed) = place();
     for appended in 1..5 {
+        // A new place each time: readers of the one before may still be closing its files.
+        let (_crashed, crashed) = place();
         append(&store, 1).await;
         // The log first: a checkpoint in between moves what the copied log has into the file.
         copy(&path, &crashed, &["-wal", ""]);
