@@ -136,7 +136,7 @@ async fn no_personal_data_and_no_dimension_of_a_senders_choice() {
         .collect();
     assert!(series.len() < 40, "forty of each, and no series each: {series:#?}");
     // Failed requests are logged, with the platform's id.
-    let failed: Vec<_> = logs.iter().filter(|line| line["status"] == 404).collect();
+    let failed: Vec<_> = logs.iter().filter(|line| line["status"] == 400).collect();
     assert_eq!(failed.len(), 40);
     for line in failed {
         assert_eq!(line["request_id"], line["span"]["request_id"], "{line}");

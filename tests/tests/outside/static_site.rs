@@ -227,7 +227,7 @@ async fn the_start_message_names_the_dashboard_without_colours() {
         let server = home.serve_with(arguments).await;
         let dashboard = format!("dashboard  http://{}{path}\n", server.address);
         assert!(server.written().contains(&dashboard), "{}", server.written());
-        server.send(get("/nowhere")).await;
+        server.send(get("/api/v1/analytics/stats?period=century")).await;
         let written = server.written();
         assert!(written.contains("INFO"), "something is logged: {written}");
         assert!(!written.contains('\u{1b}'), "colour codes: {written}");
