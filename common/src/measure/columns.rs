@@ -4,7 +4,10 @@
 //! Rows are events; those of a visit lie next to each other, first its events and then its reports,
 //! each in the order of (time, event id). Visits of a visitor lie next to each other, in order of time.
 //! Reports of a visitor before its first visit belong to none: they form a run of their own, a visit
-//! without events. There may be unused places between runs; only [`Layout`] tells what is used.
+//! without events. There may be unused places between runs; only [`Visits`] tells what is used.
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::question::Dimension;
 use super::texts::Texts;
@@ -43,15 +46,6 @@ pub enum Column<'a> {
     Duration,
 }
 
-/// Visits of one visitor: places in the columns of visits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct VisitorVisits {
-    /// The first.
-    pub start: u32,
-    /// How many.
-    pub count: u32,
-}
-
 /// Rows of one visit: places in the columns of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VisitRows {
@@ -61,17 +55,54 @@ pub struct VisitRows {
     pub events: u32,
     /// How many reports follow them.
     pub reports: u32,
+    /// The number of its visitor on this day. Visits of a visitor lie next to each other.
+    pub visitor: u32,
 }
 
-/// Which places of the columns belong together.
+/// The visits of a day, by place.
 #[derive(Debug, Clone, Default)]
-pub struct Layout {
-    /// Visits of each visitor.
-    pub visitors: Vec<VisitorVisits>,
-    /// Rows of each visit, by place.
-    pub visits: Vec<VisitRows>,
-    /// Space that is used again.
-    pub(super) scratch: [Vec<u32>; 2],
+pub struct Visits {
+    /// Unused places have no rows.
+    pub all: Vec<VisitRows>,
+    /// The first row of every [`EVERY`](Visits::EVERY)th visit, so that the visit of a row is found without
+    /// reading many others. None unless rows lie in the order of visits without gaps, and visits in that of
+    /// visitors, first those with an explicit id.
+    pub starts: Vec<u32>,
+}
+
+impl Visits {
+    /// See [`Visits::starts`].
+    pub const EVERY: usize = 8;
+
+    /// The bytes of memory that so many visits take.
+    #[must_use]
+    pub const fn memory(count: usize) -> usize {
+        count.saturating_mul(size_of::<VisitRows>()).saturating_add(count.div_ceil(Self::EVERY) * size_of::<u32>())
+    }
+}
+
+/// The numbers of a column, as narrow as they are kept.
+#[derive(Debug, Clone)]
+pub enum Numbers<'a> {
+    /// Up to 255.
+    Bytes(&'a [u8]),
+    /// Up to 65,535, little-endian.
+    Shorts(&'a [[u8; 2]]),
+    /// Any.
+    Words(Vec<u32>),
+}
+
+impl Numbers<'_> {
+    /// The number at that place.
+    #[inline(always)]
+    #[must_use]
+    pub fn get(&self, place: usize) -> u32 {
+        match self {
+            Self::Bytes(numbers) => numbers[place].into(),
+            Self::Shorts(numbers) => u16::from_le_bytes(numbers[place]).into(),
+            Self::Words(numbers) => numbers[place],
+        }
+    }
 }
 
 /// One UTC day of one site.
@@ -82,20 +113,26 @@ pub trait Columns: Send + Sync {
     /// How many places the columns of rows have.
     fn rows(&self) -> usize;
 
-    /// Reads which places belong together.
+    /// The visits.
     ///
     /// # Errors
     /// [`Damaged`].
-    fn layout(&self, layout: &mut Layout) -> Result<(), Damaged>;
+    fn visits(&self) -> Result<Cow<'_, Visits>, Damaged>;
 
-    /// Reads [`Column::Time`], right for the rows of the visits that `of` is true of; other rows may have any
-    /// time.
+    /// Reads [`Column::Time`] less the time of the first row of the visit, right for the rows of the visits
+    /// at the places `of`, which ascend; other rows may have any number.
     ///
     /// # Errors
     /// [`Damaged`].
-    fn times(&self, layout: &Layout, of: &dyn Fn(usize) -> bool, times: &mut Vec<u32>) -> Result<(), Damaged>;
+    fn offsets(&self, visits: &[VisitRows], of: &[u32], offsets: &mut Vec<u32>) -> Result<(), Damaged>;
 
-    /// Reads the visitors with an explicit id, by their place in [`Layout::visitors`], ascending.
+    /// Reads [`Column::Time`], right for the rows of the same visits.
+    ///
+    /// # Errors
+    /// [`Damaged`].
+    fn times(&self, visits: &[VisitRows], of: &[u32], times: &mut Vec<u32>) -> Result<(), Damaged>;
+
+    /// Reads the visitors with an explicit id, by [`VisitRows::visitor`], ascending.
     ///
     /// # Errors
     /// [`Damaged`].
@@ -107,11 +144,19 @@ pub trait Columns: Send + Sync {
     /// [`Damaged`].
     fn numbers(&self, column: Column<'_>, numbers: &mut Vec<u32>) -> Result<(), Damaged>;
 
-    /// Reads the values of a dimension, and whether there were more than [`MOST_VALUES`].
+    /// A column that is kept so that it can be read where it is, if this one is.
     ///
     /// # Errors
     /// [`Damaged`].
-    fn texts(&self, dimension: &Dimension, texts: &mut Texts) -> Result<bool, Damaged>;
+    fn flat(&self, _: Column<'_>) -> Result<Option<Numbers<'_>>, Damaged> {
+        Ok(None)
+    }
+
+    /// The values of a dimension, and whether there were more than [`MOST_VALUES`].
+    ///
+    /// # Errors
+    /// [`Damaged`].
+    fn texts(&self, dimension: &Dimension) -> Result<(Arc<Texts>, bool), Damaged>;
 
     /// Whether events had more distinct property names than [`MOST_VALUES`], so that some were dropped.
     fn property_names_capped(&self) -> bool;

@@ -10,6 +10,7 @@
 //! | [`work`] | bounds of one scan, and how it fails |
 //! | `opened` | a day whose columns are read when they are first needed |
 //! | `mask` | filters as columns of yes and no |
+//! | `numbers` | numbers of every width |
 //! | `groups` | the group of each visit or row |
 //! | `pass` | one pass over a day: what each group counts |
 //! | `totals` | what the groups of all days add up to |
@@ -21,6 +22,7 @@ pub mod clicks;
 pub mod funnel;
 mod groups;
 mod mask;
+mod numbers;
 mod opened;
 mod pass;
 pub mod retention;

@@ -29,6 +29,9 @@
 //! of theirs is needed: they are told apart by where their visits begin and end. Within a visit, events
 //! come before reports, each in the order of (time, event id); ids of events are not kept.
 //!
+//! What is read of most columns is read where it is. Which rows make a visit, and the texts of a dimension,
+//! are kept once they have been read; [`Segment::memory`] counts them from the beginning.
+//!
 //! Columns are described in `numbers.rs`, texts in `dictionary.rs`. These encodings are our own, because
 //! they are 300 lines: `tantivy-columnar` and arrow bring more code than a function may weigh, and leave
 //! open whether the next version writes the same bytes.
@@ -41,19 +44,22 @@ mod numbers;
 mod read;
 
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use ::bytes::Bytes;
 
 use self::bytes::{Reader, put};
-use super::columns::MOST_VALUES;
 pub use super::columns::{Column, Damaged};
+use super::columns::{MOST_VALUES, Visits};
 use super::head::Head;
 use super::question::Dimension;
+use super::texts::Texts;
 use crate::event::Event;
 use crate::time::Day;
 
 /// The version of the format. Blocks of other versions are rebuilt from the events.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 const MAGIC: &[u8; 4] = b"MVSG";
 /// Where the part begins that the checksum covers.
@@ -86,15 +92,22 @@ pub struct Segment {
     visits: usize,
     rows: usize,
     property_names_capped: bool,
-    sections: Vec<Section>,
+    memory: usize,
+    sections: Arc<[Section]>,
+    /// Read when they are first needed.
+    layout: Arc<OnceLock<Visits>>,
 }
 
 /// Where the name and the content of a section are.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Section {
     kind: Kind,
     name: Range<usize>,
     content: Range<usize>,
+    /// The texts, and whether there were more, once they have been read.
+    texts: OnceLock<(Arc<Texts>, bool)>,
+    /// Whether the numbers are known to be those of texts.
+    is_checked: AtomicBool,
 }
 
 impl Segment {
@@ -148,9 +161,12 @@ impl Segment {
             visits: visits as usize,
             rows: rows as usize,
             property_names_capped: flags & 1 != 0,
-            sections: Vec::with_capacity(count),
+            memory: 0,
+            sections: Arc::default(),
+            layout: Arc::default(),
             bytes: Bytes::new(),
         };
+        let mut sections = Vec::with_capacity(count);
         let mut start = 0_usize;
         for _ in 0..count {
             let kind = *Kind::ALL.get(usize::from(reader.byte()?)).ok_or(Damaged)?;
@@ -158,19 +174,30 @@ impl Segment {
             let at = bytes.len() - reader.0.len();
             reader.take(length)?;
             let end = start.checked_add(reader.number_as()?).ok_or(Damaged)?;
-            segment.sections.push(Section { kind, name: at..at + length, content: start..end });
+            sections.push(Section {
+                kind,
+                name: at..at + length,
+                content: start..end,
+                texts: OnceLock::new(),
+                is_checked: AtomicBool::new(false),
+            });
             start = end;
         }
         let content = bytes.len() - reader.0.len();
-        for section in &mut segment.sections {
+        for section in &mut sections {
             section.content = section.content.start + content..section.content.end + content;
         }
-        segment.bytes = bytes;
-        let names_of = |section: &Section| (section.kind, &segment.bytes[section.name.clone()]);
-        let sorted = segment.sections.windows(2).all(|pair| names_of(&pair[0]) < names_of(&pair[1]));
-        if start != segment.bytes.len() - content || !sorted {
+        let names_of = |section: &Section| (section.kind, &bytes[section.name.clone()]);
+        let sorted = sections.windows(2).all(|pair| names_of(&pair[0]) < names_of(&pair[1]));
+        if start != bytes.len() - content || !sorted {
             return Err(Damaged);
         }
+        segment.memory =
+            bytes.len() + Visits::memory(segment.visits) + size_of::<Self>() + count * size_of::<Section>();
+        for section in sections.iter().filter(|section| section.kind == Kind::Texts) {
+            segment.memory += size_of::<Texts>() + dictionary::memory(&bytes[section.content.clone()])?;
+        }
+        (segment.bytes, segment.sections) = (bytes, sections.into());
         Ok(segment)
     }
 
@@ -187,15 +214,19 @@ impl Segment {
         names.filter_map(Dimension::parse).filter(|dimension| matches!(dimension, Dimension::Property(_)))
     }
 
-    /// The bytes of memory that it takes.
+    /// The bytes of memory that it takes at most, with everything that is kept once it has been read.
     #[must_use]
-    pub fn memory(&self) -> usize {
-        self.bytes.len() + self.sections.capacity() * size_of::<Section>() + size_of::<Self>()
+    pub const fn memory(&self) -> usize {
+        self.memory
     }
 
-    fn section(&self, kind: Kind, name: &str) -> Option<&[u8]> {
+    fn section(&self, kind: Kind, name: &str) -> Option<&Section> {
         let key = |section: &Section| (section.kind, &self.bytes[section.name.clone()]);
         let at = self.sections.binary_search_by(|section| key(section).cmp(&(kind, name.as_bytes()))).ok()?;
-        Some(&self.bytes[self.sections[at].content.clone()])
+        Some(&self.sections[at])
+    }
+
+    fn content(&self, section: &Section) -> &[u8] {
+        &self.bytes[section.content.clone()]
     }
 }

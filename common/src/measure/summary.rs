@@ -38,7 +38,6 @@ use super::question::{Dimension, Field};
 use super::scan::Counted;
 use super::segment::bytes::{Reader, put};
 use super::segment::dictionary;
-use super::texts::Texts;
 use crate::time::Day;
 
 /// The version of the format. Blocks of other versions cannot be read.
@@ -180,8 +179,7 @@ impl Summary {
         let content = &self.bytes[self.sections[at].content.clone()];
         let mut reader = Reader(content);
         let length: usize = reader.number_as()?;
-        let mut texts = Texts::default();
-        let capped = dictionary::decode(reader.take(length)?, unknown, &mut texts)?;
+        let (texts, capped) = dictionary::decode(reader.take(length)?, unknown)?;
         for text in texts.iter() {
             let counted = read(&mut reader)?;
             if counted.days > 0 {

@@ -134,9 +134,9 @@ fn the_most_frequent_values_are_kept() {
     head.extend(&events);
     let segment = Segment::of(&head);
     for columns in [&head as &dyn Columns, &segment] {
-        let mut texts = super::texts::Texts::default();
         let page = super::samples::field(super::question::Field::Page);
-        assert!(columns.texts(&page, &mut texts).unwrap());
+        let (texts, capped) = columns.texts(&page).unwrap();
+        assert!(capped);
         let mut texts: Vec<&str> = texts.iter().collect();
         texts.sort_unstable();
         assert_eq!(texts, ["", "(other)", "/a", "/b"]);

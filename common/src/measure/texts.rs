@@ -10,6 +10,8 @@ use foldhash::fast::RandomState;
 pub struct Texts {
     text: String,
     ends: Vec<u32>,
+    /// Whether they ascend from number 1 on.
+    sorted: bool,
 }
 
 impl Texts {
@@ -36,37 +38,53 @@ impl Texts {
 
     /// All of them, by number.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        (0..self.ends.len() as u32).map(|number| self.get(number))
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let own = start..*end as usize;
+            start = own.end;
+            self.text.get(own).unwrap_or_default()
+        })
     }
 
     /// The number of a text.
     #[must_use]
     pub fn find(&self, text: &str) -> Option<u32> {
-        self.iter().position(|other| other == text).map(|at| at as u32)
+        if !self.sorted {
+            return self.iter().position(|other| other == text).map(|at| at as u32);
+        }
+        let (mut low, mut high) = (1, self.ends.len() as u32);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.get(middle) < text { low = middle + 1 } else { high = middle }
+        }
+        let is = |number: &u32| (*number as usize) < self.ends.len() && self.get(*number) == text;
+        [0, low].into_iter().find(is)
+    }
+
+    /// These texts.
+    pub(crate) fn of(texts: &[&str]) -> Self {
+        let mut all = Self::default();
+        texts.iter().for_each(|text| _ = all.push(text));
+        all
     }
 
     /// Adds a text and returns its number.
     pub(crate) fn push(&mut self, text: &str) -> u32 {
+        self.sorted = false;
         self.text.push_str(text);
         self.ends.push(self.text.len() as u32);
         self.ends.len() as u32 - 1
     }
 
-    /// Removes all texts and keeps the space.
-    pub(crate) fn clear(&mut self) {
-        self.text.clear();
-        self.ends.clear();
-    }
-
-    /// Replaces all texts by what `bytes` holds up to each of the `ends`; `None` if a text is not UTF-8.
-    pub(crate) fn replace(&mut self, bytes: Vec<u8>, ends: Vec<u32>) -> Option<()> {
+    /// What `bytes` holds up to each of the `ends`, texts that ascend from number 1 on; `None` if one is
+    /// not UTF-8.
+    pub(crate) fn sorted(bytes: Vec<u8>, ends: Vec<u32>) -> Option<Self> {
         let text = String::from_utf8(bytes).ok()?;
         let ordered = ends.is_sorted() && ends.last().is_none_or(|end| *end as usize == text.len());
         if !ordered || !ends.iter().all(|end| text.is_char_boundary(*end as usize)) {
             return None;
         }
-        (self.text, self.ends) = (text, ends);
-        Some(())
+        Some(Self { text, ends, sorted: true })
     }
 
     /// The bytes of memory that they take.

@@ -1,8 +1,11 @@
 //! The open day, read like a closed one.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use super::caps::Caps;
 use super::{Head, Rows, Sparse, Visit};
-use crate::measure::columns::{Column, Columns, Damaged, Layout, VisitRows, VisitorVisits};
+use crate::measure::columns::{Column, Columns, Damaged, VisitRows, Visits};
 use crate::measure::question::{Dimension, Field};
 use crate::measure::record::{ARRIVAL_FIELDS, CLIENT_FIELDS};
 use crate::measure::texts::Texts;
@@ -23,17 +26,29 @@ impl Columns for Head {
         self.places.all().len()
     }
 
-    fn layout(&self, layout: &mut Layout) -> Result<(), Damaged> {
-        layout.visitors.clear();
-        let visits = |visits: super::Run| VisitorVisits { start: visits.start(), count: visits.len() };
-        layout.visitors.extend(self.visitors.iter().map(|visitor| visits(visitor.visits)));
-        layout.visits.clear();
-        let rows = |visit: &Visit| VisitRows { start: visit.start, events: visit.events, reports: visit.reports };
-        layout.visits.extend(self.visits.all().iter().map(rows));
+    fn visits(&self) -> Result<Cow<'_, Visits>, Damaged> {
+        let mut visits = vec![VisitRows::default(); self.visits.all().len()];
+        for (number, visitor) in (0_u32..).zip(&self.visitors) {
+            let places = &mut visits[visitor.visits.start() as usize..];
+            for (place, Visit { start, events, reports, .. }) in places.iter_mut().zip(self.visits.get(visitor.visits))
+            {
+                *place = VisitRows { start: *start, events: *events, reports: *reports, visitor: number };
+            }
+        }
+        Ok(Cow::Owned(Visits { all: visits, starts: Vec::new() }))
+    }
+
+    fn offsets(&self, visits: &[VisitRows], of: &[u32], offsets: &mut Vec<u32>) -> Result<(), Damaged> {
+        self.gather(&self.rows.time, offsets);
+        for visit in of.iter().map(|visit| &visits[*visit as usize]) {
+            let own = &mut offsets[visit.start as usize..][..(visit.events + visit.reports) as usize];
+            let first = own.first().copied().unwrap_or(0);
+            own.iter_mut().for_each(|time| *time = time.wrapping_sub(first));
+        }
         Ok(())
     }
 
-    fn times(&self, _: &Layout, _: &dyn Fn(usize) -> bool, times: &mut Vec<u32>) -> Result<(), Damaged> {
+    fn times(&self, _: &[VisitRows], _: &[u32], times: &mut Vec<u32>) -> Result<(), Damaged> {
         self.gather(&self.rows.time, times);
         Ok(())
     }
@@ -70,7 +85,7 @@ impl Columns for Head {
         Ok(())
     }
 
-    fn texts(&self, dimension: &Dimension, texts: &mut Texts) -> Result<bool, Damaged> {
+    fn texts(&self, dimension: &Dimension) -> Result<(Arc<Texts>, bool), Damaged> {
         let (kept, all) = match dimension {
             Dimension::Field(field) => {
                 let field = source(*field);
@@ -82,15 +97,12 @@ impl Columns for Head {
             }
             Dimension::Goal | Dimension::Time(_) => return Err(Damaged),
         };
-        match (kept, all) {
-            (Some(kept), Some(_)) => texts.clone_from(&kept.texts),
-            (None, Some(all)) => texts.clone_from(all.texts()),
-            (_, None) => {
-                texts.clear();
-                texts.push("");
-            }
-        }
-        Ok(kept.is_some())
+        let texts = match (kept, all) {
+            (Some(kept), Some(_)) => kept.texts.clone(),
+            (None, Some(all)) => all.texts().clone(),
+            (_, None) => Texts::of(&[""]),
+        };
+        Ok((Arc::new(texts), kept.is_some()))
     }
 
     fn property_names_capped(&self) -> bool {

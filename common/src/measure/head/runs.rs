@@ -14,10 +14,6 @@ impl Run {
         self.start
     }
 
-    pub(super) const fn len(self) -> u32 {
-        self.len
-    }
-
     const fn room(self) -> u32 {
         (1 << self.class) >> 1
     }
@@ -103,12 +99,12 @@ mod tests {
             let expected: Vec<_> = (0..40).step_by(number + 1).map(|round| (number, round)).collect();
             assert_eq!(runs.get(*run), expected);
         }
-        let used: usize = lists.iter().map(|run| run.len() as usize).sum();
+        let used: usize = lists.iter().map(|run| run.len as usize).sum();
         assert!(runs.all().len() < 3 * used);
         // Only the very first item is a default one, and nothing is left behind where a list was.
         let left = |runs: &Runs<(usize, usize)>| runs.all().iter().filter(|item| **item != (0, 0)).count();
         assert_eq!(left(&runs), used - 1);
         runs.truncate(&mut lists[1], 5);
-        assert_eq!((lists[1].len(), left(&runs)), (5, used - 16));
+        assert_eq!((lists[1].len, left(&runs)), (5, used - 16));
     }
 }

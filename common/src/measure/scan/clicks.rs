@@ -6,7 +6,7 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 
 use super::{ScanError, Work};
-use crate::measure::columns::{Column, Columns, Layout};
+use crate::measure::columns::{Column, Columns};
 use crate::measure::question::{Dimension, Field};
 use crate::measure::texts::{Interner, Texts};
 use crate::time::{DAY, HOUR};
@@ -65,10 +65,7 @@ fn count(
         let mut numbers = Vec::new();
         columns.numbers(column, &mut numbers).map(|()| numbers)
     };
-    let text = |dimension: &Dimension| {
-        let mut texts = Texts::default();
-        columns.texts(dimension, &mut texts).map(|_| texts)
-    };
+    let text = |dimension: &Dimension| columns.texts(dimension).map(|(texts, _)| texts);
     let lefts = read(Column::ClickX)?;
     if times.is_empty() || lefts.iter().all(|x| *x == 0) {
         return Ok(());
@@ -78,10 +75,9 @@ fn count(
     let wanted = |number: u32| page.is_none_or(|page| shown(pages.get(number)) == page);
     let (tops, at) = (read(Column::ClickY)?, read(Column::Time)?);
     let (page_at, element_at) = (read(Column::Value(&page_of))?, read(Column::Value(&element_of))?);
-    let mut layout = Layout::default();
-    columns.layout(&mut layout)?;
+    let visits = columns.visits()?;
     // Clicks are events, which come before the reports of their visit.
-    for row in layout.visits.iter().flat_map(|visit| visit.start as usize..(visit.start + visit.events) as usize) {
+    for row in visits.all.iter().flat_map(|visit| visit.start as usize..(visit.start + visit.events) as usize) {
         if lefts[row] != 0 && times.contains(&at[row]) && wanted(page_at[row]) {
             let page = names.number(shown(pages.get(page_at[row])));
             let element = names.number(elements.get(element_at[row]));

@@ -6,14 +6,16 @@
 //! steps may be in several visits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use foldhash::fast::RandomState;
 
 use super::mask::{self, Mask};
+use super::numbers::{Number as _, with_numbers};
 use super::opened::{Buffers, Opened};
 use super::visitors::Numbering;
 use super::work::{ScanError, Work};
-use crate::measure::columns::{Columns, Damaged, VisitRows};
+use crate::measure::columns::{Columns, Damaged, Numbers};
 use crate::measure::question::funnel::{Funnel, FunnelAnswer, FunnelRow, FunnelStep, StepOrder, Within};
 use crate::measure::question::{Dimension, Filter, Number, Scope};
 use crate::measure::texts::Interner;
@@ -21,8 +23,9 @@ use crate::measure::texts::Interner;
 /// An event that may be part of an attempt.
 #[derive(Debug, Clone, Copy)]
 struct Step {
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970, or what is in the same order.
     time: i64,
+    visit: u32,
     /// A bit for each step that it passes.
     passes: u8,
     /// The number of its value of the dimension.
@@ -32,6 +35,7 @@ struct Step {
 /// An attempt, as far as it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Attempt {
+    visit: u32,
     value: u32,
     reached: usize,
     times: [i64; Funnel::MOST_STEPS],
@@ -51,7 +55,7 @@ pub fn answer(
     // Explicit visitors: their best attempt so far, or the events from which one can still be made.
     let mut best: HashMap<u32, Attempt, RandomState> = HashMap::default();
     let mut pending: HashMap<u32, Vec<Step>, RandomState> = HashMap::default();
-    let (mut steps, mut kept) = (Vec::new(), 0);
+    let (mut steps, mut found, mut kept) = (Vec::new(), Vec::new(), 0);
     for day in days {
         work.check()?;
         let columns = day.as_ref();
@@ -63,18 +67,16 @@ pub fn answer(
             capped.append(&mut opened.into_capped(&mut buffers));
             continue;
         };
-        let mut since_check = 0;
-        for (visitor, visits) in opened.layout.visitors.iter().enumerate() {
-            since_check += visits.count as usize;
-            if since_check > Work::EVERY {
+        let visitor = |visit: &u32| opened.visits()[*visit as usize].visitor;
+        for (at, visits) in day.visits.chunk_by(|a, b| visitor(a) == visitor(b)).enumerate() {
+            if at % Work::EVERY == 0 {
                 work.check()?;
-                since_check = 0;
             }
-            let number = numbers.get(visitor);
+            let number = numbers.get(visitor(&visits[0]));
             let (mut attempt, mut all) = (None, Vec::new());
-            for visit in visits.start as usize..(visits.start + visits.count) as usize {
+            for visit in visits {
                 steps.clear();
-                day.steps(&opened, visit, &mut steps);
+                day.steps(&opened, *visit, &mut steps);
                 match funnel.within {
                     Within::Visit => better(&mut attempt, best_of(funnel, &steps)),
                     Within::Seconds(_) => all.append(&mut steps),
@@ -85,19 +87,19 @@ pub fn answer(
                     kept += all.len();
                     pending.entry(number).or_default().append(&mut all);
                 }
-                (Some(number), Within::Visit) => {
-                    if let Some(attempt) = attempt {
-                        let mut before = best.get(&number).copied();
-                        better(&mut before, Some(attempt));
-                        best.extend(before.map(|attempt| (number, attempt)));
-                    }
+                (number, Within::Visit) => found.extend(attempt.map(|attempt| (number, attempt))),
+                _ => best_of(funnel, &all).into_iter().for_each(|attempt| rows.add(&attempt)),
+            }
+        }
+        day.set_times(&opened, &mut found)?;
+        for (number, attempt) in found.drain(..) {
+            match number {
+                Some(number) => {
+                    let mut before = best.get(&number).copied();
+                    better(&mut before, Some(attempt));
+                    best.extend(before.map(|attempt| (number, attempt)));
                 }
-                _ => {
-                    if matches!(funnel.within, Within::Seconds(_)) {
-                        attempt = best_of(funnel, &all);
-                    }
-                    attempt.into_iter().for_each(|attempt| rows.add(&attempt));
-                }
+                None => rows.add(&attempt),
             }
         }
         capped.append(&mut opened.into_capped(&mut buffers));
@@ -112,57 +114,62 @@ pub fn answer(
 }
 
 /// What a funnel needs of one day.
-struct Day {
-    passes: Passes,
-    /// Which visits may have a part in an attempt.
-    visits: Vec<bool>,
-    /// Right for the rows of these visits.
-    time: std::rc::Rc<Vec<u32>>,
+struct Day<'a> {
+    passes: Passes<'a>,
+    /// The visits that may have a part in an attempt.
+    visits: Vec<u32>,
+    /// Right for the rows of these visits; none if the order of rows is enough to find attempts.
+    time: Option<Vec<u32>>,
     in_range: std::ops::Range<u32>,
     midnight: i64,
-    /// For each visit or row the number of its value in all days.
+    /// The dimension's values of visits, or of rows.
     values: Option<(bool, Vec<u32>)>,
     /// Other events may not come between steps, so that they have to be known.
     strict: bool,
 }
 
-impl Day {
+impl<'a> Day<'a> {
     /// Nothing if no visit has a part in any attempt.
-    fn new(funnel: &Funnel, opened: &Opened<'_>, values: &mut Interner) -> Result<Option<Self>, Damaged> {
+    fn new(funnel: &Funnel, opened: &Opened<'a>, values: &mut Interner) -> Result<Option<Self>, Damaged> {
         let (visits, rows) = mask::of_filters(opened, &funnel.filters)?;
         // Every value of the dimension has its number, and is known to be capped, whether or not it is needed.
         let values = match &funnel.dimension {
             None => None,
             Some(dimension) => {
                 let numbers: Vec<u32> = opened.texts(dimension)?.iter().map(|text| values.number(text)).collect();
-                let of = opened.values(dimension)?.iter().map(|value| numbers[*value as usize]).collect();
+                let of = opened.values(dimension)?;
+                let of = with_numbers!(&*of, |of| of.iter().map(|value| numbers[value.value() as usize]).collect());
                 Some((dimension.scope() == Scope::Visit, of))
             }
         };
-        let passes = Passes::new(opened, &funnel.steps)?;
         // Of these steps a visit must pass one.
         let needed = match (funnel.within, funnel.order) {
-            (Within::Visit, _) => Some(1),
-            (Within::Seconds(_), StepOrder::Sequential) => Some(u8::MAX),
+            (Within::Visit, _) => &funnel.steps[..1],
+            (Within::Seconds(_), StepOrder::Sequential) => &funnel.steps[..],
             // Its events may come between two steps.
-            (Within::Seconds(_), StepOrder::Strict) => None,
+            (Within::Seconds(_), StepOrder::Strict) => &[],
         };
-        let some = needed.map(|needed| passes.some_of(needed));
-        if some.as_ref().is_some_and(Passes::is_empty) {
-            return Ok(None);
-        }
-        // Reports of no visit take no part.
-        let takes_part = |(at, visit): (usize, &VisitRows)| {
-            visit.events > 0
-                && visits.has(at)
-                && some.as_ref().is_none_or(|some| opened.events(at).any(|row| some.of(row) != 0))
-                && (rows == Mask::All || opened.events(at).any(|row| rows.has(row)))
+        let some = match needed {
+            [] => Mask::All,
+            needed => needed.iter().try_fold(Mask::None, |mask, step| Ok(mask.or(mask::of_rows(opened, step)?)))?,
         };
-        let visits: Vec<bool> = opened.layout.visits.iter().enumerate().map(takes_part).collect();
+        let mut some: Vec<u32> = match some {
+            Mask::None => return Ok(None),
+            Mask::All => (0..opened.visits().len() as u32).collect(),
+            Mask::Some(rows) => opened.visits_of(&rows),
+        };
+        some.retain(|at| {
+            let visit = &opened.visits()[*at as usize];
+            // Reports of no visit take no part.
+            let has_row = || rows == Mask::All || opened.events(visit).any(|row| rows.has(row));
+            visit.events > 0 && visits.has(*at as usize) && has_row()
+        });
+        // Rows of a visit are in order of time, but for reports.
+        let is_enough = funnel.within == Within::Visit && opened.is_whole() && !opened.reports_are_events;
         Ok(Some(Self {
-            time: opened.times(&|visit| visits[visit])?,
-            visits,
-            passes,
+            passes: Passes::new(opened, &funnel.steps)?,
+            time: if is_enough { None } else { Some(opened.times_of(&some)?) },
+            visits: some,
             in_range: opened.times.clone(),
             midnight: opened.midnight,
             values,
@@ -171,40 +178,62 @@ impl Day {
     }
 
     /// Adds the events of a visit that takes part, in order of time.
-    fn steps(&self, opened: &Opened<'_>, visit: usize, steps: &mut Vec<Step>) {
-        if !self.visits[visit] {
-            return;
-        }
-        let own = opened.layout.visits[visit].events as usize;
-        for (at, row) in opened.events(visit).enumerate().filter(|(_, row)| self.in_range.contains(&self.time[*row])) {
+    fn steps(&self, opened: &Opened<'_>, visit: u32, steps: &mut Vec<Step>) {
+        let of = &opened.visits()[visit as usize];
+        for (at, row) in (0..of.events + of.reports).zip(opened.events(of)) {
+            // Their order is enough if there are no times.
+            let time = match &self.time {
+                Some(time) if !self.in_range.contains(&time[row]) => continue,
+                Some(time) => self.midnight + i64::from(time[row]),
+                None => row as i64,
+            };
             let passes = self.passes.of(row);
             // Reports never stand between two steps.
-            if passes == 0 && (!self.strict || at >= own) {
+            if passes == 0 && (!self.strict || at >= of.events) {
                 continue;
             }
-            let value =
-                self.values.as_ref().map_or(0, |(of_visits, values)| values[if *of_visits { visit } else { row }]);
-            steps.push(Step { time: self.midnight + i64::from(self.time[row]), passes, value });
+            let value = self
+                .values
+                .as_ref()
+                .map_or(0, |(of_visits, values)| values[if *of_visits { visit as usize } else { row }]);
+            steps.push(Step { time, visit, passes, value });
         }
         // Reports follow the events; at the same time, events are first.
         if opened.reports_are_events {
             steps.sort_by_key(|step| step.time);
         }
     }
+
+    /// Replaces the rows of attempts by times, if they were found without. Only the time between steps
+    /// matters from here on.
+    fn set_times(&self, opened: &Opened<'_>, found: &mut [(Option<u32>, Attempt)]) -> Result<(), Damaged> {
+        let mut further: Vec<&mut Attempt> =
+            found.iter_mut().map(|(_, attempt)| attempt).filter(|attempt| attempt.reached > 1).collect();
+        if self.time.is_some() || further.is_empty() {
+            return Ok(());
+        }
+        let visits: Vec<u32> = further.iter().map(|attempt| attempt.visit).collect();
+        let offsets = opened.offsets_of(&visits)?;
+        for attempt in &mut further {
+            let reached = attempt.reached;
+            attempt.times[..reached].iter_mut().for_each(|time| *time = offsets[*time as usize].into());
+        }
+        opened.give_back(offsets);
+        Ok(())
+    }
 }
 
 /// Which steps a row passes, a bit for each. Steps on the values of one dimension are tested together,
 /// each value once.
-#[derive(Clone)]
-struct Passes {
+struct Passes<'a> {
     /// The numbers of rows in a column, and the steps that each value of it passes.
-    by_value: Vec<(std::rc::Rc<Vec<u32>>, Vec<u8>)>,
+    by_value: Vec<(Rc<Numbers<'a>>, Vec<u8>)>,
     /// Of each row, for steps that are more than a test of one value.
     by_row: Vec<u8>,
 }
 
-impl Passes {
-    fn new(opened: &Opened<'_>, steps: &[Filter]) -> Result<Self, Damaged> {
+impl<'a> Passes<'a> {
+    fn new(opened: &Opened<'a>, steps: &[Filter]) -> Result<Self, Damaged> {
         let mut passes = Self { by_value: Vec::new(), by_row: Vec::new() };
         let mut leaves: Vec<(&Dimension, Vec<u8>)> = Vec::new();
         for (step, bit) in steps.iter().zip((0..).map(|step| 1_u8 << step)) {
@@ -216,8 +245,8 @@ impl Passes {
                         leaves.push((&leaf.dimension, vec![0; texts.len()]));
                         leaves.len() - 1
                     });
-                    let tested = leaves[at].1.iter_mut().zip(texts.iter());
-                    tested.filter(|(_, text)| leaf.passes(text)).for_each(|(passes, _)| *passes |= bit);
+                    let passing = leaves[at].1.iter_mut().zip(mask::passing(leaf, &texts));
+                    passing.for_each(|(passes, passing)| *passes |= bit * u8::from(passing));
                 }
                 step => match mask::of_rows(opened, step)? {
                     Mask::None => {}
@@ -241,31 +270,14 @@ impl Passes {
     #[inline(always)]
     fn of(&self, row: usize) -> u8 {
         let by_row = self.by_row.get(row).copied().unwrap_or(0);
-        self.by_value.iter().fold(by_row, |passes, (values, of_value)| passes | of_value[values[row] as usize])
-    }
-
-    /// The same for these steps only.
-    fn some_of(&self, steps: u8) -> Self {
-        let mut some = self.clone();
-        some.by_row.iter_mut().for_each(|passes| *passes &= steps);
-        if some.by_row.iter().all(|passes| *passes == 0) {
-            some.by_row.clear();
-        }
-        some.by_value.iter_mut().for_each(|(_, of_value)| of_value.iter_mut().for_each(|passes| *passes &= steps));
-        some.by_value.retain(|(_, of_value)| of_value.iter().any(|passes| *passes > 0));
-        some
-    }
-
-    /// Whether no row passes any.
-    const fn is_empty(&self) -> bool {
-        self.by_value.is_empty() && self.by_row.is_empty()
+        self.by_value.iter().fold(by_row, |passes, (values, of_value)| passes | of_value[values.get(row) as usize])
     }
 }
 
-/// Keeps the attempt that came further, or else the earlier one.
+/// Keeps the attempt that came further; of equals the first, which is the earlier one.
 fn better(attempt: &mut Option<Attempt>, other: Option<Attempt>) {
-    let rank = |attempt: &Attempt| (attempt.reached, std::cmp::Reverse(attempt.times[0]));
-    if other.as_ref().map(rank) > attempt.as_ref().map(rank) {
+    let reached = |attempt: &Option<Attempt>| attempt.map_or(0, |attempt| attempt.reached);
+    if reached(&other) > reached(attempt) {
         *attempt = other;
     }
 }
@@ -284,7 +296,8 @@ fn best_of(funnel: &Funnel, steps: &[Step]) -> Option<Attempt> {
     };
     let mut best: Option<Attempt> = None;
     for (start, begun) in steps.iter().enumerate().skip(first).filter(|(_, step)| is_start(step)) {
-        let mut attempt = Attempt { value: begun.value, reached: 1, times: [begun.time; Funnel::MOST_STEPS] };
+        let mut attempt =
+            Attempt { visit: begun.visit, value: begun.value, reached: 1, times: [begun.time; Funnel::MOST_STEPS] };
         let mut at = start;
         while attempt.reached < count {
             let passes = |step: &Step| step.passes & (1 << attempt.reached) != 0;

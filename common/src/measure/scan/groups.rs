@@ -7,9 +7,10 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::mask::Mask;
+use super::numbers::{Number, with_numbers};
 use super::opened::Opened;
 use crate::event_type::EventType;
-use crate::measure::columns::{Column, Damaged, OTHER};
+use crate::measure::columns::{Column, Damaged, Numbers, OTHER};
 use crate::measure::question::{Buckets, Dimension, Field, Goals, Question, Scope};
 use crate::time::Timestamp;
 
@@ -20,24 +21,25 @@ const MOST_COMPUTED: u64 = 1 << 16;
 
 /// Values of one dimension, as numbers from `first` on.
 #[derive(Debug, Clone)]
-pub(super) struct Values {
-    numbers: Numbers,
+pub(super) struct Values<'a> {
+    numbers: Of<'a>,
     /// Added to each number.
     pub(super) first: u32,
     /// How many values there may be.
     count: u32,
     /// The values that decide where a visit belongs with its bounce and duration, if those of its rows
     /// do not: its entry page is that.
-    entry: Option<Rc<Vec<u32>>>,
+    entry: Option<Rc<Numbers<'a>>>,
     /// Whether bounces and durations cannot be told by it at all.
     events_only: bool,
 }
 
+/// Of what there is a number.
 #[derive(Debug, Clone)]
-enum Numbers {
+pub(super) enum Of<'a> {
     Same,
-    OfVisits(Rc<Vec<u32>>),
-    OfRows(Rc<Vec<u32>>),
+    Visits(Rc<Numbers<'a>>),
+    Rows(Rc<Numbers<'a>>),
 }
 
 /// The buckets of the time dimension at that place of the question's dimensions.
@@ -51,18 +53,18 @@ pub(in crate::measure) fn is_custom_event(name: &str) -> bool {
     matches!(EventType::parse(name), Some(EventType::Custom(_))) || name == OTHER
 }
 
-impl Values {
+impl<'a> Values<'a> {
     /// Of one dimension of a question; `goal` is the goal whose rows are looked at. `of_visits` tells whether
     /// [`Groups::of_visit`] will be asked.
     pub(super) fn of(
-        opened: &Opened<'_>,
+        opened: &Opened<'a>,
         question: &Question,
         place: usize,
         goal: u32,
         of_visits: bool,
     ) -> Result<Self, Damaged> {
         let dimension = &question.dimensions[place];
-        let same = |first| Self { numbers: Numbers::Same, first, count: 1, entry: None, events_only: false };
+        let same = |first| Self { numbers: Of::Same, first, count: 1, entry: None, events_only: false };
         match dimension {
             Dimension::Time(_) => match buckets(question, place) {
                 Some(buckets) => Self::of_time(opened, buckets),
@@ -76,7 +78,7 @@ impl Values {
         }
     }
 
-    fn of_dimension(opened: &Opened<'_>, dimension: &Dimension, visits: bool) -> Result<Self, Damaged> {
+    fn of_dimension(opened: &Opened<'a>, dimension: &Dimension, visits: bool) -> Result<Self, Damaged> {
         let count = opened.texts(dimension)?.len() as u32;
         let mut numbers = opened.values(dimension)?;
         let entry = match dimension {
@@ -92,12 +94,12 @@ impl Values {
         };
         let of_visits = dimension.scope() == Scope::Visit;
         let entry = match entry.filter(|_| visits) {
-            Some(field) => Some(viewed(opened, &opened.values(&Dimension::Field(field))?)?),
+            Some(field) => Some(viewed(opened, &*opened.values(&Dimension::Field(field))?)?),
             None => None,
         };
         Ok(Self {
             events_only: !of_visits && entry.is_none(),
-            numbers: if of_visits { Numbers::OfVisits(numbers) } else { Numbers::OfRows(numbers) },
+            numbers: if of_visits { Of::Visits(numbers) } else { Of::Rows(numbers) },
             first: 0,
             count,
             entry,
@@ -105,14 +107,15 @@ impl Values {
     }
 
     /// The names of events that are not built in.
-    fn of_custom_events(opened: &Opened<'_>) -> Result<Self, Damaged> {
+    fn of_custom_events(opened: &Opened<'a>) -> Result<Self, Damaged> {
         let name = Dimension::Field(Field::EventName);
         let texts = opened.texts(&name)?;
         let custom: Vec<bool> = texts.iter().map(is_custom_event).collect();
         let numbers = opened.values(&name)?;
-        let numbers = numbers.iter().map(|number| if custom[*number as usize] { *number } else { NONE }).collect();
+        let custom = |number: u32| if custom[number as usize] { number } else { NONE };
+        let numbers = with_numbers!(&*numbers, |numbers| numbers.iter().map(|number| custom(number.value())).collect());
         Ok(Self {
-            numbers: Numbers::OfRows(Rc::new(numbers)),
+            numbers: Of::Rows(Rc::new(Numbers::Words(numbers))),
             first: 0,
             count: texts.len() as u32,
             entry: None,
@@ -120,7 +123,7 @@ impl Values {
         })
     }
 
-    fn of_time(opened: &Opened<'_>, buckets: &Buckets) -> Result<Self, Damaged> {
+    fn of_time(opened: &Opened<'a>, buckets: &Buckets) -> Result<Self, Damaged> {
         let start = Timestamp::from_millis(opened.midnight + i64::from(opened.times.start));
         let end = opened.midnight + i64::from(opened.times.end);
         let from = buckets.buckets().partition_point(|bucket| bucket.range.end <= start);
@@ -128,7 +131,7 @@ impl Values {
             buckets.buckets()[from..].iter().take_while(|bucket| bucket.range.start.millis() < end).collect();
         let labels = || of_day.iter().map(|bucket| bucket.label);
         let (first, last) = (labels().min().unwrap_or(0), labels().max().unwrap_or(0));
-        let base = Self { numbers: Numbers::Same, first, count: 1, entry: None, events_only: false };
+        let base = Self { numbers: Of::Same, first, count: 1, entry: None, events_only: false };
         if first == last {
             return Ok(base);
         }
@@ -137,38 +140,39 @@ impl Values {
         let starts: Vec<i64> = of_day.iter().map(|bucket| of_midnight(bucket.range.start)).collect();
         let mut at = 0;
         // Rows of a visit are mostly in the bucket of the row before.
-        let label = |time: &u32| {
-            let time = i64::from(*time);
+        let mut label = |time: u32| {
+            let time = i64::from(time);
             if !(starts[at]..ends[at]).contains(&time) {
                 at = ends.partition_point(|end| *end <= time).min(ends.len() - 1);
             }
             if (starts[at]..ends[at]).contains(&time) { of_day[at].label - first } else { NONE }
         };
-        let numbers = opened.numbers(Column::Time)?.iter().map(label).collect();
-        Ok(Self { numbers: Numbers::OfRows(Rc::new(numbers)), count: last - first + 1, ..base })
+        let times = opened.numbers(Column::Time)?;
+        let numbers = with_numbers!(&*times, |times| times.iter().map(|time| label(time.value())).collect());
+        Ok(Self { numbers: Of::Rows(Rc::new(Numbers::Words(numbers))), count: last - first + 1, ..base })
     }
 
     #[inline(always)]
     fn at(&self, visit: usize, row: usize) -> u32 {
         match &self.numbers {
-            Numbers::Same => 0,
-            Numbers::OfVisits(numbers) => numbers[visit],
-            Numbers::OfRows(numbers) => numbers[row],
+            Of::Same => 0,
+            Of::Visits(numbers) => numbers.get(visit),
+            Of::Rows(numbers) => numbers.get(row),
         }
     }
 }
 
 /// Values of visits, without those of visits that have no page view.
-fn viewed(opened: &Opened<'_>, numbers: &[u32]) -> Result<Rc<Vec<u32>>, Damaged> {
+fn viewed<'a>(opened: &Opened<'a>, numbers: &Numbers<'a>) -> Result<Rc<Numbers<'a>>, Damaged> {
     let views = opened.numbers(Column::Views)?;
-    let number = |(number, views): (&u32, &u32)| if *views == 0 { NONE } else { *number };
-    Ok(Rc::new(numbers.iter().zip(&*views).map(number).collect()))
+    let number = |visit| if views.get(visit) == 0 { NONE } else { numbers.get(visit) };
+    Ok(Rc::new(Numbers::Words((0..opened.visits().len()).map(number).collect())))
 }
 
 /// The numbers of groups, and back.
 #[derive(Debug)]
-pub(super) struct Groups {
-    values: Vec<Values>,
+pub(super) struct Groups<'a> {
+    values: Vec<Values<'a>>,
     /// Of each group's values, if they are looked up.
     found: Option<Found>,
     /// How many groups there are, if they are computed.
@@ -182,16 +186,8 @@ struct Found {
     hasher: RandomState,
 }
 
-/// Where the group of a row stands.
-#[derive(Debug)]
-pub(super) enum Of {
-    Same,
-    Visits(Rc<Vec<u32>>),
-    Rows(Rc<Vec<u32>>),
-}
-
-impl Groups {
-    pub(super) fn new(values: Vec<Values>) -> Self {
+impl<'a> Groups<'a> {
+    pub(super) fn new(values: Vec<Values<'a>>) -> Self {
         let combinations = values.iter().map(|values| u64::from(values.count)).product::<u64>();
         let found = (combinations > MOST_COMPUTED && values.len() > 1).then(Found::default);
         Self { values, found, computed: combinations as usize }
@@ -207,6 +203,7 @@ impl Groups {
         let mut numbers = [0; 3];
         match &self.found {
             Some(found) => numbers = found.values[group],
+            None if self.values.len() == 1 => numbers[0] = group as u32,
             None => {
                 let mut rest = group;
                 for (number, values) in numbers.iter_mut().zip(&self.values) {
@@ -242,20 +239,16 @@ impl Groups {
         group
     }
 
-    fn numbers_at(&self, number: impl Fn(&Values) -> u32) -> [u32; 3] {
+    fn numbers_at(&self, number: impl Fn(&Values<'_>) -> u32) -> [u32; 3] {
         let mut numbers = [0; 3];
         numbers.iter_mut().zip(&self.values).for_each(|(to, values)| *to = number(values));
         numbers
     }
 
     /// The groups of all visits and rows that pass.
-    pub(super) fn of_day(&mut self, opened: &Opened<'_>, visits: &Mask, rows: &Mask) -> Of {
-        let varying: Vec<&Numbers> = self
-            .values
-            .iter()
-            .map(|values| &values.numbers)
-            .filter(|numbers| !matches!(numbers, Numbers::Same))
-            .collect();
+    pub(super) fn of_day(&mut self, opened: &Opened<'_>, visits: &Mask, rows: &Mask) -> Of<'a> {
+        let varying: Vec<&Of<'_>> =
+            self.values.iter().map(|values| &values.numbers).filter(|numbers| !matches!(numbers, Of::Same)).collect();
         match varying[..] {
             [] => {
                 // A group has a number before it counts.
@@ -263,45 +256,46 @@ impl Groups {
                 self.number(numbers);
                 return Of::Same;
             }
-            [Numbers::OfVisits(numbers)] if self.found.is_none() => return Of::Visits(Rc::clone(numbers)),
-            [Numbers::OfRows(numbers)] if self.found.is_none() => return Of::Rows(Rc::clone(numbers)),
+            [Of::Visits(numbers)] if self.found.is_none() => return Of::Visits(Rc::clone(numbers)),
+            [Of::Rows(numbers)] if self.found.is_none() => return Of::Rows(Rc::clone(numbers)),
             _ => {}
         }
-        let passing = (0..opened.layout.visits.len()).filter(|visit| visits.has(*visit));
-        if varying.iter().all(|numbers| matches!(numbers, Numbers::OfVisits(_))) {
-            let mut groups = vec![NONE; opened.layout.visits.len()];
+        let passing = (0..opened.visits().len()).filter(|visit| visits.has(*visit));
+        if varying.iter().all(|numbers| matches!(numbers, Of::Visits(_))) {
+            let mut groups = vec![NONE; opened.visits().len()];
             for visit in passing {
                 let numbers = self.numbers_at(|values| values.at(visit, 0));
                 groups[visit] = self.number(numbers);
             }
-            return Of::Visits(Rc::new(groups));
+            return Of::Visits(Rc::new(Numbers::Words(groups)));
         }
         let mut groups = vec![NONE; opened.rows()];
         for visit in passing {
-            let of = opened.layout.visits[visit];
+            let of = opened.visits()[visit];
             let own = of.start as usize..(of.start + of.events + of.reports) as usize;
             for (row, group) in own.clone().zip(&mut groups[own]).filter(|(row, _)| rows.has(*row)) {
                 let numbers = self.numbers_at(|values| values.at(visit, row));
                 *group = self.number(numbers);
             }
         }
-        Of::Rows(Rc::new(groups))
+        Of::Rows(Rc::new(Numbers::Words(groups)))
     }
 
     /// Whether the rows of a visit, and the visit with its bounce and duration, belong to one group.
     pub(super) fn are_of_visits(&self) -> bool {
-        self.values.iter().all(|values| {
-            !values.events_only && values.entry.is_none() && !matches!(values.numbers, Numbers::OfRows(_))
-        })
+        self.values
+            .iter()
+            .all(|values| !values.events_only && values.entry.is_none() && !matches!(values.numbers, Of::Rows(_)))
     }
 
-    /// The group to which a visit belongs with its bounce and duration, by its first matching row.
     /// The group to which a visit belongs with its bounce and duration, by its first matching row.
     pub(super) fn of_visit(&mut self, visit: usize, first: usize) -> u32 {
         if self.values.iter().any(|values| values.events_only) {
             return NONE;
         }
-        let at = |values: &Values| values.entry.as_ref().map_or_else(|| values.at(visit, first), |entry| entry[visit]);
+        let at = |values: &Values<'_>| {
+            values.entry.as_ref().map_or_else(|| values.at(visit, first), |entry| entry.get(visit))
+        };
         let numbers = self.numbers_at(at);
         self.number(numbers)
     }

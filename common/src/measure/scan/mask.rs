@@ -1,8 +1,10 @@
 //! Filters as columns of yes and no.
 
+use super::numbers::{Number, with_numbers};
 use super::opened::Opened;
 use crate::measure::columns::{Column, Damaged};
-use crate::measure::question::{Dimension, Field, Filter, Leaf, Scope};
+use crate::measure::question::{Dimension, Field, Filter, Leaf, Scope, Test};
+use crate::measure::texts::Texts;
 
 /// Which visits, or rows, pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +36,15 @@ impl Mask {
         }
     }
 
-    fn or(self, other: Self) -> Self {
-        self.not().and(other.not()).not()
+    pub(super) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::All, _) | (_, Self::All) => Self::All,
+            (Self::None, mask) | (mask, Self::None) => mask,
+            (Self::Some(mut a), Self::Some(b)) => {
+                a.iter_mut().zip(b).for_each(|(a, b)| *a |= b);
+                Self::Some(a)
+            }
+        }
     }
 
     fn not(self) -> Self {
@@ -66,7 +75,9 @@ pub(super) fn of_filters(opened: &Opened<'_>, filters: &[Filter]) -> Result<(Mas
     }
     if !opened.is_whole() && visits != Mask::None && rows != Mask::None {
         let time = opened.numbers(Column::Time)?;
-        rows = rows.and(Mask::Some(time.iter().map(|time| opened.times.contains(time)).collect()));
+        let in_range =
+            with_numbers!(&*time, |time| time.iter().map(|time| opened.times.contains(&time.value())).collect());
+        rows = rows.and(Mask::Some(in_range));
     }
     Ok((visits, rows))
 }
@@ -107,7 +118,7 @@ pub(super) fn of_rows(opened: &Opened<'_>, filter: &Filter) -> Result<Mask, Dama
         return Ok(match of_visits(opened, filter)? {
             Mask::Some(visits) => {
                 let mut rows = vec![false; opened.rows()];
-                for (visit, _) in opened.layout.visits.iter().zip(&visits).filter(|(_, passes)| **passes) {
+                for (visit, _) in opened.visits().iter().zip(&visits).filter(|(_, passes)| **passes) {
                     let count = (visit.events + visit.reports) as usize;
                     rows[visit.start as usize..][..count].fill(true);
                 }
@@ -133,9 +144,26 @@ fn of_tree(filter: &Filter, inner: Of<'_>, leaf: Of<'_>) -> Result<Mask, Damaged
     }
 }
 
+/// Calls `each` for every place that passes, in order.
+#[inline(always)]
+pub(super) fn each_set(passes: &[bool], mut each: impl FnMut(usize)) {
+    let (eights, rest) = passes.as_chunks::<8>();
+    for (start, eight) in (0..).step_by(8).zip(eights) {
+        // A byte of each, so that eight that do not pass are passed over together.
+        let mut set = u64::from_le_bytes(eight.map(u8::from));
+        while set != 0 {
+            each(start + set.trailing_zeros() as usize / 8);
+            set &= set - 1;
+        }
+    }
+    for (place, _) in rest.iter().enumerate().filter(|(_, passes)| **passes) {
+        each(passes.len() - rest.len() + place);
+    }
+}
+
 /// Each distinct value is tested once. The values of `dimension` are those of the leaf's own.
 fn of_leaf(opened: &Opened<'_>, leaf: &Leaf, dimension: &Dimension) -> Result<Mask, Damaged> {
-    let passes: Vec<bool> = opened.texts(dimension)?.iter().map(|text| leaf.passes(text)).collect();
+    let passes = passing(leaf, &*opened.texts(dimension)?);
     if passes.iter().all(|passes| *passes) {
         return Ok(Mask::All);
     }
@@ -143,12 +171,54 @@ fn of_leaf(opened: &Opened<'_>, leaf: &Leaf, dimension: &Dimension) -> Result<Ma
         return Ok(Mask::None);
     }
     let values = opened.values(dimension)?;
-    Ok(Mask::Some(values.iter().map(|value| passes[*value as usize]).collect()))
+    Ok(Mask::Some(with_numbers!(&*values, |values| select(values, &passes))))
+}
+
+/// Which texts pass, by number.
+pub(super) fn passing(leaf: &Leaf, texts: &Texts) -> Vec<bool> {
+    match &leaf.test {
+        Test::Is(wanted) if leaf.case_sensitive => {
+            let mut passes = vec![false; texts.len()];
+            wanted.iter().filter_map(|text| texts.find(text)).for_each(|number| passes[number as usize] = true);
+            passes
+        }
+        _ => texts.iter().map(|text| leaf.passes(text)).collect(),
+    }
+}
+
+/// So many runs of values are compared with each number; looking numbers up takes longer than that.
+const MOST_RUNS: usize = 4;
+
+/// Which numbers are those of values that pass.
+fn select<N: Number>(numbers: &[N], passes: &[bool]) -> Vec<bool> {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for (value, _) in (0_u32..).zip(passes).filter(|(_, passes)| **passes) {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == value => *last = value,
+            _ => runs.push((value, value)),
+        }
+        if runs.len() > MOST_RUNS {
+            return numbers.iter().map(|number| passes[number.value() as usize]).collect();
+        }
+    }
+    let mut selected = vec![false; numbers.len()];
+    for (first, last) in runs {
+        N::select(numbers, first, last, &mut selected);
+    }
+    selected
 }
 
 /// The visits of which some event passes, in the range or not. Reports that belong to no visit have none.
 fn has_done(opened: &Opened<'_>, filter: &Filter) -> Result<Mask, Damaged> {
-    let rows = of_rows(opened, filter)?;
-    let visits = opened.layout.visits.iter().enumerate();
-    Ok(Mask::Some(visits.map(|(at, visit)| visit.events > 0 && opened.events(at).any(|row| rows.has(row))).collect()))
+    Ok(match of_rows(opened, filter)? {
+        Mask::Some(rows) => {
+            let mut visits = vec![false; opened.visits().len()];
+            for visit in opened.visits_of(&rows) {
+                visits[visit as usize] = opened.visits()[visit as usize].events > 0;
+            }
+            Mask::Some(visits)
+        }
+        Mask::All => Mask::Some(opened.visits().iter().map(|visit| visit.events > 0).collect()),
+        Mask::None => Mask::None,
+    })
 }

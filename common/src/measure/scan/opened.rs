@@ -1,10 +1,13 @@
 //! A day that is being scanned: each column is read when it is first needed, and once.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use crate::measure::columns::{Column, Columns, Damaged, Layout};
+use super::mask::each_set;
+use crate::measure::columns::{Column, Columns, Damaged, Numbers, VisitRows, Visits};
 use crate::measure::question::{Dimension, Field, Range};
 use crate::measure::texts::Texts;
 use crate::time::{DAY, Timestamp};
@@ -12,31 +15,29 @@ use crate::time::{DAY, Timestamp};
 /// Space for columns that is used again for the next day.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
-    layout: Layout,
     numbers: Vec<Vec<u32>>,
+    bytes: usize,
 }
 
 impl Buffers {
+    /// The bytes of memory that they took during the last day.
     pub(super) fn memory(&self) -> usize {
-        let Layout { visitors, visits, scratch } = &self.layout;
-        let scratch = scratch.iter().map(|numbers| 4 * numbers.capacity()).sum::<usize>();
-        let layout = size_of_val(&**visitors) + size_of_val(&**visits) + scratch;
-        layout + self.numbers.iter().map(|numbers| 4 * numbers.capacity()).sum::<usize>()
+        self.numbers.iter().map(|numbers| 4 * numbers.capacity()).sum::<usize>() + self.bytes
     }
 }
 
 /// The day, and what was read of it.
 pub(super) struct Opened<'a> {
     columns: &'a dyn Columns,
-    pub(super) layout: Layout,
+    layout: Cow<'a, Visits>,
     /// The part of the range that lies in the day, in milliseconds since midnight.
     pub(super) times: std::ops::Range<u32>,
     pub(super) midnight: i64,
     /// Whether `scroll` and `hover` are ordinary events.
     pub(super) reports_are_events: bool,
     free: RefCell<Vec<Vec<u32>>>,
-    read: RefCell<Vec<(Key, Rc<Vec<u32>>)>>,
-    texts: RefCell<Vec<(Dimension, Rc<Texts>)>>,
+    read: RefCell<Vec<(Key, Rc<Numbers<'a>>)>>,
+    texts: RefCell<Vec<(Dimension, Arc<Texts>)>>,
     capped: RefCell<BTreeSet<Dimension>>,
 }
 
@@ -61,11 +62,9 @@ impl<'a> Opened<'a> {
         if times.is_empty() {
             return Ok(None);
         }
-        let mut layout = std::mem::take(&mut buffers.layout);
-        columns.layout(&mut layout)?;
         Ok(Some(Self {
             columns,
-            layout,
+            layout: columns.visits()?,
             times,
             midnight,
             reports_are_events,
@@ -78,10 +77,16 @@ impl<'a> Opened<'a> {
 
     /// Gives the space back, and tells of which dimensions values are missing.
     pub(super) fn into_capped(self, buffers: &mut Buffers) -> BTreeSet<Dimension> {
-        buffers.layout = self.layout;
+        buffers.bytes = match &self.layout {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(visits) => size_of_val(&*visits.all),
+        };
         buffers.numbers = self.free.into_inner();
-        let read = self.read.into_inner().into_iter();
-        buffers.numbers.extend(read.filter_map(|(_, numbers)| Rc::try_unwrap(numbers).ok()));
+        for (_, numbers) in self.read.into_inner() {
+            if let Ok(Numbers::Words(numbers)) = Rc::try_unwrap(numbers) {
+                buffers.numbers.push(numbers);
+            }
+        }
         self.capped.into_inner()
     }
 
@@ -96,49 +101,57 @@ impl<'a> Opened<'a> {
     }
 
     /// A column that is not of values.
-    pub(super) fn numbers(&self, column: Column<'static>) -> Result<Rc<Vec<u32>>, Damaged> {
+    pub(super) fn numbers(&self, column: Column<'static>) -> Result<Rc<Numbers<'a>>, Damaged> {
         self.cached(Key::Other(column), column)
     }
 
-    /// [`Column::Time`], right for the rows of the visits that `of` is true of.
-    pub(super) fn times(&self, of: &dyn Fn(usize) -> bool) -> Result<Rc<Vec<u32>>, Damaged> {
-        let mut numbers = self.buffer();
-        self.columns.times(&self.layout, of, &mut numbers)?;
-        Ok(Rc::new(numbers))
+    /// [`Column::Time`], right for the rows of these visits.
+    pub(super) fn times_of(&self, visits: &[u32]) -> Result<Vec<u32>, Damaged> {
+        let mut times = self.buffer();
+        self.columns.times(&self.layout.all, visits, &mut times)?;
+        Ok(times)
+    }
+
+    /// [`Columns::offsets`] of the rows of these visits.
+    pub(super) fn offsets_of(&self, visits: &[u32]) -> Result<Vec<u32>, Damaged> {
+        let mut offsets = self.buffer();
+        self.columns.offsets(&self.layout.all, visits, &mut offsets)?;
+        Ok(offsets)
     }
 
     /// The numbers of the values of a dimension.
-    pub(super) fn values(&self, dimension: &Dimension) -> Result<Rc<Vec<u32>>, Damaged> {
+    pub(super) fn values(&self, dimension: &Dimension) -> Result<Rc<Numbers<'a>>, Damaged> {
         self.cached(Key::Value(dimension.clone()), Column::Value(dimension))
     }
 
-    fn cached(&self, key: Key, column: Column<'_>) -> Result<Rc<Vec<u32>>, Damaged> {
+    fn cached(&self, key: Key, column: Column<'_>) -> Result<Rc<Numbers<'a>>, Damaged> {
         if let Some((_, numbers)) = self.read.borrow().iter().find(|(other, _)| *other == key) {
             return Ok(Rc::clone(numbers));
         }
-        let mut numbers = self.buffer();
-        match column {
-            Column::Time => self.columns.times(&self.layout, &|_| true, &mut numbers)?,
-            column => self.columns.numbers(column, &mut numbers)?,
-        }
+        let numbers = match self.columns.flat(column)? {
+            Some(numbers) => numbers,
+            None => {
+                let mut numbers = self.buffer();
+                self.columns.numbers(column, &mut numbers)?;
+                Numbers::Words(numbers)
+            }
+        };
         let numbers = Rc::new(numbers);
         self.read.borrow_mut().push((key, Rc::clone(&numbers)));
         Ok(numbers)
     }
 
     /// The values of a dimension.
-    pub(super) fn texts(&self, dimension: &Dimension) -> Result<Rc<Texts>, Damaged> {
+    pub(super) fn texts(&self, dimension: &Dimension) -> Result<Arc<Texts>, Damaged> {
         if let Some((_, texts)) = self.texts.borrow().iter().find(|(other, _)| other == dimension) {
-            return Ok(Rc::clone(texts));
+            return Ok(Arc::clone(texts));
         }
-        let mut texts = Texts::default();
-        let mut capped = self.columns.texts(dimension, &mut texts)?;
+        let (texts, mut capped) = self.columns.texts(dimension)?;
         capped |= matches!(dimension, Dimension::Property(_)) && self.columns.property_names_capped();
         if capped {
             self.capped.borrow_mut().insert(dimension.clone());
         }
-        let texts = Rc::new(texts);
-        self.texts.borrow_mut().push((dimension.clone(), Rc::clone(&texts)));
+        self.texts.borrow_mut().push((dimension.clone(), Arc::clone(&texts)));
         Ok(texts)
     }
 
@@ -151,23 +164,60 @@ impl<'a> Opened<'a> {
         self.free.borrow_mut().push(buffer);
     }
 
-    /// Whether rows come in the order of visitors and their visits, as they do in closed days.
+    /// All visits, by place.
+    pub(super) fn visits(&self) -> &[VisitRows] {
+        &self.layout.all
+    }
+
+    /// Whether rows lie in the order of visits, as [`Visits::starts`] has it.
     pub(super) fn is_in_order(&self) -> bool {
-        let Layout { visitors, visits, .. } = &self.layout;
-        visitors.is_sorted_by_key(|visits| visits.start) && visits.is_sorted_by_key(|visit| visit.start)
+        !self.layout.starts.is_empty()
+    }
+
+    /// The visits with one of these rows among their events, in order.
+    pub(super) fn visits_of(&self, rows: &[bool]) -> Vec<u32> {
+        let Visits { all, starts } = &*self.layout;
+        if !self.is_in_order() {
+            let has_row = |visit: &VisitRows| self.events(visit).any(|row| rows[row]);
+            return (0..).zip(all).filter(|(_, rows)| has_row(rows)).map(|(visit, _)| visit).collect();
+        }
+        let (mut places, mut part) = (Vec::new(), 0);
+        each_set(rows, |row| {
+            while starts.get(part + 1).is_some_and(|start| *start as usize <= row) {
+                part += 1;
+            }
+            places.push((row as u32, part * Visits::EVERY));
+        });
+        // Without branches that depend on what is read, visits that are far in memory are on their way together.
+        let (mut found, mut count) = (vec![0; places.len()], 0);
+        let mut last = u32::MAX;
+        for (row, first) in places {
+            let near = &all[first..];
+            let before = near.first_chunk::<{ Visits::EVERY }>().map_or_else(
+                || near.iter().filter(|visit| visit.start <= row).count(),
+                |near| near.iter().map(|visit| usize::from(visit.start <= row)).sum(),
+            );
+            let visit = (first + before - 1) as u32;
+            found[count] = visit;
+            let has_row = self.events(&near[before - 1]).end > row as usize;
+            count += usize::from(has_row & (visit != last));
+            last = if has_row { visit } else { last };
+        }
+        found.truncate(count);
+        found
     }
 
     /// The names of events, and the number of `page_view` among them.
-    pub(super) fn names(&self) -> Result<(Rc<Vec<u32>>, u32), Damaged> {
+    pub(super) fn names(&self) -> Result<(Rc<Numbers<'a>>, u32), Damaged> {
         let name = Dimension::Field(Field::EventName);
         let page_view = self.texts(&name)?.find("page_view").unwrap_or(u32::MAX);
         Ok((self.values(&name)?, page_view))
     }
 
     /// The rows of a visit that count as events.
-    pub(super) fn events(&self, visit: usize) -> std::ops::Range<usize> {
-        let rows = self.layout.visits[visit];
-        let reports = if self.reports_are_events { rows.reports } else { 0 };
-        rows.start as usize..(rows.start + rows.events + reports) as usize
+    #[inline(always)]
+    pub(super) const fn events(&self, visit: &VisitRows) -> std::ops::Range<usize> {
+        let reports = if self.reports_are_events { visit.reports } else { 0 };
+        visit.start as usize..(visit.start + visit.events + reports) as usize
     }
 }

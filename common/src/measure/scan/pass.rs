@@ -1,12 +1,15 @@
 //! One pass over a day: what each group counts.
 
+use std::rc::Rc;
+
 use super::groups::{Groups, NONE, Of, Values};
 use super::mask::{self, Mask};
+use super::numbers::{Number, with_numbers};
 use super::opened::Opened;
 use super::totals::{Counted, Totals};
-use super::visitors::Numbers;
+use super::visitors::DayNumbers;
 use super::work::{ScanError, Work};
-use crate::measure::columns::{Column, Damaged};
+use crate::measure::columns::{Column, Damaged, Numbers, VisitRows};
 use crate::measure::question::{Dimension, Field, Filter, Goals, Metric, Question};
 
 /// What is counted of a question's events.
@@ -46,9 +49,6 @@ impl Wanted {
     }
 }
 
-/// As many rows as most visits have.
-const SHORT: usize = 8;
-
 /// The visitors of one group on one day. It is small, so that the groups of a day fit into the
 /// processor's nearest cache.
 #[derive(Debug, Clone, Copy)]
@@ -83,20 +83,20 @@ struct Counts {
     explicit: Vec<(u32, u32)>,
 }
 
-/// A visitor's place, and its number if it is an explicit one.
-type Who = (usize, Option<u32>);
+/// A visitor, and its number if it is an explicit one.
+type Who = (u32, Option<u32>);
 
 impl Counts {
     /// Counts an event, or several of one visit. Reports of no visit have none.
     #[inline(always)]
-    fn count(&mut self, group: u32, (visitor, number): Who, visit: Option<usize>, events: u32, views: u32) {
+    fn count(&mut self, group: u32, (visitor, number): Who, visit: Option<u32>, events: u32, views: u32) {
         let at = group as usize;
         if at >= self.visitors.len() {
             self.visitors.resize(at + 1, NO_VISITORS);
         }
         let visitors = &mut self.visitors[at];
-        if visitors.last != visitor as u32 {
-            visitors.last = visitor as u32;
+        if visitors.last != visitor {
+            visitors.last = visitor;
             match number {
                 Some(number) => self.explicit.push((group, number)),
                 None => visitors.count += 1,
@@ -110,9 +110,9 @@ impl Counts {
         }
         let count = &mut self.events[at];
         if let Some(visit) = visit
-            && count.last_visit != visit as u32
+            && count.last_visit != visit
         {
-            count.last_visit = visit as u32;
+            count.last_visit = visit;
             count.visits += 1;
         }
         count.events += events;
@@ -134,10 +134,10 @@ impl Counts {
 
 impl Pass<'_> {
     /// Adds a day to the totals.
-    pub(super) fn run(
+    pub(super) fn run<'d>(
         &self,
-        opened: &Opened<'_>,
-        numbers: &Numbers,
+        opened: &Opened<'d>,
+        numbers: &DayNumbers<'d>,
         work: &Work<'_>,
         totals: &mut Totals,
     ) -> Result<(), ScanError> {
@@ -155,10 +155,10 @@ impl Pass<'_> {
         }
     }
 
-    fn run_one(
+    fn run_one<'d>(
         &self,
-        opened: &Opened<'_>,
-        numbers: &Numbers,
+        opened: &Opened<'d>,
+        numbers: &DayNumbers<'d>,
         work: &Work<'_>,
         (visits, rows): (&Mask, &Mask),
         goal: u32,
@@ -178,29 +178,31 @@ impl Pass<'_> {
             visits: Vec::new(),
             explicit: Vec::new(),
         };
+        if *visits == Mask::All && *rows == Mask::All {
+            numbers.find_all();
+        }
         let loop_ = Loop { pass: self, opened, numbers, work, visits };
         match (&of, rows) {
             (Of::Same, Mask::All) if !opened.reports_are_events => loop_.visits(|_| 0, &mut groups, &mut counts)?,
             (Of::Visits(of), Mask::All) if !opened.reports_are_events => {
-                loop_.visits(|visit| of[visit], &mut groups, &mut counts)?;
+                with_numbers!(&**of, |of| loop_.visits(|visit| of[visit].value(), &mut groups, &mut counts))?;
             }
-            (Of::Same, rows) => loop_.rows(|_, _| 0, |row| rows.has(row), &mut groups, &mut counts)?,
-            (Of::Visits(of), rows) => {
-                loop_.rows(|visit, _| of[visit], |row| rows.has(row), &mut groups, &mut counts)?;
-            }
+            (Of::Same, rows) => loop_.rows(|_, _| 0, rows, &mut groups, &mut counts)?,
+            (Of::Visits(of), rows) => loop_.rows(|visit, _| of.get(visit), rows, &mut groups, &mut counts)?,
             (Of::Rows(of), Mask::All)
                 if *visits == Mask::All && self.wanted.only_visitors() && opened.is_in_order() =>
             {
-                loop_.all_rows(of, &mut counts)?;
+                with_numbers!(&**of, |of| loop_.all_rows(of, &mut counts))?;
             }
-            (Of::Rows(of), Mask::All) => loop_.rows(|_, row| of[row], |_| true, &mut groups, &mut counts)?,
-            (Of::Rows(of), rows) => loop_.rows(|_, row| of[row], |row| rows.has(row), &mut groups, &mut counts)?,
+            (Of::Rows(of), rows) => {
+                with_numbers!(&**of, |of| loop_.rows(|_, row| of[row].value(), rows, &mut groups, &mut counts))?;
+            }
         }
         if self.wanted.reports {
             let group = |visit: usize, row: usize| match &of {
                 Of::Same => 0,
-                Of::Visits(of) => of[visit],
-                Of::Rows(of) => of[row],
+                Of::Visits(of) => of.get(visit),
+                Of::Rows(of) => of.get(row),
             };
             loop_.reports(group, rows, &mut counts)?;
         }
@@ -208,7 +210,13 @@ impl Pass<'_> {
     }
 
     /// Adds what the groups of a day counted to those of all days.
-    fn add(&self, opened: &Opened<'_>, groups: &Groups, counts: Counts, totals: &mut Totals) -> Result<(), ScanError> {
+    fn add(
+        &self,
+        opened: &Opened<'_>,
+        groups: &Groups<'_>,
+        counts: Counts,
+        totals: &mut Totals,
+    ) -> Result<(), ScanError> {
         let mut places = totals.of_day(self.question, &self.dimensions, opened)?;
         let mut rows = vec![NONE; groups.len()];
         for (group, row) in rows.iter_mut().enumerate() {
@@ -237,87 +245,136 @@ impl Pass<'_> {
     }
 }
 
-struct Loop<'a> {
+struct Loop<'a, 'd> {
     pass: &'a Pass<'a>,
-    opened: &'a Opened<'a>,
-    numbers: &'a Numbers,
+    opened: &'a Opened<'d>,
+    numbers: &'a DayNumbers<'d>,
     work: &'a Work<'a>,
     visits: &'a Mask,
 }
 
-impl Loop<'_> {
-    /// Calls `each` for every visit that passes, with its visitor.
+/// So many rows are marked together; most visits have fewer.
+const MARKED: usize = 8;
+/// The first row of a visitor, and a row that is not counted.
+const NEW: u8 = 1;
+const PASSED_OVER: u8 = 2;
+
+/// How many visits are read together.
+const NEAR: usize = 256;
+
+/// The places from `start` on that pass, at the beginning of `places`. It takes no branches, which would often
+/// be mispredicted.
+fn chosen<'a>(start: usize, passes: &[bool], places: &'a mut Vec<u32>) -> &'a [u32] {
+    let mut count = 0;
+    if places.len() < passes.len() {
+        places.resize(passes.len(), 0);
+    }
+    for (at, passes) in (start as u32..).zip(passes) {
+        places[count] = at;
+        count += usize::from(*passes);
+    }
+    &places[..count]
+}
+
+impl Loop<'_, '_> {
+    /// Calls `each` for every visit that passes.
     #[inline(always)]
-    fn each_visit(&self, mut each: impl FnMut(usize, usize)) -> Result<(), ScanError> {
-        let mut until_check = Work::EVERY;
-        for (visitor, visits) in self.opened.layout.visitors.iter().enumerate() {
-            for visit in visits.start as usize..(visits.start + visits.count) as usize {
-                if self.visits.has(visit) {
-                    each(visitor, visit);
-                }
-            }
-            match until_check.checked_sub(visits.count as usize) {
-                Some(rest) => until_check = rest,
-                None => {
-                    until_check = Work::EVERY;
-                    self.work.check()?;
+    fn each_visit(&self, mut each: impl FnMut(usize, &VisitRows)) -> Result<(), ScanError> {
+        let (all, mut buffer) = (self.opened.visits(), self.opened.buffer());
+        for (start, visits) in (0..).step_by(Work::EVERY).zip(all.chunks(Work::EVERY)) {
+            self.work.check()?;
+            match self.visits {
+                Mask::None => {}
+                Mask::All => (start..).zip(visits).for_each(|(at, rows)| each(at, rows)),
+                Mask::Some(passes) => {
+                    let places = chosen(start, &passes[start..start + visits.len()], &mut buffer);
+                    // Their rows are copied first: many that are far in memory are then on their way together.
+                    let mut near = [VisitRows::default(); NEAR];
+                    for places in places.chunks(NEAR) {
+                        near.iter_mut().zip(places).for_each(|(near, at)| *near = all[*at as usize]);
+                        near.iter().zip(places).for_each(|(rows, at)| each(*at as usize, rows));
+                    }
                 }
             }
         }
+        self.opened.give_back(buffer);
         Ok(())
     }
 
-    /// Counts the visitors of all rows of visits that lie in order. Visits are short, so that a loop over
-    /// the rows of each would cost more than its rows: first each row gets its visitor, then rows are
-    /// counted without looking where a visit ends.
-    fn all_rows(&self, groups: &[u32], counts: &mut Counts) -> Result<(), ScanError> {
-        let mut of_row = self.opened.buffer();
-        of_row.clear();
-        of_row.resize(groups.len() + SHORT, NONE);
-        self.each_visit(|visitor, visit| {
-            let rows = self.opened.events(visit);
-            if let Some(number) = self.numbers.get(visitor) {
-                for group in groups[rows].iter().filter(|group| **group != NONE) {
-                    counts.count(*group, (visitor, Some(number)), None, 0, 0);
+    /// Counts the visitors of all rows of a day whose visits lie in order. Visits are short, so that a loop
+    /// over the rows of each would cost more than its rows: first it is marked where a visitor begins, then
+    /// rows are counted without looking where a visit ends.
+    fn all_rows<N: Number>(&self, groups: &[N], counts: &mut Counts) -> Result<(), ScanError> {
+        let mut marks = vec![0; groups.len() + MARKED];
+        let (mut counted_from, mut next, mut before) = (0, 0, None);
+        self.each_visit(|_, visit| {
+            let end = (visit.start + visit.events) as usize;
+            if let Some(number) = self.numbers.get(visit.visitor) {
+                for group in &groups[self.opened.events(visit)] {
+                    if group.value() != NONE {
+                        counts.count(group.value(), (visit.visitor, Some(number)), None, 0, 0);
+                    }
                 }
+                counted_from = end + visit.reports as usize;
+                next = visit.visitor + 1;
                 return;
             }
-            // Writing a fixed number of places takes no branches. Those beyond the visit's are reports, or
-            // are written again by the visits after it.
-            let end = rows.end;
-            of_row[rows.start..][..SHORT].fill(visitor as u32);
-            if rows.len() > SHORT {
-                of_row[rows].fill(visitor as u32);
+            // Writing a fixed number of places takes no branches. Those beyond the visit's rows are written
+            // again by the visits after it.
+            let mut first = [0; MARKED];
+            first[0] = if before == Some(visit.visitor) { 0 } else { NEW };
+            before = Some(visit.visitor);
+            let of_reports = if self.opened.reports_are_events { 0 } else { PASSED_OVER };
+            let mut after = [of_reports; MARKED];
+            if visit.events == 0 {
+                after[0] |= first[0];
             }
-            of_row[end..][..SHORT].fill(NONE);
+            marks[visit.start as usize..][..MARKED].copy_from_slice(&first);
+            if visit.events as usize > MARKED {
+                marks[visit.start as usize + MARKED..end].fill(0);
+            }
+            marks[end..][..MARKED].copy_from_slice(&after);
+            if visit.reports as usize > MARKED {
+                marks[end + MARKED..end + visit.reports as usize].fill(of_reports);
+            }
         })?;
-        for (group, visitor) in groups.iter().zip(&of_row) {
-            let Some(visitors) = counts.visitors.get_mut(*group as usize) else { continue };
-            let is_new = *visitor != NONE && visitors.last != *visitor;
-            visitors.count += u32::from(is_new);
-            visitors.last = if *visitor == NONE { visitors.last } else { *visitor };
+        // What is not counted is counted there.
+        let nowhere = counts.visitors.len();
+        counts.visitors.push(NO_VISITORS);
+        let (visitors, mut visitor) = (&mut counts.visitors[..], next);
+        for (group, mark) in groups.iter().zip(&marks).skip(counted_from) {
+            visitor += u32::from(mark & NEW);
+            let group = if mark & PASSED_OVER == 0 { (group.value() as usize).min(nowhere) } else { nowhere };
+            let visitors = &mut visitors[group];
+            visitors.count += u32::from(visitors.last != visitor);
+            visitors.last = visitor;
         }
-        self.opened.give_back(of_row);
+        counts.visitors.pop();
         Ok(())
     }
 
     /// All events of a visit belong to one group: rows are not read.
-    fn visits(&self, group: impl Fn(usize) -> u32, groups: &mut Groups, counts: &mut Counts) -> Result<(), ScanError> {
+    fn visits(
+        &self,
+        group: impl Fn(usize) -> u32,
+        groups: &mut Groups<'_>,
+        counts: &mut Counts,
+    ) -> Result<(), ScanError> {
         let views = if self.pass.wanted.views { Some(self.opened.numbers(Column::Views)?) } else { None };
         let (whole, is_same) = (WholeVisits::new(self.pass, self.opened)?, groups.are_of_visits());
-        self.each_visit(|visitor, visit| {
-            let rows = self.opened.layout.visits[visit];
-            let group = group(visit);
-            if rows.events == 0 {
+        self.each_visit(|at, visit| {
+            let group = group(at);
+            if visit.events == 0 {
                 return;
             }
             if group != NONE {
-                let views = views.as_ref().map_or(0, |views| views[visit]);
-                counts.count(group, (visitor, self.numbers.get(visitor)), Some(visit), rows.events, views);
+                let views = views.as_ref().map_or(0, |views| views.get(at));
+                let who = (visit.visitor, self.numbers.get(visit.visitor));
+                counts.count(group, who, Some(at as u32), visit.events, views);
             }
             if whole.is_wanted() {
-                let group = if is_same { group } else { groups.of_visit(visit, rows.start as usize) };
-                whole.count(visit, rows.events, group, counts);
+                let group = if is_same { group } else { groups.of_visit(at, visit.start as usize) };
+                whole.count(at, visit.events, group, counts);
             }
         })
     }
@@ -325,8 +382,8 @@ impl Loop<'_> {
     fn rows(
         &self,
         group: impl Fn(usize, usize) -> u32,
-        passes: impl Fn(usize) -> bool,
-        groups: &mut Groups,
+        rows: &Mask,
+        groups: &mut Groups<'_>,
         counts: &mut Counts,
     ) -> Result<(), ScanError> {
         let names = if self.pass.wanted.views { Some(self.opened.names()?) } else { None };
@@ -337,28 +394,29 @@ impl Loop<'_> {
             false => None,
         };
         let wanted = whole.is_wanted();
-        self.each_visit(|visitor, visit| {
-            let who = (visitor, self.numbers.get(visitor));
+        self.each_visit(|at, visit| {
+            let mut who = None;
             let mut first = None;
-            let in_visit = (self.opened.layout.visits[visit].events > 0).then_some(visit);
+            let in_visit = (visit.events > 0).then_some(at as u32);
             for row in self.opened.events(visit) {
-                if !passes(row) {
+                if !rows.has(row) {
                     continue;
                 }
                 if wanted {
                     first = match (first, &time) {
-                        (Some(first), Some(time)) if time[row] < time[first] => Some(row),
+                        (Some(first), Some(time)) if time.get(row) < time.get(first) => Some(row),
                         (first, _) => first.or(Some(row)),
                     };
                 }
-                let group = group(visit, row);
+                let group = group(at, row);
                 if group != NONE {
-                    let view = names.as_ref().is_some_and(|(names, page_view)| names[row] == *page_view);
+                    let view = names.as_ref().is_some_and(|(names, page_view)| names.get(row) == *page_view);
+                    let who = *who.get_or_insert_with(|| (visit.visitor, self.numbers.get(visit.visitor)));
                     counts.count(group, who, in_visit, 1, u32::from(view));
                 }
             }
-            if let (Some(first), Some(visit)) = (first, in_visit) {
-                whole.count(visit, self.opened.layout.visits[visit].events, groups.of_visit(visit, first), counts);
+            if let Some(first) = first.filter(|_| in_visit.is_some()) {
+                whole.count(at, visit.events, groups.of_visit(at, first), counts);
             }
         })
     }
@@ -368,17 +426,16 @@ impl Loop<'_> {
         let page = self.opened.values(&Dimension::Field(Field::Page))?;
         let (depth, visible) = (self.opened.numbers(Column::Depth)?, self.opened.numbers(Column::Visible)?);
         let mut pages = Vec::new();
-        self.each_visit(|_, visit| {
-            let of = self.opened.layout.visits[visit];
+        self.each_visit(|visit, of| {
             if of.events == 0 || of.reports == 0 {
                 return;
             }
             let start = (of.start + of.events) as usize;
             for row in start..start + of.reports as usize {
-                if rows.has(row) && depth[row] + visible[row] > 0 {
+                if rows.has(row) && depth.get(row) + visible.get(row) > 0 {
                     let group = group(visit, row);
                     if group != NONE {
-                        pages.push((group, page[row], depth[row], visible[row]));
+                        pages.push((group, page.get(row), depth.get(row), visible.get(row)));
                     }
                 }
             }
@@ -402,14 +459,14 @@ impl Loop<'_> {
 }
 
 /// Bounces and durations.
-struct WholeVisits {
+struct WholeVisits<'a> {
     entries: Option<Mask>,
-    views: Option<std::rc::Rc<Vec<u32>>>,
-    durations: Option<std::rc::Rc<Vec<u32>>>,
+    views: Option<Rc<Numbers<'a>>>,
+    durations: Option<Rc<Numbers<'a>>>,
 }
 
-impl WholeVisits {
-    fn new(pass: &Pass<'_>, opened: &Opened<'_>) -> Result<Self, Damaged> {
+impl<'a> WholeVisits<'a> {
+    fn new(pass: &Pass<'_>, opened: &Opened<'a>) -> Result<Self, Damaged> {
         let Wanted { bounces, durations, .. } = pass.wanted;
         let entries = || mask::of_entries(opened, &pass.question.entry_filters);
         Ok(Self {
@@ -430,11 +487,11 @@ impl WholeVisits {
             && entries.has(visit)
         {
             counted.bounce_visits += 1;
-            counted.bounces += u64::from(views[visit] == 1 && events == 1);
+            counted.bounces += u64::from((views.get(visit) == 1) & (events == 1));
         }
         if let Some(durations) = &self.durations {
             counted.duration_visits += 1;
-            counted.duration += u64::from(durations[visit]);
+            counted.duration += u64::from(durations.get(visit));
         }
     }
 }

@@ -33,11 +33,11 @@ pub fn answer(
         let numbers = numbering.of_day(columns)?;
         let Some(opened) = Opened::new(columns, range, false, &mut buffers)? else { continue };
         let time = opened.numbers(Column::Time)?;
-        for (visitor, visits) in opened.layout.visitors.iter().enumerate() {
-            let Some(number) = numbers.get(visitor) else { continue };
+        for visit in opened.visits() {
+            let Some(number) = numbers.get(visit.visitor) else { continue };
             let start = number as usize * words;
-            for row in (visits.start..visits.start + visits.count).flat_map(|visit| opened.events(visit as usize)) {
-                let instant = Timestamp::from_millis(opened.midnight + i64::from(time[row]));
+            for row in opened.events(visit) {
+                let instant = Timestamp::from_millis(opened.midnight + i64::from(time.get(row)));
                 if let Some(week) = retention.weeks.find(instant) {
                     if weeks.len() < start + words {
                         weeks.resize(start + words, 0);

@@ -39,7 +39,8 @@ pub(in crate::measure) fn tally(
     let Some(opened) = Opened::new(columns, question.range, reports_are_events, &mut buffers)? else {
         return Ok(false);
     };
-    let numbers = Numbering::default().of_day(columns)?;
+    let mut numbering = Numbering::default();
+    let numbers = numbering.of_day(columns)?;
     let dimensions: Vec<usize> = (0..question.dimensions.len()).collect();
     let mut totals = Totals::new(dimensions.len());
     let pass = Pass { question: &question, filters: &[], dimensions, wanted: Wanted::of(&question.metrics) };

@@ -1,7 +1,7 @@
 //! What the groups of all days add up to.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
@@ -203,18 +203,18 @@ pub(super) struct Places<'a> {
 /// The texts of a day, and the number of each among those of all days, if it is known yet.
 #[derive(Debug)]
 struct Known {
-    texts: Rc<Texts>,
+    texts: Arc<Texts>,
     numbers: Vec<u32>,
 }
 
 impl Known {
     /// The texts of another day. Both are sorted, but for those of the open day, so most of those that are
     /// the same are found by comparing side by side; the others are looked up when they are needed.
-    fn next(&self, texts: Rc<Texts>) -> Self {
+    fn next(&self, texts: Arc<Texts>) -> Self {
         let mut numbers = vec![NONE; texts.len()];
         let mut own = self.texts.iter().zip(&self.numbers).peekable();
         for (number, text) in numbers.iter_mut().zip(texts.iter()) {
-            while own.next_if(|(other, _)| *other < text).is_some() {}
+            while own.next_if(|(other, _)| *other != text && *other < text).is_some() {}
             if let Some((_, known)) = own.next_if(|(other, _)| *other == text) {
                 *number = *known;
             }

@@ -1,48 +1,77 @@
 //! Visitors with an explicit id, who come again on other days.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use foldhash::fast::RandomState;
 
 use crate::measure::columns::{Columns, Damaged};
 
-/// Numbers that explicit visitors have throughout one scan, from 0 on.
+/// Numbers that explicit visitors have throughout one scan, from 0 on, once they have been counted.
 #[derive(Debug, Default)]
 pub(super) struct Numbering {
-    numbers: HashMap<[u8; 16], u32, RandomState>,
+    numbers: RefCell<HashMap<[u8; 16], u32, RandomState>>,
     ids: Vec<(u32, [u8; 16])>,
+    /// Of the day's explicit visitors, by `VisitRows::visitor`: their place among the ids, then, once it is
+    /// known, their number.
+    places: Vec<u32>,
+    found: Vec<Cell<u32>>,
 }
 
-/// The numbers of a day's visitors, by their place.
+/// The numbers of a day's explicit visitors. An id is looked up when its number is first asked for, since
+/// most questions are about few of the visitors.
 #[derive(Debug)]
-pub(super) struct Numbers(Vec<u32>);
+pub(super) struct DayNumbers<'a> {
+    of: &'a Numbering,
+    places: usize,
+}
 
-impl Numbers {
+const NONE: u32 = u32::MAX;
+
+impl DayNumbers<'_> {
     /// The number of an explicit visitor.
     #[inline(always)]
-    pub(super) fn get(&self, visitor: usize) -> Option<u32> {
-        self.0.get(visitor).copied().filter(|number| *number != u32::MAX)
+    pub(super) fn get(&self, visitor: u32) -> Option<u32> {
+        if visitor as usize >= self.places { None } else { self.find(visitor) }
+    }
+
+    /// Looks all of them up, one right after the other: what is far in memory is then on its way together.
+    pub(super) fn find_all(&self) {
+        let mut numbers = self.of.numbers.borrow_mut();
+        for ((_, id), found) in self.of.ids.iter().zip(&self.of.found).filter(|(_, found)| found.get() == NONE) {
+            let next = numbers.len() as u32;
+            found.set(*numbers.entry(*id).or_insert(next));
+        }
+    }
+
+    fn find(&self, visitor: u32) -> Option<u32> {
+        let place = *self.of.places.get(visitor as usize)? as usize;
+        let found = self.of.found.get(place)?;
+        if found.get() == NONE {
+            let mut numbers = self.of.numbers.borrow_mut();
+            let next = numbers.len() as u32;
+            found.set(*numbers.entry(self.of.ids[place].1).or_insert(next));
+        }
+        Some(found.get())
     }
 }
 
 impl Numbering {
-    pub(super) fn of_day(&mut self, columns: &dyn Columns) -> Result<Numbers, Damaged> {
+    pub(super) fn of_day(&mut self, columns: &dyn Columns) -> Result<DayNumbers<'_>, Damaged> {
         columns.explicit(&mut self.ids)?;
-        let mut numbers = vec![u32::MAX; self.ids.last().map_or(0, |(visitor, _)| *visitor as usize + 1)];
-        for (visitor, id) in &self.ids {
-            let next = self.numbers.len() as u32;
-            numbers[*visitor as usize] = match self.numbers.entry(*id) {
-                Entry::Occupied(entry) => *entry.get(),
-                Entry::Vacant(entry) => *entry.insert(next),
-            };
+        self.places.clear();
+        self.places.resize(self.ids.last().map_or(0, |(visitor, _)| *visitor as usize + 1), NONE);
+        for (place, (visitor, _)) in (0..).zip(&self.ids) {
+            self.places[*visitor as usize] = place;
         }
-        Ok(Numbers(numbers))
+        self.found.clear();
+        self.found.resize(self.ids.len(), Cell::new(NONE));
+        Ok(DayNumbers { places: self.places.len(), of: self })
     }
 
     /// The bytes of memory that it takes.
     pub(super) fn memory(&self) -> usize {
-        self.numbers.capacity() * 21 + size_of_val(&*self.ids)
+        self.numbers.borrow().capacity() * 21 + size_of_val(&*self.ids) + 4 * (self.places.len() + self.found.len())
     }
 }
 

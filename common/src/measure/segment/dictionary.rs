@@ -34,8 +34,22 @@ pub(super) fn count(bytes: &[u8]) -> Result<usize, Damaged> {
     reader.number_as()
 }
 
+/// The bytes of memory that the texts of a dictionary take once they are read, at most.
+pub(super) fn memory(bytes: &[u8]) -> Result<usize, Damaged> {
+    let mut reader = Reader(bytes);
+    reader.byte()?;
+    let count: usize = reader.number_as()?;
+    let mut memory = 0_usize;
+    for _ in 0..count {
+        let (shared, length): (usize, usize) = (reader.number_as()?, reader.number_as()?);
+        reader.take(length)?;
+        memory = memory.saturating_add(4).saturating_add(length).saturating_add(shared);
+    }
+    Ok(memory)
+}
+
 /// Reads a dictionary from exactly these bytes, and whether values were left out of it.
-pub(in crate::measure) fn decode(bytes: &[u8], unknown: &str, texts: &mut Texts) -> Result<bool, Damaged> {
+pub(in crate::measure) fn decode(bytes: &[u8], unknown: &str) -> Result<(Texts, bool), Damaged> {
     let mut reader = Reader(bytes);
     let capped = reader.byte()? != 0;
     let count: usize = reader.number_as()?;
@@ -48,10 +62,14 @@ pub(in crate::measure) fn decode(bytes: &[u8], unknown: &str, texts: &mut Texts)
     ends.push(unknown.len() as u32);
     // Nothing is shared with the unknown value.
     let mut before = text.len()..text.len();
-    for _ in 0..count {
+    for number in 0..count {
         let (shared, length): (usize, usize) = (reader.number_as()?, reader.number_as()?);
         let own = reader.take(length)?;
         if shared > before.len() || shared + length > LONGEST {
+            return Err(Damaged);
+        }
+        // Texts ascend, so that they can be searched.
+        if number > 0 && own.first() <= text[before.clone()].get(shared) {
             return Err(Damaged);
         }
         let start = text.len();
@@ -61,8 +79,8 @@ pub(in crate::measure) fn decode(bytes: &[u8], unknown: &str, texts: &mut Texts)
         ends.push(u32::try_from(text.len()).map_err(|_| Damaged)?);
     }
     reader.end()?;
-    texts.replace(text, ends).ok_or(Damaged)?;
-    Ok(capped)
+    text.shrink_to_fit();
+    Ok((Texts::sorted(text, ends).ok_or(Damaged)?, capped))
 }
 
 #[cfg(test)]
@@ -77,16 +95,23 @@ mod tests {
         #[test]
         fn dictionaries_survive(texts in prop::collection::btree_set("/?(b|bl|blog|é|ê)?/?[a-c]{0,3}", 0..40), capped: bool) {
             let bytes = encode(texts.iter().map(String::as_str), capped);
-            let mut read = Texts::default();
-            prop_assert_eq!(decode(&bytes, "?", &mut read).unwrap(), capped);
+            let (read, read_capped) = decode(&bytes, "?").unwrap();
+            prop_assert_eq!(read_capped, capped);
+            prop_assert!(read.memory() <= memory(&bytes).unwrap() + 5);
+            for (number, text) in (0..).zip(read.iter()) {
+                prop_assert_eq!(read.find(text), Some(number));
+                prop_assert_eq!(read.find(&format!("{text}!")), None);
+            }
             let all: Vec<&str> = std::iter::once("?").chain(texts.iter().map(String::as_str)).collect();
             prop_assert_eq!(read.iter().collect::<Vec<_>>(), all);
-            prop_assert!(decode(&bytes[..bytes.len() - 1], "", &mut read).is_err());
+            prop_assert!(decode(&bytes[..bytes.len() - 1], "").is_err());
         }
 
         #[test]
         fn damaged_dictionaries_are_errors_or_texts(bytes in prop::collection::vec(0_u8..8, 0..60)) {
-            let _ = decode(&bytes, "", &mut Texts::default());
+            if let Ok((texts, _)) = decode(&bytes, "") {
+                prop_assert!(texts.iter().skip(1).is_sorted_by(|a, b| a < b));
+            }
         }
     }
 

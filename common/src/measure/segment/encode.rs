@@ -1,12 +1,13 @@
 //! Writing a segment.
 
+use std::ops::Range;
+
 use ::bytes::Bytes;
 
 use super::{CHECKED, Kind, MAGIC, Segment, VERSION, dictionary, numbers, put};
-use crate::measure::columns::{Column, Columns, Layout};
+use crate::measure::columns::{Column, Columns, VisitRows};
 use crate::measure::head::Head;
 use crate::measure::question::{Dimension, Field, Scope};
-use crate::measure::texts::Texts;
 
 /// What is written: sections by kind and name.
 struct Sections(Vec<(Kind, String, Vec<u8>)>);
@@ -15,6 +16,13 @@ impl Sections {
     fn put(&mut self, kind: Kind, name: &str, numbers: &[u32]) {
         if numbers.iter().any(|number| *number != 0) {
             self.0.push((kind, name.to_owned(), numbers::encode(numbers)));
+        }
+    }
+
+    /// The same of a column that is read often, and may therefore take so many times as many bytes.
+    fn put_often(&mut self, kind: Kind, name: &str, numbers: &[u32], times: usize) {
+        if numbers.iter().any(|number| *number != 0) {
+            self.0.push((kind, name.to_owned(), numbers::encode_often(numbers, times)));
         }
     }
 }
@@ -37,18 +45,20 @@ impl Order {
 }
 
 pub(super) fn encode(head: &Head) -> Segment {
-    let (mut layout, mut time, mut ids) = (Layout::default(), Vec::new(), Vec::new());
+    let (mut time, mut ids) = (Vec::new(), Vec::new());
     // Reading an open day cannot fail.
-    let _ = (head.layout(&mut layout), head.numbers(Column::Time, &mut time), head.explicit(&mut ids));
+    let all = head.visits().unwrap_or_default().into_owned().all;
+    let _ = (head.numbers(Column::Time, &mut time), head.explicit(&mut ids));
+    let runs = runs(&all);
     let mut sections = Sections(Vec::new());
 
-    let mut is_explicit = vec![false; layout.visitors.len()];
+    let mut is_explicit = vec![false; runs.len()];
     ids.iter().for_each(|(visitor, _)| is_explicit[*visitor as usize] = true);
-    let start = |visit: u32| time[layout.visits[visit as usize].start as usize];
-    let mut visitors: Vec<u32> = (0..layout.visitors.len() as u32).collect();
+    let start = |visit: u32| time[all[visit as usize].start as usize];
+    let mut visitors: Vec<u32> = (0..runs.len() as u32).collect();
     visitors.sort_by_cached_key(|visitor| {
         let visitor = *visitor as usize;
-        (!is_explicit[visitor], start(layout.visitors[visitor].start), head.visitor_id(visitor))
+        (!is_explicit[visitor], start(runs[visitor].start), head.visitor_id(visitor))
     });
     let explicit: Vec<u8> =
         visitors[..ids.len()].iter().flat_map(|visitor| head.visitor_id(*visitor as usize)).collect();
@@ -60,15 +70,15 @@ pub(super) fn encode(head: &Head) -> Segment {
     let (mut events, mut reports) = (Vec::new(), Vec::new());
     let mut first_before = 0;
     for (at, visitor) in visitors.iter().enumerate() {
-        let visits = layout.visitors[*visitor as usize];
-        more.push(visits.count - 1);
+        let visits = runs[*visitor as usize].clone();
+        more.push(visits.len() as u32 - 1);
         if at == ids.len() {
             first_before = 0;
         }
         let mut before = first_before;
         first_before = start(visits.start);
-        for visit in visits.start..visits.start + visits.count {
-            let rows = layout.visits[visit as usize];
+        for visit in visits {
+            let rows = all[visit as usize];
             let begun = start(visit);
             starts.push(begun - before);
             before = begun;
@@ -97,7 +107,8 @@ pub(super) fn encode(head: &Head) -> Segment {
     let mut column = Vec::new();
     for (name, of) in [("views", Column::Views), ("duration", Column::Duration)] {
         let _ = head.numbers(of, &mut column);
-        sections.put(Kind::OfVisits, name, &order.of_visits(&column));
+        // Views count in most answers, and are a small column.
+        sections.put_often(Kind::OfVisits, name, &order.of_visits(&column), 3);
     }
     for (name, of) in
         [("depth", Column::Depth), ("visible", Column::Visible), ("x", Column::ClickX), ("y", Column::ClickY)]
@@ -114,14 +125,28 @@ pub(super) fn encode(head: &Head) -> Segment {
     Segment::open(block).unwrap_or_else(|_| unreachable!("a block that was just written can be opened"))
 }
 
+/// The places of each visitor's visits.
+fn runs(visits: &[VisitRows]) -> Vec<Range<u32>> {
+    let mut runs = Vec::new();
+    for (visit, rows) in (0..).zip(visits).filter(|(_, rows)| rows.events + rows.reports > 0) {
+        let visitor = rows.visitor as usize;
+        if visitor >= runs.len() {
+            runs.resize(visitor + 1, 0..0);
+        }
+        let run: &mut Range<u32> = &mut runs[visitor];
+        *run = if run.start == run.end { visit..visit + 1 } else { run.start..visit + 1 };
+    }
+    runs
+}
+
 fn dimensions(head: &Head, order: &Order, properties: impl Iterator<Item = Dimension>, sections: &mut Sections) {
-    let (mut column, mut texts) = (Vec::new(), Texts::default());
+    let mut column = Vec::new();
     for dimension in Field::ALL.iter().copied().map(Dimension::Field).chain(properties) {
         // Values are sorted, and those that no row has are left out. The values of pages are used by rows;
         // those of entry and exit pages are among them.
         let of_rows = dimension.scope() == Scope::Event;
         let _ = head.numbers(Column::Value(&dimension), &mut column);
-        let capped = head.texts(&dimension, &mut texts).unwrap_or(false);
+        let (texts, capped) = head.texts(&dimension).unwrap_or_default();
         let mut numbers = if of_rows { order.of_rows(&column) } else { order.of_visits(&column) };
         let shared = match dimension {
             Dimension::Field(Field::EntryPage | Field::ExitPage) => Some(Field::Page),
@@ -143,7 +168,7 @@ fn dimensions(head: &Head, order: &Order, properties: impl Iterator<Item = Dimen
         values.iter().zip(1..).for_each(|(value, number)| renamed[*value as usize] = number);
         numbers.iter_mut().for_each(|number| *number = renamed[*number as usize]);
         let name = dimension.to_string();
-        sections.put(if of_rows { Kind::OfRows } else { Kind::OfVisits }, &name, &numbers);
+        sections.put_often(if of_rows { Kind::OfRows } else { Kind::OfVisits }, &name, &numbers, 2);
         if shared.is_none() && !values.is_empty() {
             let texts = dictionary::encode(values.iter().map(|value| texts.get(*value)), capped);
             sections.0.push((Kind::Texts, name, texts));

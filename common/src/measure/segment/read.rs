@@ -1,7 +1,11 @@
 //! Reading the columns of a segment.
 
-use super::{Damaged, Kind, Segment, dictionary, numbers};
-use crate::measure::columns::{Column, Columns, Layout, VisitRows, VisitorVisits};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Damaged, Kind, Section, Segment, dictionary, numbers};
+use crate::measure::columns::{Column, Columns, Numbers, VisitRows, Visits};
 use crate::measure::question::{Dimension, Field, Scope};
 use crate::measure::texts::Texts;
 use crate::time::Day;
@@ -9,15 +13,9 @@ use crate::time::Day;
 impl Segment {
     /// The numbers of a section, zeros if it is left out.
     fn column(&self, kind: Kind, name: &str, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
-        let count = match kind {
-            Kind::OfVisitors => self.visitors,
-            Kind::OfVisits => self.visits,
-            Kind::OfRows => self.rows,
-            Kind::Gaps => self.rows - self.visits,
-            Kind::Ids | Kind::Texts => return Err(Damaged),
-        };
+        let count = self.count(kind)?;
         match self.section(kind, name) {
-            Some(content) => numbers::decode(content, count, numbers),
+            Some(section) => numbers::decode(self.content(section), count, numbers),
             None => {
                 numbers.clear();
                 numbers.resize(count, 0);
@@ -26,20 +24,97 @@ impl Segment {
         }
     }
 
+    /// How many numbers a column has.
+    const fn count(&self, kind: Kind) -> Result<usize, Damaged> {
+        match kind {
+            Kind::OfVisitors => Ok(self.visitors),
+            Kind::OfVisits => Ok(self.visits),
+            Kind::OfRows => Ok(self.rows),
+            Kind::Gaps => Ok(self.rows - self.visits),
+            Kind::Ids | Kind::Texts => Err(Damaged),
+        }
+    }
+
+    /// Where a column is, and its name.
+    fn place(column: Column<'_>) -> Result<(Kind, Cow<'_, str>), Damaged> {
+        Ok(match column {
+            Column::Time => return Err(Damaged),
+            Column::Depth => (Kind::OfRows, "depth".into()),
+            Column::Visible => (Kind::OfRows, "visible".into()),
+            Column::ClickX => (Kind::OfRows, "x".into()),
+            Column::ClickY => (Kind::OfRows, "y".into()),
+            Column::Views => (Kind::OfVisits, "views".into()),
+            Column::Duration => (Kind::OfVisits, "duration".into()),
+            Column::Value(dimension) => match dimension.scope() {
+                Scope::Event => (Kind::OfRows, dimension.to_string().into()),
+                Scope::Visit => (Kind::OfVisits, dimension.to_string().into()),
+                Scope::Time => return Err(Damaged),
+            },
+        })
+    }
+
+    /// Checks once that the numbers of a dimension have texts.
+    fn check(&self, column: Column<'_>, section: &Section, numbers: &Numbers<'_>) -> Result<(), Damaged> {
+        let Column::Value(dimension) = column else { return Ok(()) };
+        if section.is_checked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let texts = self.section(Kind::Texts, &Self::texts_name(dimension));
+        let most = texts.map_or(Ok(0), |texts| dictionary::count(self.content(texts)))?;
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        // Without an end before the last one, the loop is several times as fast.
+        let largest = match numbers {
+            Numbers::Bytes(numbers) => numbers.iter().fold(0, |largest, number| largest.max((*number).into())),
+            Numbers::Shorts(numbers) => {
+                numbers.iter().fold(0, |largest, number| largest.max(u16::from_le_bytes(*number).into()))
+            }
+            Numbers::Words(numbers) => numbers.iter().fold(0, |largest, number| largest.max(*number)),
+        };
+        if largest > most {
+            return Err(Damaged);
+        }
+        section.is_checked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn read_visits(&self) -> Result<Visits, Damaged> {
+        let (mut more, mut events, mut reports) = (Vec::new(), Vec::new(), Vec::new());
+        self.column(Kind::OfVisitors, "visits", &mut more)?;
+        self.column(Kind::OfVisits, "events", &mut events)?;
+        self.column(Kind::OfVisits, "reports", &mut reports)?;
+        let (mut row, mut visits) = (0_u64, Vec::with_capacity(events.len()));
+        let mut counts = events.iter().zip(&reports);
+        for (visitor, more) in (0..).zip(&more) {
+            for _ in 0..=*more {
+                let (events, reports) = counts.next().ok_or(Damaged)?;
+                let rows = u64::from(*events) + u64::from(*reports);
+                visits.push(VisitRows { start: row as u32, events: *events, reports: *reports, visitor });
+                row += rows;
+                if rows == 0 || row > self.rows as u64 {
+                    return Err(Damaged);
+                }
+            }
+        }
+        let is_complete = visits.len() == self.visits && row == self.rows as u64;
+        let starts = visits.iter().step_by(Visits::EVERY).map(|visit: &VisitRows| visit.start).collect();
+        if is_complete { Ok(Visits { all: visits, starts }) } else { Err(Damaged) }
+    }
+
     /// The times at which visits begin. Sums wrap, so that damaged numbers are wrong times and nothing worse.
-    fn starts(&self, layout: &Layout) -> Result<Vec<u32>, Damaged> {
+    fn starts(&self, visits: &[VisitRows]) -> Result<Vec<u32>, Damaged> {
         let mut starts = Vec::new();
         self.column(Kind::OfVisits, "start", &mut starts)?;
         let mut first_before = 0_u32;
-        for (at, visitor) in layout.visitors.iter().enumerate() {
-            let mut before = if at == self.explicit { 0 } else { first_before };
-            let own = starts.get_mut(visitor.start as usize..(visitor.start + visitor.count) as usize);
-            let own = own.ok_or(Damaged)?;
-            for start in own.iter_mut() {
+        let mut rest = &mut starts[..];
+        for own in visits.chunk_by(|a, b| a.visitor == b.visitor) {
+            let mut before = if own[0].visitor as usize == self.explicit { 0 } else { first_before };
+            let (starts, others) = rest.split_at_mut_checked(own.len()).ok_or(Damaged)?;
+            for start in starts.iter_mut() {
                 before = before.wrapping_add(*start);
                 *start = before;
             }
-            first_before = own.first().copied().unwrap_or(first_before);
+            first_before = starts[0];
+            rest = others;
         }
         Ok(starts)
     }
@@ -69,107 +144,107 @@ impl Columns for Segment {
         self.rows
     }
 
-    fn layout(&self, layout: &mut Layout) -> Result<(), Damaged> {
-        let [mut more, mut reports] = std::mem::take(&mut layout.scratch);
-        self.column(Kind::OfVisitors, "visits", &mut more)?;
-        layout.visitors.clear();
-        layout.visitors.reserve(more.len());
-        // Sums cannot overflow; if one is wrong, so is the last one.
-        let mut next = 0_u64;
-        layout.visitors.extend(more.iter().map(|more| {
-            let start = next as u32;
-            next += u64::from(*more) + 1;
-            VisitorVisits { start, count: more.wrapping_add(1) }
-        }));
-        let mut events = more;
-        self.column(Kind::OfVisits, "events", &mut events)?;
-        self.column(Kind::OfVisits, "reports", &mut reports)?;
-        layout.visits.clear();
-        layout.visits.reserve(events.len());
-        let (mut row, mut has_empty) = (0_u64, false);
-        layout.visits.extend(events.iter().zip(&reports).map(|(events, reports)| {
-            let start = row as u32;
-            let rows = u64::from(*events) + u64::from(*reports);
-            row += rows;
-            has_empty |= rows == 0;
-            VisitRows { start, events: *events, reports: *reports }
-        }));
-        layout.scratch = [events, reports];
-        let complete = next == self.visits as u64 && row == self.rows as u64 && !has_empty;
-        if complete { Ok(()) } else { Err(Damaged) }
+    fn visits(&self) -> Result<Cow<'_, Visits>, Damaged> {
+        let visits = match self.layout.get() {
+            Some(visits) => visits,
+            None => {
+                let visits = self.read_visits()?;
+                self.layout.get_or_init(|| visits)
+            }
+        };
+        Ok(Cow::Borrowed(visits))
     }
 
-    /// Adds up starts and gaps.
-    fn times(&self, layout: &Layout, of: &dyn Fn(usize) -> bool, times: &mut Vec<u32>) -> Result<(), Damaged> {
-        let (starts, mut gaps) = (self.starts(layout)?, Vec::new());
-        self.column(Kind::Gaps, "gap", &mut gaps)?;
-        times.resize(self.rows, 0);
-        for (at, visit) in layout.visits.iter().enumerate().filter(|(at, _)| of(*at)) {
-            let (start, count) = (visit.start as usize, (visit.events + visit.reports) as usize);
-            let times = times.get_mut(start..start + count).ok_or(Damaged)?;
-            // Each visit before has a gap less than rows.
-            let gaps = start.checked_sub(at).and_then(|first| gaps.get(first..first + count - 1)).ok_or(Damaged)?;
-            let begun = *starts.get(at).ok_or(Damaged)?;
-            times[0] = begun;
-            for row in 1..count {
-                let before = if row == visit.events as usize { begun } else { times[row - 1] };
-                times[row] = before.wrapping_add(gaps[row - 1]);
+    /// Adds up gaps.
+    fn offsets(&self, visits: &[VisitRows], of: &[u32], offsets: &mut Vec<u32>) -> Result<(), Damaged> {
+        // Each visit before has a gap less than rows.
+        let places = of.iter().map(|at| {
+            let (visit, at) = (visits[*at as usize], *at as usize);
+            let start = visit.start as usize - at;
+            start..start + (visit.events + visit.reports) as usize - 1
+        });
+        let mut gaps = Vec::new();
+        match self.section(Kind::Gaps, "gap") {
+            Some(section) => numbers::decode_some(self.content(section), self.count(Kind::Gaps)?, places, &mut gaps)?,
+            None => gaps.resize(places.map(|places| places.len()).sum(), 0),
+        }
+        offsets.resize(self.rows, 0);
+        let mut rest = &gaps[..];
+        for visit in of.iter().map(|at| visits[*at as usize]) {
+            let offsets = &mut offsets[visit.start as usize..][..(visit.events + visit.reports) as usize];
+            let (own, others) = rest.split_at_checked(offsets.len() - 1).ok_or(Damaged)?;
+            offsets[0] = 0;
+            for (row, gap) in (1..).zip(own) {
+                let before = if row == visit.events as usize { 0 } else { offsets[row - 1] };
+                offsets[row] = before.wrapping_add(*gap);
             }
+            rest = others;
+        }
+        Ok(())
+    }
+
+    fn times(&self, visits: &[VisitRows], of: &[u32], times: &mut Vec<u32>) -> Result<(), Damaged> {
+        let starts = self.starts(visits)?;
+        self.offsets(visits, of, times)?;
+        for at in of {
+            let visit = visits[*at as usize];
+            let own = &mut times[visit.start as usize..][..(visit.events + visit.reports) as usize];
+            own.iter_mut().for_each(|time| *time = time.wrapping_add(starts[*at as usize]));
         }
         Ok(())
     }
 
     fn explicit(&self, visitors: &mut Vec<(u32, [u8; 16])>) -> Result<(), Damaged> {
         visitors.clear();
-        let content = self.section(Kind::Ids, "visitors").unwrap_or_default();
+        let content = self.section(Kind::Ids, "visitors").map_or(&[][..], |section| self.content(section));
         let (ids, []) = content.as_chunks::<16>() else { return Err(Damaged) };
         visitors.extend((0..).zip(ids.iter().copied()));
         if visitors.len() == self.explicit { Ok(()) } else { Err(Damaged) }
     }
 
     fn numbers(&self, column: Column<'_>, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
-        match column {
-            Column::Time => {
-                let mut layout = Layout::default();
-                self.layout(&mut layout)?;
-                self.times(&layout, &|_| true, numbers)
-            }
-            Column::Depth => self.column(Kind::OfRows, "depth", numbers),
-            Column::Visible => self.column(Kind::OfRows, "visible", numbers),
-            Column::ClickX => self.column(Kind::OfRows, "x", numbers),
-            Column::ClickY => self.column(Kind::OfRows, "y", numbers),
-            Column::Views => self.column(Kind::OfVisits, "views", numbers),
-            Column::Duration => self.column(Kind::OfVisits, "duration", numbers),
-            Column::Value(dimension) => {
-                let kind = match dimension.scope() {
-                    Scope::Event => Kind::OfRows,
-                    Scope::Visit => Kind::OfVisits,
-                    Scope::Time => return Err(Damaged),
-                };
-                self.column(kind, &dimension.to_string(), numbers)?;
-                let texts = self.section(Kind::Texts, &Self::texts_name(dimension));
-                let most = texts.map_or(Ok(0), dictionary::count)?;
-                // Without an end before the last one, the loop is several times as fast.
-                let most = u32::try_from(most).unwrap_or(u32::MAX);
-                let too_large = numbers.iter().fold(false, |any, number| any | (*number > most));
-                if too_large { Err(Damaged) } else { Ok(()) }
-            }
+        if column == Column::Time {
+            let visits = self.visits()?;
+            let all: Vec<u32> = (0..visits.all.len() as u32).collect();
+            return self.times(&visits.all, &all, numbers);
         }
+        let (kind, name) = Self::place(column)?;
+        self.column(kind, &name, numbers)?;
+        let Some(section) = self.section(kind, &name) else { return Ok(()) };
+        let read = Numbers::Words(std::mem::take(numbers));
+        let checked = self.check(column, section, &read);
+        if let Numbers::Words(read) = read {
+            *numbers = read;
+        }
+        checked
     }
 
-    fn texts(&self, dimension: &Dimension, texts: &mut Texts) -> Result<bool, Damaged> {
+    fn flat(&self, column: Column<'_>) -> Result<Option<Numbers<'_>>, Damaged> {
+        if column == Column::Time {
+            return Ok(None);
+        }
+        let (kind, name) = Self::place(column)?;
+        let Some(section) = self.section(kind, &name) else { return Ok(None) };
+        let flat = numbers::flat(self.content(section), self.count(kind)?)?;
+        if let Some(numbers) = &flat {
+            self.check(column, section, numbers)?;
+        }
+        Ok(flat)
+    }
+
+    fn texts(&self, dimension: &Dimension) -> Result<(Arc<Texts>, bool), Damaged> {
         let unknown = match dimension {
             Dimension::Field(field) => field.unknown(),
             _ => "",
         };
-        match self.section(Kind::Texts, &Self::texts_name(dimension)) {
-            Some(content) => dictionary::decode(content, unknown, texts),
-            None => {
-                texts.clear();
-                texts.push(unknown);
-                Ok(false)
-            }
+        let Some(section) = self.section(Kind::Texts, &Self::texts_name(dimension)) else {
+            return Ok((Arc::new(Texts::of(&[unknown])), false));
+        };
+        if let Some(read) = section.texts.get() {
+            return Ok(read.clone());
         }
+        let (texts, capped) = dictionary::decode(self.content(section), unknown)?;
+        Ok(section.texts.get_or_init(|| (Arc::new(texts), capped)).clone())
     }
 
     fn property_names_capped(&self) -> bool {
