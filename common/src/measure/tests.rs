@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::columns::{Columns, Layout};
+use super::columns::Columns;
 use super::head::Head;
 use super::naive::Naive;
+use super::query::{Context, FunnelQuery, Query};
 use super::question::{Number, Question, ResultRow};
 use super::samples::{day, event, events, funnels, questions, with_data};
 use super::scan::{Work, answer, funnel};
@@ -110,15 +111,53 @@ fn a_report_belongs_to_the_visit_that_begins_in_the_same_millisecond() {
         let mut head = Head::new(day(0));
         events.iter().for_each(|event| head.extend([event]));
         for columns in [&head as &dyn Columns, &Segment::build(day(0), &events)] {
-            let mut layout = Layout::default();
-            columns.layout(&mut layout).unwrap();
-            let visits = layout.visits.iter().filter(|visit| visit.events + visit.reports > 0);
+            let visits = columns.visits().unwrap();
+            let visits = visits.all.iter().filter(|visit| visit.events + visit.reports > 0);
             let visits: Vec<(u32, u32)> = visits.map(|visit| (visit.events, visit.reports)).collect();
             assert_eq!(visits, [(1, 1)], "the view has id {view}");
         }
         assert_eq!(Naive::new(&events).visits.len(), 1);
         assert_eq!(Naive::new(&events).visits[0].members.len(), 2);
     }
+}
+
+/// Rows are marked and visits searched eight at a time, so there are more of both.
+#[test]
+fn long_visits_and_many_reports_are_counted_like_short_ones() {
+    let (mut events, mut id) = (Vec::new(), 0);
+    let mut add = |visitor: u64, time: i64, name: &str, page: u64| {
+        id += 1;
+        events.push(event(id, visitor, time, name, &format!("/{page}")));
+    };
+    for visitor in 0..30_u64 {
+        let start = visitor as i64 * 40;
+        // Reports before the first visit belong to none.
+        (0..visitor % 12).for_each(|report| add(visitor, start + report as i64, "scroll", report));
+        (0..1 + visitor % 25).for_each(|view| add(visitor, start + 20 + view as i64, "page_view", view));
+        (0..visitor % 19).for_each(|report| add(visitor, start + 50 + report as i64, "scroll", report));
+        (0..visitor % 3).for_each(|view| add(visitor, start + 4_000_000 + view as i64, "page_view", view));
+    }
+    let (days, naive) = (days(&events), Naive::new(&events));
+    let context = Context::at(day(1).start());
+    let is = |page: &str| serde_json::json!(["is", "event:page", [page]]);
+    for filters in [serde_json::json!([]), serde_json::json!([is("/7")]), serde_json::json!([["has_done", is("/20")]])]
+    {
+        for reports_are_events in [false, true] {
+            let query = serde_json::json!({
+                "metrics": ["visitors"], "dimensions": ["event:page"], "filters": filters,
+                "date_range": [day(0).to_string(), day(0).to_string()],
+            });
+            let mut question = Query::parse(&query, &context).unwrap().question;
+            question.reports_are_events = reports_are_events;
+            assert_eq!(scanned(&question, &days), naive.answer(&question), "{filters} {reports_are_events}");
+        }
+    }
+    let query =
+        serde_json::json!({"date_range": [day(0).to_string(), day(0).to_string()], "steps": [is("/9"), is("/20")]});
+    let funnel = FunnelQuery::parse(&query, &context).unwrap().funnel;
+    let (answer, _) = funnel::answer(&funnel, &days, &UNBOUNDED).unwrap();
+    let expected: Vec<u64> = naive.funnel(&funnel)[""].iter().map(|(visitors, _)| *visitors).collect();
+    assert_eq!(answer.rows[0].steps.iter().map(|step| step.visitors).collect::<Vec<_>>(), expected);
 }
 
 #[test]
