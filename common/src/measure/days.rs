@@ -162,6 +162,8 @@ impl Days {
             }
         };
         self.closed.insert(key, segment.clone()).await;
+        // Otherwise the cache evicts only from time to time, and holds far more than its bound until then.
+        self.closed.run_pending_tasks().await;
         Ok(segment)
     }
 

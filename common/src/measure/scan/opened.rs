@@ -12,6 +12,9 @@ use crate::measure::question::{Dimension, Field, Range};
 use crate::measure::texts::Texts;
 use crate::time::{DAY, Timestamp};
 
+/// How many visits are read together.
+pub(super) const NEAR: usize = 128;
+
 /// Space for columns that is used again for the next day.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
@@ -186,22 +189,26 @@ impl<'a> Opened<'a> {
             while starts.get(part + 1).is_some_and(|start| *start as usize <= row) {
                 part += 1;
             }
-            places.push((row as u32, part * Visits::EVERY));
+            places.push((row as u32, (part * Visits::EVERY) as u32));
         });
-        // Without branches that depend on what is read, visits that are far in memory are on their way together.
         let (mut found, mut count) = (vec![0; places.len()], 0);
         let mut last = u32::MAX;
-        for (row, first) in places {
-            let near = &all[first..];
-            let before = near.first_chunk::<{ Visits::EVERY }>().map_or_else(
-                || near.iter().filter(|visit| visit.start <= row).count(),
-                |near| near.iter().map(|visit| usize::from(visit.start <= row)).sum(),
-            );
-            let visit = (first + before - 1) as u32;
-            found[count] = visit;
-            let has_row = self.events(&near[before - 1]).end > row as usize;
-            count += usize::from(has_row & (visit != last));
-            last = if has_row { visit } else { last };
+        for places in places.chunks(NEAR) {
+            // Visits that are far from each other in memory are read first, so that they are on their way together.
+            let read = |sum: u32, (_, first): &(u32, u32)| sum ^ all[*first as usize].start;
+            std::hint::black_box(places.iter().fold(0, read));
+            for (row, first) in places {
+                let near = &all[*first as usize..];
+                let before = near.first_chunk::<{ Visits::EVERY }>().map_or_else(
+                    || near.iter().filter(|visit| visit.start <= *row).count(),
+                    |near| near.iter().map(|visit| usize::from(visit.start <= *row)).sum(),
+                );
+                let visit = first + before as u32 - 1;
+                found[count] = visit;
+                let has_row = self.events(&near[before - 1]).end > *row as usize;
+                count += usize::from(has_row & (visit != last));
+                last = if has_row { visit } else { last };
+            }
         }
         found.truncate(count);
         found

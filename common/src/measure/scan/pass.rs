@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::groups::{Groups, NONE, Of, Values};
 use super::mask::{self, Mask};
 use super::numbers::{Number, with_numbers};
-use super::opened::Opened;
+use super::opened::{NEAR, Opened};
 use super::totals::{Counted, Totals};
 use super::visitors::DayNumbers;
 use super::work::{ScanError, Work};
@@ -259,9 +259,6 @@ const MARKED: usize = 8;
 const NEW: u8 = 1;
 const PASSED_OVER: u8 = 2;
 
-/// How many visits are read together.
-const NEAR: usize = 256;
-
 /// The places from `start` on that pass, at the beginning of `places`. It takes no branches, which would often
 /// be mispredicted.
 fn chosen<'a>(start: usize, passes: &[bool], places: &'a mut Vec<u32>) -> &'a [u32] {
@@ -279,21 +276,44 @@ fn chosen<'a>(start: usize, passes: &[bool], places: &'a mut Vec<u32>) -> &'a [u
 impl Loop<'_, '_> {
     /// Calls `each` for every visit that passes.
     #[inline(always)]
-    fn each_visit(&self, mut each: impl FnMut(usize, &VisitRows)) -> Result<(), ScanError> {
+    fn each_visit(&self, each: impl FnMut(usize, &VisitRows)) -> Result<(), ScanError> {
+        self.each_visit_after(|_, _| 0, each)
+    }
+
+    /// The same after reading something of many visits that are far from each other in memory: what each
+    /// needs is then on its way together.
+    #[inline(always)]
+    fn each_visit_after(
+        &self,
+        read: impl Fn(usize, &VisitRows) -> u32,
+        mut each: impl FnMut(usize, &VisitRows),
+    ) -> Result<(), ScanError> {
+        if *self.visits == Mask::None {
+            return Ok(());
+        }
         let (all, mut buffer) = (self.opened.visits(), self.opened.buffer());
+        let mut copied = [VisitRows::default(); NEAR];
         for (start, visits) in (0..).step_by(Work::EVERY).zip(all.chunks(Work::EVERY)) {
             self.work.check()?;
-            match self.visits {
-                Mask::None => {}
-                Mask::All => (start..).zip(visits).for_each(|(at, rows)| each(at, rows)),
-                Mask::Some(passes) => {
-                    let places = chosen(start, &passes[start..start + visits.len()], &mut buffer);
-                    // Their rows are copied first: many that are far in memory are then on their way together.
-                    let mut near = [VisitRows::default(); NEAR];
-                    for places in places.chunks(NEAR) {
+            let places = match self.visits {
+                Mask::Some(passes) => Some(chosen(start, &passes[start..start + visits.len()], &mut buffer)),
+                _ => None,
+            };
+            for from in (0..places.map_or(visits.len(), <[_]>::len)).step_by(NEAR) {
+                let (near, places) = match places {
+                    None => (&visits[from..visits.len().min(from + NEAR)], &[][..]),
+                    Some(places) => {
+                        let places = &places[from..places.len().min(from + NEAR)];
+                        let near = &mut copied[..places.len()];
                         near.iter_mut().zip(places).for_each(|(near, at)| *near = all[*at as usize]);
-                        near.iter().zip(places).for_each(|(rows, at)| each(*at as usize, rows));
+                        let sum = |sum: u32, (near, at): (&VisitRows, &u32)| sum ^ read(*at as usize, near);
+                        std::hint::black_box(near.iter().zip(places).fold(0, sum));
+                        (&*near, places)
                     }
+                };
+                // One call, so that it is compiled in place.
+                for (number, rows) in near.iter().enumerate() {
+                    each(places.get(number).map_or(start + from + number, |at| *at as usize), rows);
                 }
             }
         }
@@ -394,7 +414,8 @@ impl Loop<'_, '_> {
             false => None,
         };
         let wanted = whole.is_wanted();
-        self.each_visit(|at, visit| {
+        let read = |at: usize, visit: &VisitRows| group(at, (visit.start as usize).min(self.opened.rows() - 1));
+        self.each_visit_after(read, |at, visit| {
             let mut who = None;
             let mut first = None;
             let in_visit = (visit.events > 0).then_some(at as u32);
