@@ -60,7 +60,7 @@ async function outcomes(): Promise<Outcomes | null> {
   return found;
 }
 
-/** How many events ended so since the page was opened. */
+/** How many events ended so since the page was opened; null while that is not known. */
 function useOutcomes(): Outcomes | null {
   const [news, setNews] = useState<Outcomes | null>(null);
   useEffect(() => {
@@ -89,7 +89,9 @@ function Checks() {
   return (
     <ol class="checks" aria-label={words.checks}>
       <Check is={feed.state.value === "live" ? "done" : "waiting"} text={feed.state.value === "live" ? words.checkLive : words.checkNoLive} />
-      <Check is={received > 0 ? "done" : "waiting"} text={received > 0 ? words.checkReceived(received, show.value.number(received)) : words.checkNothing} />
+      {news && (
+        <Check is={received > 0 ? "done" : "waiting"} text={received > 0 ? words.checkReceived(received, show.value.number(received)) : words.checkNothing} />
+      )}
       <Check is="waiting" text={words.checkFirst} />
       {reasons.map(([name, count]) => (
         <Check key={name} is="failed" text={`${words.notCountedOf(count, show.value.number(count))} ${words.notCounted[name]}`} />
