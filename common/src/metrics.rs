@@ -269,8 +269,8 @@ impl Metrics {
         self.ingest_outcomes_total.with_label_values(&[outcome, reason]).inc();
     }
 
-    /// Counts events that the rate limit turned away: received, and rejected. A request that was turned away before its body was
-    /// read is one.
+    /// Counts events that the rate limit turned away: received, and rejected. A request that was turned
+    /// away before its body was read is one.
     pub fn limit(&self, events: usize) {
         self.receive(events);
         let rejected = ["rejected", Code::RateLimited.as_str()];

@@ -128,7 +128,7 @@ mod tests {
         let mut next = pin!(turn(1));
         assert!(next.as_mut().now_or_never().is_none());
         assert!(turn(1).now_or_never().is_none(), "and it leaves when its client is gone");
-        assert!(turn(2).now_or_never().is_some(), "somebody else");
+        assert!(turn(2).now_or_never().is_some(), "another client");
         drop(held.pop());
         let next = next.as_mut().now_or_never().unwrap();
         assert!(turn(1).now_or_never().is_none());
