@@ -93,7 +93,7 @@ pub enum Life {
     Command,
     /// Until it has filled a store, which is created if need be.
     Import,
-    /// Frozen whenever nobody waits for an answer, as functions are: nothing may go on then.
+    /// Frozen between requests, as functions are: no work may go on in the background.
     Function,
 }
 

@@ -84,7 +84,7 @@ pub struct Config {
     pub script_name: String,
     /// How many seconds the process goes on serving after SIGTERM or SIGINT.
     pub shutdown_delay: u64,
-    /// Seconds that requests in flight may take when the process is told to stop.
+    /// Seconds that requests in flight may take when the process is asked to stop.
     pub shutdown_seconds: u64,
     /// How log lines are written.
     pub log: LogFormat,

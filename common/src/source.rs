@@ -13,7 +13,7 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
     fn now(&self) -> Timestamp;
     /// A fresh id for an event received at `now`; later ones sort later.
     fn event_id(&self, now: Timestamp) -> Uuid;
-    /// Thirty-two bytes that nobody can guess.
+    /// Thirty-two random bytes.
     fn secret(&self) -> [u8; 32];
 }
 

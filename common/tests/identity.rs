@@ -1,4 +1,4 @@
-//! Who visitors are: the same for a day, nobody can tell afterwards, nothing shows outside.
+//! The ids of visitors: the same for a day, not computable afterwards, never shown outside.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -80,7 +80,7 @@ async fn salts_are_destroyed_after_48_hours_without_a_trace() {
     assert_eq!(test.app.identity.destroy_expired(end).await.unwrap(), 1);
     assert!(!holds(&bytes(test.folder.path()), &salt.bytes), "not in the file, not in the log");
     let after = visitor(&test, "a", "198.18.0.1", "Firefox", now, end).await;
-    assert_ne!(before, after, "nobody can compute it again");
+    assert_ne!(before, after, "it cannot be computed again");
 }
 
 /// A reader whose snapshot is older than the destruction keeps the log, and the salt in it.

@@ -269,7 +269,7 @@ async fn open(life: Life, config: Config) -> Result<App, Failure> {
     Ok(App::open_for(life, config, Arc::new(System)).await?)
 }
 
-/// Prints a line on the standard output. Whoever closed it does not want to read it.
+/// Prints a line on the standard output. Errors are ignored: it may be closed.
 fn say(text: impl fmt::Display) {
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());

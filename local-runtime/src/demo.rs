@@ -2,7 +2,7 @@
 //! there is something to look at.
 //!
 //! `visits` makes visitors up, `send` sends one event, `history` stores days that are over; here the pace is kept. Rate limits
-//! are respected: an event that comes back with 429 waits for as long as it is told, and is
+//! are respected: an event that comes back with 429 waits for as long as `Retry-After` says, and is
 //! then sent again.
 
 mod dice;
@@ -50,7 +50,7 @@ pub struct Demo {
 /// Why a demonstration ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// Nobody answers.
+    /// No server answers.
     #[error("no server answers at {server}: {reason}; `local-runtime serve` starts one")]
     NoServer {
         /// Where.

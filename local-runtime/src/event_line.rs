@@ -1,7 +1,7 @@
 //! An event as a line of JSON: what `export` writes and `import --format events` reads.
 //!
 //! Every field is there, the stored visitor id included, so such a file is as confidential as
-//! the store itself. Whoever reads it writes the same line again, to the byte.
+//! the store itself. Reading and writing it again gives the same line, to the byte.
 
 use common::event::{Event, EventData};
 use common::event_type::EventType;

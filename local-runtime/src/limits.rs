@@ -160,7 +160,7 @@ impl Limits {
         self.counted(kind, self.buckets(kind).wider.charge(self.keys.key(wider), tokens))
     }
 
-    /// Charges the bucket that all processes share, or the own one if nobody can tell.
+    /// Charges the bucket that all processes share, or this process's own if that cannot be reached.
     async fn charge_shared(
         &self,
         shared: &dyn SharedLimits,

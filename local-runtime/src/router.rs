@@ -2,7 +2,7 @@
 //!
 //! Outermost first: request id, access log and error envelope; panic to 500; CORS; timeout
 //! ([`common::http::finish`]); compression; rate limit; page views.
-//! The visitor is told, and the body limited, by the handlers that need them.
+//! The handlers that need them identify the visitor and limit the body.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -51,7 +51,7 @@ test(
     await server.store(
       event("letter_generate", { page: "/letters", data: { letter_type: "motivation" } }),
       event("page_view", { page: "/cv?theme=security" }),
-      // It is told late, and stands where it belongs.
+      // It arrives late, and is listed at its time.
       event("page_view", { page: "/late", ago: 3_600_000 }),
     );
     await untilFigure(page, "now", 5);
@@ -126,7 +126,7 @@ test(
 );
 
 test(
-  "the live view is one line while nobody is there",
+  "the live view is one line while no visitor is there",
   world.test(async ({ server, visitor }) => {
     await server.store(event("page_view", { ago: 3_600_000 }));
     const page = await visitor.open(`${server.origin}/`);

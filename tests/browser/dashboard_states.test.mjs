@@ -102,7 +102,7 @@ test(
     assert.match((await page.locator(".banner").textContent()) ?? "", /cannot be reached.*are from \d/);
     assert.equal(await figure(page, "visitors"), 3);
     await page.locator(".page.stale .tiles").waitFor();
-    // Whoever does not wait asks for something that is not there.
+    // Without this wait the next lookup is for something that is not there.
     await page.keyboard.press("m");
     await page.locator(".pages .failed").waitFor();
     await server.start();
@@ -115,7 +115,7 @@ test(
 );
 
 test(
-  "a limit, a database that is away and a fault are told as what they are, and pass by themselves",
+  "a limit, a database that is away and a fault are shown as what they are, and pass by themselves",
   world.test(async ({ server, visitor }) => {
     visitor.allow(AWAY);
     await server.store(...something());

@@ -151,7 +151,7 @@ test(
 );
 
 test(
-  "a link is told although the page is left at once",
+  "a link is reported although the page is left at once",
   world.test(async ({ server, site, visitor }) => {
     site.pages.set("/cv.pdf", {
       text: `<!doctype html><link rel="icon" href="data:,"><title>No tracker here</title>`,

@@ -64,7 +64,7 @@ impl Engine {
     }
 }
 
-/// A store that nobody else uses; dropping it deletes what it holds.
+/// A store of one test's own; dropping it deletes what it holds.
 #[derive(Debug)]
 pub struct Fresh {
     engine: Engine,

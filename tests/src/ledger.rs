@@ -25,7 +25,7 @@ pub const SITES: [&str; 2] = ["default", "b.example"];
 pub struct Log {
     /// Acknowledged as stored, now or before.
     pub answered: Vec<Value>,
-    /// Sent and not acknowledged: stored or not, nobody knows.
+    /// Sent and not acknowledged: stored or not, which is unknown.
     pub unanswered: Vec<Value>,
     /// How often each status was answered; 0 stands for no answer.
     pub statuses: BTreeMap<u16, usize>,

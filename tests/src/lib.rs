@@ -48,7 +48,7 @@ use serde_json::Value;
 /// The path that all questions and events start with.
 pub const API: &str = "/api/v1/analytics";
 
-/// A user agent that nobody takes for a bot's.
+/// A user agent of a browser, not of a bot.
 pub const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 /// A user agent that everybody takes for a bot's.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A number that nobody can have again.
+/// A random number.
 #[must_use]
 pub fn fresh() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().0

@@ -15,7 +15,7 @@ use crate::measure::facts::Headers;
 use crate::outcome::{Code, Refusal};
 use crate::visitor::VisitorId;
 
-/// The most bytes of a user agent that anybody looks at.
+/// The most bytes of a user agent that are read.
 const LONGEST_USER_AGENT: usize = 512;
 
 /// The address at the other end of the connection, where the server knows it by other means

@@ -73,7 +73,7 @@ impl From<Code> for StatusCode {
     }
 }
 
-/// What the client is told. It travels as an extension of the response until the outermost
+/// What the client receives. It travels as an extension of the response until the outermost
 /// layer, which knows the request id, writes the body.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -118,8 +118,8 @@ impl Failure {
 }
 
 impl ApiError {
-    /// What the client is told, and after how many seconds it may ask again. The operator is
-    /// told the cause here, once.
+    /// What the client receives, and after how many seconds it may ask again. The cause is
+    /// logged here, once.
     fn failure(&self) -> (Failure, Option<u64>) {
         match self {
             Self::Refused(Refusal { code, message }) => (Failure { code: *code, message: message.clone() }, None),

@@ -93,7 +93,7 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
 
 /// Gives requests an id, logs and times them, and puts every failure, the framework's own
 /// included, into the envelope. Only the route's pattern is logged: paths and queries may
-/// tell who somebody is.
+/// identify a person.
 ///
 /// A service and not a function with `next`, which would clone everything below it for every
 /// request.

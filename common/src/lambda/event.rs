@@ -1,5 +1,5 @@
 //! What the platform hands over, and how much of it can be believed: the address, the path and
-//! the request's id are the platform's, not what headers say that anybody can send.
+//! the request's id come from the platform, not from headers, which a client can forge.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use lambda_http::{LambdaEvent, Request, RequestExt};
 use crate::http::{BASE_PATH, PeerAddress, RequestId, address};
 
 /// Takes out what would make a URL that cannot be parsed, which `lambda_http` answers with a
-/// panic: the headers that it builds the URL's origin from, which nobody here reads, and
+/// panic: the headers that it builds the URL's origin from, which this code does not read, and
 /// characters that no query may have.
 pub(super) fn without_traps(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
     let headers = match &mut event.payload {
@@ -67,7 +67,7 @@ pub(super) fn from_platform(mut request: Request) -> Request {
 
 /// Where the request came from, as the platform saw it. A load balancer has no field for it: it
 /// appends the address it saw to `X-Forwarded-For`, with its port if it is configured to preserve
-/// that, so what stands last is the platform's, and what stands before it is hearsay.
+/// that, so the last entry is the platform's, and those before it can be forged.
 fn source_address(context: &RequestContext, headers: &HeaderMap) -> Option<IpAddr> {
     match context {
         RequestContext::ApiGatewayV2(context) => address(context.http.source_ip.as_deref()?),

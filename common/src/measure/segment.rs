@@ -26,7 +26,7 @@
 //!
 //! Visitors with an explicit id come first. Each of the two groups is in the order of its first event,
 //! which makes the starts of visits small numbers. Cookieless visitors are new every day, so that no id
-//! of theirs is needed: they are told apart by where their visits begin and end. Within a visit, events
+//! of theirs is needed: where their visits begin and end separates them. Within a visit, events
 //! come before reports, each in the order of (time, event id); ids of events are not kept.
 //!
 //! What is read of most columns is read where it is. Which rows make a visit, and the texts of a dimension,

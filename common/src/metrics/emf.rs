@@ -5,7 +5,7 @@
 //! counted, what was observed, which gauges moved. It takes as few lines as it can, since lines
 //! are paid for by their length: mostly one.
 //!
-//! Every combination of dimensions is a metric that somebody pays for, and an environment that
+//! Every combination of dimensions is a metric that is paid for, and an environment that
 //! starts anew would begin a new cap: so only labels with closed sets of values are dimensions.
 //! What senders choose (paths, themes, their own event types) is added up, and written nowhere.
 
@@ -54,7 +54,7 @@ struct Reading {
     observations: u64,
 }
 
-/// How a family is told.
+/// How a family is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Counter,
@@ -150,7 +150,7 @@ fn dimension(label: &str, value: &str) -> Option<String> {
     }
 }
 
-/// What is new, if anything is. Of several observations the mean is told as often as there were
+/// What is new, if anything is. Of several observations the mean is written as often as there were
 /// observations, so that count and sum are right.
 fn change(kind: Kind, before: Reading, now: Reading) -> Option<Value> {
     let sum = now.sum - before.sum;
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(events.len(), 2, "custom and page_view: {events:?}");
     }
 
-    /// A label that is neither is left out of the dimensions: whoever adds one decides here.
+    /// A label that is neither is left out of the dimensions, so a new label has to be added to one of the two lists.
     #[test]
     fn every_label_is_known_to_be_closed_or_open() {
         let metrics = Metrics::new().unwrap();

@@ -1,4 +1,4 @@
-//! The connections of an engine that keeps some, as they are whenever somebody looks.
+//! The connections of an engine that keeps some, read when the metrics are rendered.
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;

@@ -21,14 +21,14 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts a server that keeps nothing on disk but what it is told to save, with these
-    /// options besides. `None` when there is no `redis-server` on this machine, which is said,
-    /// and where `CI` is set no excuse.
+    /// Starts a server that keeps nothing on disk but what `SAVE` writes, with these
+    /// options besides. `None` when there is no `redis-server` on this machine, which is
+    /// printed; where `CI` is set, that is a failure.
     ///
     /// # Panics
     /// When it cannot be started.
     #[allow(clippy::disallowed_methods, reason = "whether it is a CI is nothing to configure")]
-    #[allow(clippy::print_stdout, reason = "the reader of the tests is told")]
+    #[allow(clippy::print_stdout, reason = "the output of the tests shows what was skipped")]
     pub async fn start(options: &[&str]) -> Option<Self> {
         if Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_err() {
             assert!(std::env::var_os("CI").is_none(), "redis-server is not installed");

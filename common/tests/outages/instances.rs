@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{Bench, PATIENCE, check, healed};
 
-/// Hears until so many events have come, and that no more do.
+/// Receives this many events, and asserts that no more follow.
 async fn heard(feed: &mut broadcast::Receiver<Arc<[Committed]>>, count: usize) -> Vec<Committed> {
     let mut heard = Vec::new();
     while heard.len() < count {
@@ -74,7 +74,7 @@ async fn append_to_all(bench: &mut Bench, stores: &[&Postgres], count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_listener_hears_every_event_once_and_in_order() {
+async fn every_listener_receives_every_event_once_and_in_order() {
     let Some(mut bench) = Bench::start().await else { return };
     let (two, three) = (bench.another(Options::PROCESS).await, bench.another(Options::PROCESS).await);
     let one = bench.another(Options::PROCESS).await;
@@ -192,7 +192,8 @@ async fn limits_salts_and_claims_are_shared() {
     assert_ne!(claims.0.unwrap(), claims.1.unwrap());
 }
 
-/// While nobody can tell, each process has to judge by itself, and it is told so at once.
+/// Without Redis there is no shared count: the answer is `None` at once, and each process limits
+/// by its own buckets.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_cannot_tell_during_an_outage() {
     let Some(mut bench) = Bench::start().await else { return };
@@ -205,7 +206,7 @@ async fn limits_cannot_tell_during_an_outage() {
     for _ in 0..1_000 {
         assert_eq!(limits.charge(bucket, 1).await, None);
     }
-    // Hardly anybody waited for a timeout of 250 ms.
+    // Hardly one of them waited for a timeout of 250 ms.
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     bench.redis.run().await;
     healed(&bench.store).await;

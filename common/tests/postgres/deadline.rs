@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::servers::Databases;
 use crate::servers::wire::Wire;
 
-/// What the store is told to wait at most.
+/// The longest that the store may wait.
 const WITHIN: Duration = Duration::from_millis(300);
 /// Much longer than that, and shorter than anything else the engine waits for.
 const SOON: Duration = Duration::from_secs(3);

@@ -163,7 +163,7 @@ async fn a_function_survives_dropped_connections() {
     for site in store.sites().await.unwrap() {
         counted += store.totals(&site, week).await.unwrap().events;
     }
-    assert_eq!(counted, stored.len() as u64, "whoever answers");
+    assert_eq!(counted, stored.len() as u64, "whichever instance answers");
     store.close().await;
     let store = databases.open(Options::PROCESS).await;
     holds(&store, &stored, now).await;

@@ -1,7 +1,7 @@
 //! Databases of their own for tests, on servers that are there.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::print_stdout, reason = "whoever runs the tests should see what was skipped")]
+#![allow(clippy::print_stdout, reason = "the output of the tests shows what was skipped")]
 #![allow(dead_code, reason = "each of the test binaries uses some of it")]
 
 pub(crate) mod wire;
@@ -61,17 +61,17 @@ impl Databases {
         Postgres::open(postgres, redis, options, metrics).await.unwrap()
     }
 
-    /// Makes a copy of the PostgreSQL database, to which nobody may be connected; answers its name.
+    /// Makes a copy of the PostgreSQL database, which must have no connections; returns its name.
     pub(crate) async fn copy(&self) -> String {
         let copy = format!("{}_copy", self.name);
         sql(&self.server, &format!("drop database if exists {copy} with (force)")).await;
-        // Who has gone is there for a moment longer.
+        // A connection that was closed is listed for a moment longer.
         self.cut_postgres().await;
         sql(&self.server, &format!("create database {copy} template {}", self.name)).await;
         copy
     }
 
-    /// Puts a copy in the database's place, whoever is connected to that.
+    /// Puts a copy in the database's place and ends the connections to that.
     pub(crate) async fn restore(&self, copy: &str) {
         sql(&self.server, &format!("drop database {} with (force)", self.name)).await;
         sql(&self.server, &format!("create database {} template {copy}", self.name)).await;

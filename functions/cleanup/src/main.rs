@@ -31,7 +31,7 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::run(handler).await
 }
 
-/// The run, and then the gauges, which nobody scrapes here.
+/// The run, and then the gauges, which are not scraped here.
 async fn scheduled(app: &App) -> Result<Scheduled, CleanupError> {
     let report = cleanup::run(app, app.now()).await?;
     match Gauges::ask(app, app.now()).await {

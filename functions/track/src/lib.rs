@@ -40,7 +40,7 @@ pub struct EventOnTheWire {
     /// characters altogether.
     #[schema(example = "/cv?theme=backend")]
     page_url: Option<String>,
-    /// The visitor, a UUID; without it one is told by header, cookie, or for the day.
+    /// The visitor, a UUID; without it one is taken from the header or cookie, or made for the day.
     #[schema(format = Uuid)]
     visitor_id: Option<String>,
     /// Names the event, a UUID: sending it again counts nothing twice.
@@ -290,7 +290,7 @@ async fn take_batch(
     let batch = match batch {
         Ok(batch) => batch,
         Err(refusal) => {
-            // A body that cannot be told apart into events is one rejected thing.
+            // A body that cannot be split into events counts as one rejected event.
             collect(app, sender, vec![Err(refusal.clone())], now).await;
             return Err(refusal.into());
         }

@@ -58,7 +58,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("what is told, and that only", () => {
+test("what is delivered, and only that", () => {
   const { feed, told, socket } = start();
   expect(feed.state.value).toBe("connecting");
   socket().onopen?.();

@@ -7,7 +7,7 @@ const event = (at: number, id = `id-${at}`): Happening => ({
 });
 const ids = ({ events }: Listed): string[] => events.map(({ id }) => id);
 
-test("news come first, each once, however often and late they are told", () => {
+test("news come first, each once, however often and late they arrive", () => {
   let listed = withNews(NOTHING, [event(3), event(1)]);
   listed = withNews(listed, [event(3), event(2), event(5), event(5)]);
   expect(ids(listed)).toEqual(["id-5", "id-3", "id-2", "id-1"]);

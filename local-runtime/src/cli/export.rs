@@ -1,4 +1,4 @@
-//! `export`: the arguments, a progress line when somebody looks, and where the lines go.
+//! `export`: the arguments, a progress line on a terminal, and where the lines go.
 
 use std::io::{self, BufWriter};
 use std::process::ExitCode;
@@ -30,7 +30,7 @@ pub(super) async fn run(app: &App, arguments: super::Export) -> Result<ExitCode,
             let name = path.display().to_string();
             let mut out = BufWriter::new(file);
             let written = export::run(app, after, &name, &mut out, &bar).await?;
-            // Whoever deletes the store next relies on it.
+            // The store may be deleted next, relying on the file.
             let synced = out.get_ref().sync_all();
             synced.map_err(|source| ExportError::Write { name, source })?;
             written

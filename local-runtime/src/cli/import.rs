@@ -1,4 +1,4 @@
-//! `import`: the arguments, a progress bar when somebody looks, and the report.
+//! `import`: the arguments, a progress bar on a terminal, and the report.
 
 use std::process::ExitCode;
 
@@ -15,7 +15,7 @@ use crate::import::{Import, events};
 /// What is imported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Lines {
-    /// Access logs; the format is told from the lines
+    /// Access logs; the format is recognised from the lines
     #[default]
     #[value(aliases = ["combined", "common"])]
     Log,

@@ -18,7 +18,7 @@ pub(super) enum Recounting {
     Rebuild,
 }
 
-/// Recounts everything, with a bar when somebody looks, and prints what was found.
+/// Recounts everything, with a bar on a terminal, and prints what was found.
 ///
 /// # Errors
 /// When the store cannot.

@@ -1,4 +1,4 @@
-//! `serve`: binds, says where, and runs until it is told to stop.
+//! `serve`: binds, prints the address, and runs until a signal stops it.
 
 use std::future::Future;
 use std::io;

@@ -44,7 +44,7 @@ impl Server {
     /// Sends an event.
     ///
     /// # Errors
-    /// When nobody answers in time, or the answer is a refusal.
+    /// When there is no answer in time, or the answer is a refusal.
     pub(super) async fn send(&self, next: &Next) -> Result<Sent, DemoError> {
         let answer = timeout(TIMEOUT, self.exchange(next)).await.map_err(|_| self.silent("no answer in 10 s"))?;
         let answer = answer.map_err(|error| self.silent(error))?.ok_or_else(|| self.silent("this is no HTTP"))?;
@@ -77,7 +77,7 @@ impl Server {
     /// On this machine every visitor has an address of their own, out of the loopback network
     /// 127.0.0.0/8, as they would in the world; where the system has but one, they share it.
     async fn connect(&self, from: Ipv4Addr) -> io::Result<TcpStream> {
-        let mut nobody = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        let mut unreachable = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in lookup_host(&self.0).await? {
             if address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) {
                 let socket = TcpSocket::new_v4()?;
@@ -89,10 +89,10 @@ impl Server {
             }
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) => nobody = error,
+                Err(error) => unreachable = error,
             }
         }
-        Err(nobody)
+        Err(unreachable)
     }
 
     fn silent(&self, reason: impl fmt::Display) -> DemoError {

@@ -80,7 +80,7 @@ pub(super) struct Next {
 }
 
 impl Crowd {
-    /// Nobody yet.
+    /// No visitor yet.
     pub(super) fn new(site: Site) -> Self {
         Self { site, dice: Dice::new(), present: Vec::new(), visitors: 0 }
     }
@@ -95,7 +95,7 @@ impl Crowd {
         self.present.len()
     }
 
-    /// What happens next: somebody arrives, or one of those who are there goes on.
+    /// What happens next: a visitor arrives, or one of those who are there goes on.
     pub(super) fn next_event(&mut self) -> Next {
         let arrives = self.present.is_empty() || (self.present.len() < PRESENT && self.dice.chance(15));
         let at = if arrives {

@@ -13,7 +13,7 @@ use crate::import::lines::LONGEST;
 /// # Errors
 /// When it is, or cannot be made.
 pub fn create(path: &Path) -> Result<File, ExportError> {
-    // Nobody but the owner may read it: it names visitors.
+    // Only the owner may read it: it names visitors.
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -63,7 +63,7 @@ async fn import(app: &App, dir: &TempDir, lines: &[u8]) -> events::Report {
     events::run(app, &[Input::new(path)], app.now(), &ProgressBar::hidden()).await.unwrap()
 }
 
-fn nobody() -> Progress {
+fn unseen() -> Progress {
     Arc::new(|_, _| {})
 }
 
@@ -85,7 +85,7 @@ async fn a_store_moves_as_it_is() {
             );
         }
     }
-    assert_eq!(to.store.verify(now(), nobody()).await.unwrap().different, 0);
+    assert_eq!(to.store.verify(now(), unseen()).await.unwrap().different, 0);
 
     let again = import(&to, &files, &lines).await;
     assert_eq!((again.imported, again.duplicates), (0, 2_500), "nothing twice");

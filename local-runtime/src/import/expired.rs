@@ -62,7 +62,7 @@ impl Expired {
         }
         if self.store.is_none() {
             let folder = tempfile::Builder::new().prefix("import-").tempdir().map_err(ImportError::Temporary)?;
-            // Its figures are of interest to nobody.
+            // Its figures are not needed.
             let metrics = Metrics::new().map_err(|error| ImportError::Temporary(std::io::Error::other(error)))?;
             let store = Sqlite::open(&folder.path().join("expired.db"), Arc::new(metrics)).await?;
             self.store = Some((store, folder));

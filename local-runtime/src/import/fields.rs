@@ -252,7 +252,7 @@ impl<'a> Fields<'a> {
         });
         let forwarded = || self.get(Role::Forwarded).and_then(|list| client(list, trusted));
         match peer {
-            // Anybody may send the header: it counts only from proxies that are trusted.
+            // Any client can send the header: it counts only from proxies that are trusted.
             Some(peer) if is_trusted(peer, trusted) => forwarded().or(Some(peer)),
             Some(peer) => Some(peer),
             None if self.get(Role::Client).is_none_or(|peer| peer.starts_with("unix:")) => forwarded(),

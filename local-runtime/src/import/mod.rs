@@ -73,7 +73,7 @@ pub struct Import {
     pub site: Site,
     /// The hosts of which lines are imported, in lower case and without ports; none for all.
     pub vhosts: Vec<String>,
-    /// The format; none when it is told from the lines.
+    /// The format; none when it is recognised from the lines.
     pub format: Option<Template>,
     /// Whether a last line without a line break is complete. Without this it is read only if its
     /// file was packed, or not written to for a minute.

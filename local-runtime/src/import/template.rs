@@ -1,4 +1,4 @@
-//! Formats as nginx (`$remote_addr …`) and Apache (`%h …`) are told them.
+//! Formats as nginx (`$remote_addr …`) and Apache (`%h …`) configure them.
 
 use super::date;
 use super::fields::{Fields, Role, role};

@@ -7,7 +7,7 @@
 //! ╰──────────────────────────────────────── combined ──────────────────────────────────────────╯
 //! ```
 //!
-//! Fields are told by their shape: the time by being one, the request by its quotes behind it, the
+//! Fields are recognised by their shape: the time by being one, the request by its quotes behind it, the
 //! client as the first word or the one behind a host. What follows the user agent is passed over.
 
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! Unpacks files and makes text of them: both are told by the first bytes, not by the name.
+//! Unpacks files and makes text of them: both are recognised by the first bytes, not by the name.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 

@@ -21,7 +21,7 @@ const LOOK_EVERY: usize = 1_024;
 /// hundred a minute takes 600 ms. A flood from ever new addresses can still make many keys in
 /// that time. Beyond [`MOST_KEYS`] the keys are therefore folded into [`SHARED`] buckets until
 /// the flood is over: memory stays below some 7 MB, the flood is limited all the same, and
-/// somebody else suffers only if their key falls into a bucket that it empties.
+/// another client suffers only if its key falls into a bucket that the flood empties.
 #[derive(Debug)]
 pub(super) struct Buckets {
     limiter: RateLimiter<u64, DashMapStateStore<u64>, MonotonicClock, NoOpMiddleware<std::time::Instant>>,
@@ -125,7 +125,7 @@ mod tests {
         assert!(buckets.limiter.len() <= most, "{}", buckets.limiter.len());
         assert!(passed <= most, "{passed}");
         buckets.forget();
-        assert!(buckets.crowded.load(Ordering::Relaxed), "nobody's minute is over yet");
+        assert!(buckets.crowded.load(Ordering::Relaxed), "no bucket is full again yet");
     }
 
     #[test]

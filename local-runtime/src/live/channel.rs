@@ -9,8 +9,8 @@ use tokio::sync::watch;
 
 use super::log::Log;
 
-/// The log of the latest events, and two bells: one for news, one for the heartbeat. Clients
-/// read the log at their own pace; a slow one holds up nobody and costs no memory.
+/// The log of the latest events, and two notifications: one for new events, one for the heartbeat.
+/// Clients read the log at their own pace; a slow one delays no other and costs no memory.
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) site: Site,

@@ -46,7 +46,7 @@ pub(crate) struct Hub {
     channels: Mutex<Channels>,
 }
 
-/// Somebody who waits until the feed has passed what was stored before they came.
+/// A client that waits until the feed has passed what was stored before it connected.
 pub(crate) type Newcomer = oneshot::Sender<()>;
 
 /// The channels of sites with clients, and how many each has.
@@ -179,7 +179,7 @@ impl Hub {
                 },
             }
             for (_, newcomer) in waiting.extract_if(.., |(until, _)| *until <= passed) {
-                // Whoever has left meanwhile need not be told.
+                // The client may have left meanwhile.
                 let _ = newcomer.send(());
             }
         }
@@ -201,12 +201,12 @@ impl Hub {
         true
     }
 
-    /// Fetches from the store what the feed lost. Where that is more than anybody is caught up
-    /// with, or cannot be had, the clients are told that there is a gap.
+    /// Reads from the store what the feed lost. Where that is more than clients are caught up
+    /// with, or cannot be read, the clients receive a gap.
     async fn catch_up(&self) -> bool {
         let pseudonyms = self.pseudonyms().await;
         for channel in self.channels() {
-            // Nobody knows where a channel began that has not moved yet.
+            // A channel without an event has no position to read from.
             let Some(last) = channel.log().last() else {
                 channel.write(Log::tear);
                 continue;

@@ -16,7 +16,7 @@
 //! | `{"type":"error","error":"…"}` | in answer to anything that cannot be understood or done |
 //!
 //! Client to server: `{"type":"refresh_stats"}`, `{"type":"ping"}`, and
-//! `{"type":"resume","after":"<event id>"}`. At most one message a second, five at once; whoever
+//! `{"type":"resume","after":"<event id>"}`. At most one message a second, five at once; a client that
 //! keeps sending more is closed with 1008, a message of more than 4 KiB closes with 1009.
 //!
 //! # Which events, in which order

@@ -97,7 +97,7 @@ async fn who_is_not_there_any_more_is_let_go() {
 
 /// In the earlier service one dead client could stall the broadcast.
 #[tokio::test]
-async fn a_slow_client_slows_nobody_and_is_told_or_closed() {
+async fn a_slow_client_slows_no_other_and_gets_a_gap_or_is_closed() {
     let timing = Timing { send: Duration::from_millis(500), ..TIMING };
     let (app, _files, server) = served(&[("ANALYTICS_RATE_LIMIT", "1000000")], timing).await;
     let mut fast = Client::connect(&server).await;
@@ -148,7 +148,7 @@ async fn a_client_that_slept_is_told_of_the_gap_and_may_resume() {
     for _ in 0..30 {
         stored.extend(client::append_large(&app, 100).await);
     }
-    // Whoever is greeted knows that the feed has passed all that was stored before.
+    // After the greeting the feed has passed all that was stored before.
     Client::connect(&server).await.until("initial_stats").await;
     let mut got = Vec::new();
     loop {

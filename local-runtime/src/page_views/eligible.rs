@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 /// What is no page of the site, with everything below it.
 const NOT_PAGES: [&str; 5] = ["/api", "/ws", "/health", "/metrics", "/dashboard"];
 
-/// How paths of assets end. What is missing here is told by its content type, unless the
+/// How paths of assets end. What is missing here is recognised by its content type, unless the
 /// answer is a 304, which has none.
 const ASSETS: [&str; 38] = [
     "avif",

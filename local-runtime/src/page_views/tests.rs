@@ -10,7 +10,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::testing::app_with;
 
-/// A site of somebody else's.
+/// A site of another owner.
 fn site(views: &PageViews) -> Router {
     Router::new()
         .route("/", get(|| async { Html("hello") }))

@@ -1,4 +1,4 @@
-//! Which compressed form of a file somebody takes.
+//! Which compressed form of a file a client accepts.
 
 use http::{HeaderMap, header};
 

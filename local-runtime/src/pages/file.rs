@@ -32,7 +32,7 @@ impl Embedded {
     }
 }
 
-/// How long a file may be used before anybody asks for it again.
+/// How long a cache may use a file before it asks again.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kept {
     /// It is asked for each time, so that a new version is seen at once.
@@ -109,7 +109,7 @@ impl File {
         response
     }
 
-    /// The bytes to send to somebody who takes this encoding, and how these are encoded.
+    /// The bytes for a client that accepts this encoding, and how these are encoded.
     fn form(&self, taken: Encoding) -> (Bytes, Encoding) {
         match (taken, &self.brotli, &self.gzip) {
             (Encoding::Brotli, Some(brotli), _) => (brotli.clone(), Encoding::Brotli),

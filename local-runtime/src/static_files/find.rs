@@ -40,8 +40,8 @@ pub(super) fn find(root: &Path, path: &str) -> Found {
     }
 }
 
-/// Whether there is a regular file at this path that may be seen, all links resolved: a pipe, say,
-/// would block whoever opens it.
+/// Whether there is a regular file at this path that may be seen, all links resolved: opening a
+/// pipe, for example, would block.
 fn is_served(root: &Path, path: &str) -> bool {
     let below = || {
         let decoded = percent_decode_str(path.trim_start_matches('/')).decode_utf8().ok()?;

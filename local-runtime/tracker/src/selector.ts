@@ -4,7 +4,7 @@
  * `level` is how far up this is from the element that is named.
  */
 export const selector = (element: Element, level?: number): string => {
-  // An id that somebody chose has none of the numbers and signs of generated or personal ones. A
+  // An id that an author chose has none of the numbers and signs of generated or personal ones. A
   // form's properties may be its fields, such as one named `id` or `children`.
   if (/^(?!.*\d{3})[\w-]+$/.test(element.getAttribute("id") || "")) return "#" + element.getAttribute("id");
   // The parent of what is in a shadow root is its host.

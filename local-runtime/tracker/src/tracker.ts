@@ -40,7 +40,7 @@ export interface Tracker {
   /**
    * Something of your own happened.
    * @param name 1 to 50 of `a-z`, `0-9`, `_`, `.`, `:` and `-`, starting with a letter
-   * @param data whatever is to be known of it, at most 8 KiB of JSON; nothing that tells who somebody is
+   * @param data whatever is to be known of it, at most 8 KiB of JSON; nothing that identifies a person
    * @param page the page it happened on, such as `/checkout/2`, when it is not the browser's address
    */
   track(name: string, data?: Record<string, unknown> | null, page?: string): void;
@@ -239,7 +239,7 @@ export const createTracker = (options: Options): Tracker => {
         x: percent(event.pageX, document.documentElement.scrollWidth),
         y: percent(event.pageY, document.documentElement.scrollHeight),
       }),
-      // Not its query, which may tell who somebody is.
+      // Not its query, which may identify a person.
       ...(followed && { download, url: to.origin + to.pathname }),
     });
     within.find(

@@ -1,4 +1,4 @@
-// Compiles against the module's types as somebody would use them.
+// Compiles against the module's types as a user would use them.
 
 import { createTracker, type LetterType, type Options, type Tracker } from "maicivy-tracker";
 

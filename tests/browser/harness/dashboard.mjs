@@ -10,7 +10,7 @@ import { until } from "./wait.mjs";
 /** What the browser says on the console when the server is away, or says no. */
 export const AWAY = /ERR_|WebSocket connection|Failed to load resource/;
 
-/** A visitor's id that is nobody's. */
+/** An id that no visitor has. */
 export const visitor = () => randomUUID();
 
 /**

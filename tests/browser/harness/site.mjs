@@ -1,4 +1,4 @@
-// A site of somebody else's: static pages on an origin of their own.
+// A site of another owner: static pages on an origin of their own.
 
 import { createServer } from "node:http";
 import { once } from "node:events";

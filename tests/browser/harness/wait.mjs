@@ -8,7 +8,7 @@ export const PATIENCE = 20_000;
  *
  * @template T
  * @param {string} what named in the error when it does not come
- * @param {() => T | Promise<T>} ask what it throws is as good as no answer, and is told at the end
+ * @param {() => T | Promise<T>} ask what it throws counts as no answer, and is reported at the end
  * @param {number} [patience] in milliseconds
  * @returns {Promise<NonNullable<Exclude<T, false>>>}
  */

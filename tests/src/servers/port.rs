@@ -9,8 +9,8 @@ use crate::random;
 /// down for a while finds its port free when it comes back.
 const PORTS: Range<u16> = 20_000..32_000;
 
-/// A port that nobody listens on right now. Another process may take it before its user does:
-/// whoever starts a server on it has to be ready to try another.
+/// A port that is free right now. Another process may take it before its user does, so a caller
+/// that starts a server on it has to be ready to try another.
 #[must_use]
 pub fn free() -> u16 {
     loop {

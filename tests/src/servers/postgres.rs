@@ -82,7 +82,7 @@ impl Postgres {
         }
     }
 
-    /// Ends it in good order, though without waiting for anybody who is connected.
+    /// Ends it in good order, without waiting for open connections.
     pub fn stop(&mut self) {
         if let Some(process) = self.process.take() {
             process.end_with(Signal::INT);

@@ -38,7 +38,7 @@ pub(super) fn command(program: &Path) -> Command {
         command.args([&format!("--reuid={user}"), &format!("--regid={user}"), "--clear-groups"]);
     }
     command.args(["--pdeathsig", "TERM"]).arg(program);
-    // Whoever starts the tests may stand in a folder that an ordinary user cannot enter.
+    // The tests may be started in a folder that an ordinary user cannot enter.
     command.current_dir("/");
     command
 }
@@ -121,7 +121,7 @@ pub(super) fn folder(name: &str) -> tempfile::TempDir {
     folder
 }
 
-/// Writes a file that nobody but the user who runs the servers may read, as they want it of keys.
+/// Writes a file that only the user who runs the servers may read, as servers require of keys.
 pub(super) fn file(path: &Path, contents: &str) {
     std::fs::write(path, contents).expect("a file can be written");
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("a file can be closed to others");

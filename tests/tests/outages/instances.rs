@@ -1,4 +1,4 @@
-//! Three instances on the same PostgreSQL and Redis: whoever is asked, they are one.
+//! Three instances on the same PostgreSQL and Redis: each gives the same answers.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -63,7 +63,7 @@ async fn one_feed() {
     }
 }
 
-/// The feed goes on while Redis is away, through PostgreSQL, and nothing is told twice when it is
+/// The feed goes on while Redis is away, through PostgreSQL, and no event is delivered twice when it is
 /// back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_feed_without_redis() {

@@ -20,7 +20,7 @@ async fn visitors_of(server: &Server, requests: impl IntoIterator<Item = Request
 }
 
 #[tokio::test]
-async fn nobody_is_believed_by_default() {
+async fn no_proxy_is_trusted_by_default() {
     let server = Server::new().await;
     let spoofed = ["198.18.77.66", "198.18.77.67, 10.0.0.1", "127.0.0.1", "nonsense", ""].map(view);
     assert_eq!(visitors_of(&server, spoofed).await, 1);
@@ -95,8 +95,8 @@ async fn the_header_can_be_chosen() {
     }
 }
 
-/// A reverse proxy that was forgotten turns all visitors into one: the operator is told once, by the
-/// variable's name and never by an address.
+/// A reverse proxy that was forgotten turns all visitors into one: it is logged once, with the
+/// variable's name and never with an address.
 #[tokio::test]
 async fn a_proxy_that_is_not_listed_is_reported_once() {
     let name = "ANALYTICS_TRUSTED_PROXIES";

@@ -119,7 +119,7 @@ async fn beyond_the_limits() {
     assert_eq!(number(&server.data("/realtime").await["total_events"]), 0);
 }
 
-/// Nesting beyond any limit is refused where it is met, and hurts nobody.
+/// Nesting beyond any limit is refused where it is met, at no cost for others.
 #[tokio::test]
 async fn endless_nesting() {
     let server = Server::new().await;

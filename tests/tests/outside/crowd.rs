@@ -59,7 +59,7 @@ async fn ten_an_address_and_fifty_in_all() {
     answer.refused_somehow("the 51st of all");
     assert_eq!(answer.status, 503);
     drop(listeners);
-    until("nobody listens", async || match server.scrape().await.sum("maicivy_websocket_connections", &[]) as i64 {
+    until("no client listens", async || match server.scrape().await.sum("maicivy_websocket_connections", &[]) as i64 {
         0 => Ok(()),
         some => Err(some),
     })

@@ -75,7 +75,7 @@ async fn bodies_that_are_too_large() {
     );
 }
 
-/// A body whose length nobody says beforehand is bounded as well.
+/// A body without a length is bounded as well.
 #[tokio::test]
 async fn chunked_bodies_that_are_too_large() {
     let server = Server::new().await;

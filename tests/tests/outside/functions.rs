@@ -265,7 +265,7 @@ async fn bodies_in_base64() {
     }
 }
 
-/// Whatever headers say, a visitor is told by the address that the platform saw.
+/// Whatever headers say, a visitor is identified by the address that the platform saw.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_platform_says_who_it_is_and_headers_do_not() {
     let home = home();

@@ -32,7 +32,7 @@ async fn hostile_names() {
     // The first scrape is itself a request, which the second one shows. Themes are asked of all
     // sites, which may take longer than a scrape waits.
     server.scrape().await;
-    let before = until("themes are told apart", async || {
+    let before = until("themes have labels of their own", async || {
         let scrape = server.scrape().await;
         let themes = scrape.values("maicivy_cv_theme_views", "theme").len();
         if themes > 100 { Ok(scrape) } else { Err(themes) }

@@ -1,5 +1,5 @@
 //! What a function writes for its operator: metrics as CloudWatch embedded metric format lines,
-//! logs as JSON lines, and nothing about anybody.
+//! logs as JSON lines, and nothing about a person.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! How much anybody may ask, send and make the server keep.
+//! How much a client may ask, send and make the server keep.
 
 use std::net::Ipv4Addr;
 use std::time::Instant;

@@ -7,7 +7,7 @@
 //! | failures have one shape | `failures`, `parameters` |
 //! | questions are answered right | `figures`, `recount`, `periods`, `timeline`, `heatmap`, `realtime` |
 //! | nothing is lost or counted twice | `crash`, `shutdown` |
-//! | nobody can be identified | `privacy`, `addresses` |
+//! | no person can be identified | `privacy`, `addresses` |
 //! | the feed is live and complete | `live`, `resume`, `crowd`, `slow` |
 //! | hostile input has bounds | `limits`, `labels`, `hostile` |
 //! | operators can see and steer | `metrics`, `cli`, `import`, `export`, `backup`, `retention` |

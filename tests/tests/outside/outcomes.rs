@@ -102,7 +102,7 @@ async fn aliases_of_older_clients() {
     }
 }
 
-/// Bots are told by their user agent, unless the sender names the visitor, as servers and
+/// Bots are recognised by their user agent, unless the sender names the visitor, as servers and
 /// curl do.
 #[tokio::test]
 async fn bots_are_filtered() {

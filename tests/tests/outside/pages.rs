@@ -34,7 +34,7 @@ fn is_kind(kind: Option<&str>, wanted: &str) -> bool {
 }
 
 #[tokio::test]
-async fn the_dashboard_runs_nobody_elses_code() {
+async fn the_dashboard_runs_no_foreign_code() {
     let server = Server::new().await;
     let page = server.send(get("/").header("user-agent", BROWSER)).await;
     assert_eq!(page.status, 200);
@@ -71,7 +71,7 @@ fn named(page: &str) -> Vec<String> {
         .collect()
 }
 
-/// Compressed once, not twice, and the same whoever asks.
+/// Compressed once, not twice, and the same for every client.
 #[tokio::test]
 async fn the_dashboard_in_every_form() {
     let server = Server::new().await;

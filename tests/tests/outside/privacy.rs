@@ -1,5 +1,5 @@
-//! Nothing on the disk, in the outputs, in the metrics or in an answer can tell who somebody
-//! is: not their address, not a hash of it, not their user agent, not a secret from an address
+//! Nothing on the disk, in the outputs, in the metrics or in an answer identifies a
+//! person: not their address, not a hash of it, not their user agent, not a secret from an address
 //! bar.
 
 use std::net::Ipv4Addr;
@@ -152,7 +152,7 @@ async fn nothing_that_could_identify_is_left_anywhere() {
     }
 }
 
-/// What is kept of addresses: no fragment, no user info, of the query what tells nobody.
+/// What is kept of addresses: no fragment, no user info, of the query what identifies no person.
 #[tokio::test]
 async fn what_is_kept_of_addresses() {
     let server = Server::new().await;

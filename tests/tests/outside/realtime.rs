@@ -1,4 +1,4 @@
-//! Who is here now. (In the earlier service nobody ever left while others came.)
+//! Who is here now. (In the earlier service visitors never left while others came.)
 
 use serde_json::json;
 use tests::clock::seconds_from_now;
@@ -32,7 +32,7 @@ async fn visitors_leave_while_others_come() {
 
 /// The window goes by the events' own times.
 #[tokio::test]
-async fn late_events_make_nobody_current() {
+async fn late_events_make_no_visitor_current() {
     let server = Server::new().await;
     for seconds in [-301, -600, -3600] {
         let at = seconds_from_now(seconds).to_string();

@@ -47,7 +47,7 @@ async fn nothing_was_missed() {
     assert_eq!(live.next_but_heartbeat().await["type"], "pong");
 }
 
-/// Late events come when they arrive, and are missed by nobody who was away then.
+/// Late events are delivered when they arrive, also to clients that were away then.
 #[tokio::test]
 async fn in_the_order_of_arrival() {
     let server = Server::new().await;
@@ -120,7 +120,7 @@ async fn a_thousand_and_no_more() {
     while text(&live.next_event().await["id"]) != fresh[0] {}
 }
 
-/// After an event that nobody knows, nobody can say what was missed.
+/// After an event that is not stored, what was missed is unknown.
 #[tokio::test]
 async fn after_an_unknown_event() {
     let server = Server::new().await;

@@ -1,4 +1,4 @@
-//! SIGTERM: whoever has begun to ask is answered, nobody new gets in, and the end is good.
+//! SIGTERM: requests that have begun are answered, new ones are not accepted, and the exit code is 0.
 
 use serde_json::json;
 use tests::http::{Connection, post};
@@ -46,7 +46,7 @@ async fn requests_under_way_are_answered() {
 
 /// Idle connections, half requests and silent live clients do not keep it from ending.
 #[tokio::test]
-async fn nobody_can_keep_it_from_ending() {
+async fn no_client_can_keep_it_from_ending() {
     let mut server = Server::new().await;
     let mut idle = server.connect().await.unwrap();
     idle.send(&tests::http::get("/health")).await.unwrap();

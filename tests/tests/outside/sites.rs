@@ -64,7 +64,7 @@ async fn only_the_listed_ones() {
     assert_eq!(batch["data"]["rejected"][0]["code"], "INVALID_SITE", "{batch}");
 }
 
-/// Nobody can make sites without end.
+/// The number of sites is bounded.
 #[tokio::test]
 async fn a_thousand_and_not_one_more() {
     let server = Server::new().await;

@@ -14,7 +14,7 @@ const BATCHES: usize = 20;
 const BATCH: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_disturbs_nobody() {
+async fn it_disturbs_no_others() {
     let server = Server::new().await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -36,7 +36,7 @@ async fn it_disturbs_nobody() {
         slowest = slowest.max(started.elapsed());
     }
     reader.await.unwrap();
-    assert!(slowest < Duration::from_secs(5), "senders wait for nobody: {slowest:?}");
+    assert!(slowest < Duration::from_secs(5), "senders do not wait for it: {slowest:?}");
 
     // It wakes up: told of the gap, caught up, or closed.
     let (mut events, mut told) = (0, false);

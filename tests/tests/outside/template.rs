@@ -143,7 +143,7 @@ async fn variables_are_known_and_valid() {
 }
 
 /// The store's address as each engine is deployed with, read by the product: a mistake in it would
-/// be exit code 64, nobody at home is 1.
+/// be exit code 64, a server that is not there is 1.
 #[tokio::test]
 async fn the_store_can_be_read() {
     let template = Template::read();
@@ -251,7 +251,7 @@ fn documented(who: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn reads_cannot_write_and_nobody_may_do_more_than_needed() {
+fn reads_cannot_write_and_no_function_may_do_more_than_needed() {
     let template = Template::read();
     for (name, function) in template.of_type(FUNCTION) {
         let binary = text(&function["Metadata"]["BuildProperties"]["Binary"]);

@@ -141,7 +141,7 @@ async fn its_servers_carry_the_product() {
     home.run(&["verify"]).await.expect_code(0);
 }
 
-/// Nobody but this machine reaches them, and what they hold outlives them.
+/// They are reachable from this machine only, and what they hold outlives them.
 #[test]
 fn it_is_closed_to_others_and_keeps_its_data() {
     let compose = Compose::read();

@@ -1,5 +1,5 @@
 //! TLS to both servers: their certificates are judged by the authority that the user names, for
-//! the host that the user names; whatever does not fit is refused, and the user is told why.
+//! the host that the user names; anything else is refused, with the reason.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::json;
@@ -94,7 +94,7 @@ async fn both_are_encrypted_and_judged_by_the_users_authority() {
     assert_eq!(clients.lines().filter(|client| client.contains(&plain)).count(), 1, "{clients}");
 }
 
-/// What the default does: it encrypts if it can, and trusts whoever is there.
+/// What the default does: it encrypts if it can, and trusts any server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_mode_any_certificate_will_do() {
     let postgres = postgres(&Authority::new().vouches_for("db.example"));

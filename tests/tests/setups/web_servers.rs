@@ -1,4 +1,4 @@
-//! `deploy/nginx` and `deploy/caddy`: TLS, a path prefix, WebSockets, and addresses that are told apart.
+//! `deploy/nginx` and `deploy/caddy`: TLS, a path prefix, WebSockets, and clients' addresses.
 
 use std::process::Command;
 

@@ -76,8 +76,8 @@ pub async fn a_feed_is_resumed_without_gap_or_repeat(fixture: impl Fixture) {
     assert_eq!(after(store, last, 100).await, [] as [Uuid; 0]);
 }
 
-/// What is read while events are committed is how the feed begins: whoever goes on after the
-/// last event that was read misses none.
+/// What is read while events are committed is the beginning of the feed: a reader that continues
+/// after the last event of it misses none.
 pub async fn reads_while_events_are_committed_have_no_holes(fixture: impl Fixture) {
     let store = fixture.store();
     let now = at("2025-12-08T10:00:00Z");

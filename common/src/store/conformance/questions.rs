@@ -133,7 +133,7 @@ pub async fn letters_by_type(fixture: impl Fixture) {
     assert!((totals.conversion_rate() - 2.0).abs() < f64::EPSILON);
 }
 
-/// In the earlier service nobody ever left under steady traffic: one expiry stood for all.
+/// In the earlier service visitors never left under steady traffic, because all shared one expiry.
 pub async fn the_active_window_slides(fixture: impl Fixture) {
     let store = fixture.store();
     let start = at("2025-12-08T10:00:00Z");

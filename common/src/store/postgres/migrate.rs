@@ -1,4 +1,4 @@
-//! Brings the schema up to date, whoever starts first.
+//! Brings the schema up to date; of processes that start at once, one does it.
 
 use tokio_postgres::Client;
 

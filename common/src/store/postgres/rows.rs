@@ -26,7 +26,7 @@ pub(super) fn committed(site: &Site, row: &Row) -> Result<Committed, Error> {
             id: row.try_get(1)?,
             site: site.clone(),
             visitor: row.try_get::<_, uuid::Uuid>(2)?.into(),
-            // What is stored was parsed once; a name that somebody wrote by hand stays a name.
+            // What is stored was parsed once; a name that was written by hand stays a name.
             event_type: EventType::parse(event_type).unwrap_or_else(|| EventType::Custom(event_type.into())),
             data: EventData::from_stored(row.try_get(4)?),
             page_url: url(row.try_get(5)?),

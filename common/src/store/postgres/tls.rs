@@ -30,7 +30,7 @@ pub(super) fn connector(verified: bool, roots: Option<&str>) -> Result<MakeRustl
             WebPkiServerVerifier::builder_with_provider(Arc::new(trusted(roots)?), Arc::clone(&provider)).build()?;
         builder.with_webpki_verifier(verifier)
     } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
     };
     Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
 }
@@ -46,12 +46,12 @@ fn trusted(file: Option<&str>) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-/// Takes any certificate, as `prefer` does everywhere: whoever could forge one could as well
-/// say that there is no TLS.
+/// Takes any certificate, as `prefer` does everywhere: an attacker who can forge one can as well
+/// answer that there is no TLS.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

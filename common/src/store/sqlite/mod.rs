@@ -59,7 +59,7 @@ use crate::time::{Day, HOUR, Timestamp};
 const MOST_PRESENT: i64 = HOUR;
 /// How many commits a listener of the feed may lag behind before it must catch up by reading.
 const FEED: usize = 1_024;
-/// How often somebody looks whether another process wrote to the file.
+/// How often the file is checked for writes of other processes.
 const LOOK_AROUND: Duration = Duration::from_millis(500);
 
 /// A store in one SQLite file.

@@ -58,7 +58,7 @@ impl Handle {
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Run(Box::new(move |writer| {
-            // Nobody waits for the answer any more: nothing to do.
+            // The caller no longer waits for the answer: nothing to do.
             let _ = reply.send(work(writer));
         })))
         .await?;

@@ -12,7 +12,7 @@ import { Seen } from "./seen";
 export type FeedState = "connecting" | "live" | "waiting";
 
 export interface Listener {
-  /** A new event; each is told once. */
+  /** A new event; each is delivered once. */
   event(event: Happening): void;
   figures(figures: Realtime): void;
   /** Events were missed that will not be sent. */

@@ -1,4 +1,4 @@
-/** Who is there now, and what they do; one line when nobody is. */
+/** The current visitors, and what they do; one line when there are none. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { readNow, sourcesNow } from "../state/figures";

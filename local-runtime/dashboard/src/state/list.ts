@@ -38,7 +38,7 @@ export function withOlder(listed: Listed, page: TimelinePage): Listed {
 }
 
 /**
- * The first page anew, for somebody who reads further down: what is listed stays, unless so much
+ * The first page anew, for a reader further down: what is listed stays, unless so much
  * has happened that there would be a hole between the two.
  */
 export function caughtUp(listed: Listed, page: TimelinePage): Listed {

@@ -20,7 +20,7 @@ const STRIP_PAGES = 6;
 const STRIP_MOST = 3_000;
 
 const listed = signal<Listed>(NOTHING);
-/** Whether older pages were asked for: somebody reads, and the list is not cut back. */
+/** Whether older pages were asked for: then the list is not cut back while it is read. */
 let reading = false;
 let live = 0;
 

@@ -39,7 +39,7 @@ impl Session {
     }
 }
 
-/// A message that is too large is closed with its own code; other errors leave nobody to talk to.
+/// A message that is too large is closed with its own code; other errors end the connection.
 fn too_large(error: axum::Error) -> End {
     match error.into_inner().downcast_ref() {
         Some(SocketError::Capacity(_)) => End::Close(close_code::SIZE, "a message may have at most 4 KiB"),

@@ -24,7 +24,7 @@ impl Connection {
     /// Connects as [`connect`] does.
     ///
     /// # Errors
-    /// When nobody listens at `to`.
+    /// When no server listens at `to`.
     pub(crate) async fn open(to: SocketAddr, index: usize) -> Result<Self> {
         Ok(Self { stream: connect(to, index).await?, input: vec![0; 16 * 1_024] })
     }
@@ -62,7 +62,7 @@ impl Connection {
 /// clients as there are connections.
 ///
 /// # Errors
-/// When nobody listens at `to`.
+/// When no server listens at `to`.
 pub(crate) async fn connect(to: SocketAddr, index: usize) -> Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     let from = Ipv4Addr::new(127, 1, (index / 250) as u8, (index % 250 + 1) as u8);

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SETTLED: Duration = Duration::from_secs(1);
 /// How every message of an event begins here, up to its id.
 const BEFORE_ID: &[u8] = br#"{"type":"button_click","id":""#;
-/// Longest latency that is told apart, in microseconds.
+/// Longest latency that is recorded exactly, in microseconds.
 const LONGEST: u64 = 60_000_000;
 
 /// Adds the rows about the live feed.
@@ -41,7 +41,7 @@ pub(crate) async fn measure(context: &mut Context) -> Result<()> {
     let home = context.home("live")?;
     let limit = clients.to_string();
     let server = context.server(&home, &[("ANALYTICS_WS_MAX", &limit)]).await?;
-    // What the same events cost without anybody listening is not the clients'.
+    // What the same events cost without clients is not part of the clients' cost.
     send(server.addr, &Arc::new(Stream::new(events / 6))).await?;
     tokio::time::sleep(SETTLED).await;
     let before = server.memory()?.data;
@@ -180,7 +180,7 @@ async fn hear(mut socket: TcpStream, stream: Arc<Stream>) -> Result<()> {
             }
             ensure!(!text.starts_with(br#"{"type":"gap"#), "was told of a gap");
             if let Some(number) = number(text) {
-                let seen = heard.get_mut(number as usize).context("an event that nobody sent")?;
+                let seen = heard.get_mut(number as usize).context("an event that was not sent")?;
                 ensure!(!std::mem::replace(seen, true), "event {number} came twice");
                 missing -= 1;
                 numbers.push(number);

@@ -146,7 +146,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Nobody is left to tell of an error, and an ended process cannot be killed again.
+        // An error could not be reported here, and an ended process cannot be killed again.
         self.child.kill().ok();
         self.child.wait().ok();
     }

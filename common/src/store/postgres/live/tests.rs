@@ -348,10 +348,10 @@ async fn a_bucket_with_plenty_is_charged_later_and_counted_all_the_same() {
     for _ in 0..100 {
         assert_eq!(charge(&one, 2).await, Ok(()));
     }
-    // Nobody sends yet: Redis has heard of the first charges only.
+    // Nothing is sent yet: Redis has received the first charges only.
     let left = async || bench.server.command::<i64>(&["PTTL", &keys::bucket("events", 9)]).await;
     assert!(left().await <= 6_100, "{}", left().await);
-    // More than half a bucket would be gone, so it is asked, and hears all before.
+    // More than half a bucket would be gone, so it is asked, and receives all earlier charges.
     assert!(charge(&one, 700).await.is_err());
     assert!((17_000..=18_100).contains(&left().await), "{}", left().await);
     assert_eq!(charge(&one, 600).await, Ok(()), "301 were taken, and some came back");
@@ -426,7 +426,7 @@ async fn a_dead_server_is_noticed_and_found_again() {
     assert!(bench.link.is_open());
     assert!(!bench.link.probe().await, "still dead");
     bench.server.run().await;
-    // A probe a second, whoever asks.
+    // One probe a second, however many ask.
     while !bench.link.probe().await {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
