@@ -16,6 +16,7 @@ use common::store::conformance::samples::{at, event, put, site};
 use common::store::roles::*;
 use common::store::sqlite::Sqlite;
 use common::store::{Position, Store};
+use common::time::HOUR;
 use proptest::test_runner::{Config, RngSeed};
 use tempfile::TempDir;
 
@@ -117,4 +118,17 @@ async fn the_latest_hundred_thousand_events_can_be_resumed_after() {
         known.push(file.store.position(&site(), first.id).await.unwrap());
     }
     assert_eq!(known, [Some(Position(1)), None]);
+}
+
+/// A log of months would fill the file with visitors who left long ago.
+#[tokio::test]
+async fn only_visitors_of_the_last_hour_are_noted_as_present() {
+    let file = fresh().await.unwrap();
+    let now = at("2025-12-08T10:00:00Z");
+    let events = [(1, 0), (2, HOUR), (3, HOUR + 1)].map(|(who, ago)| event("page_view", who, now.plus(-ago)));
+    file.store.append(events.to_vec(), now).await.unwrap();
+    let connection = rusqlite::Connection::open(File::path(&file.folder)).unwrap();
+    let mut find = connection.prepare("select last_seen from presence order by last_seen").unwrap();
+    let seen: Vec<i64> = find.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(seen, [now.plus(-HOUR).millis(), now.millis()]);
 }

@@ -12,7 +12,7 @@ use super::writer::Writer;
 use crate::event::Event;
 use crate::site::Site;
 use crate::store::{Appended, Position, Result};
-use crate::time::Day;
+use crate::time::{Day, Timestamp};
 use crate::url::Url;
 
 /// How many texts are known at most.
@@ -57,6 +57,7 @@ impl Appender {
         &mut self,
         connection: &Connection,
         events: &[Event],
+        now: Timestamp,
         position: &mut u64,
     ) -> rusqlite::Result<Vec<(Appended, Option<Position>)>> {
         let mut insert = connection.prepare_cached(
@@ -93,7 +94,7 @@ impl Appender {
                 continue;
             }
             *position += 1;
-            self.counter.add(connection, site, event)?;
+            self.counter.add(connection, site, event, now)?;
             places.push((Appended::Stored, Some(Position(*position))));
         }
         Ok(places)

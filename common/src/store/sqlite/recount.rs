@@ -90,7 +90,7 @@ fn add_all(connection: &Connection, covered: Covered, progress: Report<'_>) -> r
     while let Some(row) = rows.next()? {
         let id: i64 = row.get("site_id")?;
         let site = sites.get(&id).cloned().unwrap_or_default();
-        counter.add(connection, id, &committed(&site, row)?.event)?;
+        counter.add(connection, id, &committed(&site, row)?.event, covered.now)?;
         done += 1;
         if done % 10_000 == 0 {
             counter.flush(connection)?;

@@ -57,8 +57,15 @@ impl Counter {
         self.pending = Pending::default();
     }
 
-    /// Counts one stored event.
-    pub(super) fn add(&mut self, connection: &Connection, site: i64, event: &Event) -> rusqlite::Result<()> {
+    /// Counts one stored event. Its visitor is noted as present unless the event is older than the longest
+    /// window of current visitors: an imported log would fill the file with rows that are deleted at once.
+    pub(super) fn add(
+        &mut self,
+        connection: &Connection,
+        site: i64,
+        event: &Event,
+        now: Timestamp,
+    ) -> rusqlite::Result<()> {
         let day = event.created_at.day();
         let new = self.visit(connection, site, day, event.visitor)?;
         let change = self.pending.days.entry((site, day.number())).or_default();
@@ -66,8 +73,10 @@ impl Counter {
             *counted += u64::from(new);
         }
         change.totals += Totals::of(event);
-        let seen = self.pending.presence.entry((site, event.visitor)).or_default();
-        *seen = (*seen).max(event.created_at.millis());
+        if event.created_at >= now.plus(-super::MOST_PRESENT) {
+            let seen = self.pending.presence.entry((site, event.visitor)).or_default();
+            *seen = (*seen).max(event.created_at.millis());
+        }
         Ok(())
     }
 

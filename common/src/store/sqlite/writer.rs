@@ -178,7 +178,7 @@ impl Writer {
     fn commit(&mut self, requests: Vec<Request>, count: usize, now: Timestamp) {
         let started = Instant::now();
         let usable = self.upkeep.usable();
-        let written = usable.and_then(|()| self.append_all(&requests));
+        let written = usable.and_then(|()| self.append_all(&requests, now));
         self.metrics.queried("append", started.elapsed());
         self.metrics.group_commit_events.observe(count as f64);
         match written {
@@ -218,12 +218,12 @@ impl Writer {
     }
 
     /// Appends the events of all these requests in one transaction.
-    fn append_all(&mut self, requests: &[Request]) -> Result<Vec<Places>, String> {
+    fn append_all(&mut self, requests: &[Request], now: Timestamp) -> Result<Vec<Places>, String> {
         let appended = self.transaction(|writer| {
             let mut position = writer.last_position()?;
             requests
                 .iter()
-                .map(|request| writer.appender.append(&writer.connection, &request.events, &mut position))
+                .map(|request| writer.appender.append(&writer.connection, &request.events, now, &mut position))
                 .collect::<rusqlite::Result<Vec<_>>>()
                 .and_then(|places| Ok((places, writer.appender.flush(&writer.connection)?)))
         });
