@@ -5,6 +5,7 @@
 
 mod backup;
 mod client;
+mod dotenv;
 mod export;
 mod healthcheck;
 mod import;
@@ -198,6 +199,11 @@ impl Failure {
 /// Reads the arguments and does what they say.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Before the arguments, since variables stand in for some of them.
+    let dotenv = match dotenv::load() {
+        Ok(dotenv) => dotenv,
+        Err(failure) => return failed(&failure),
+    };
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(told) => {
@@ -206,21 +212,26 @@ pub fn main() -> ExitCode {
             return if told.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
-    match run(cli) {
-        Ok(code) => code,
-        Err(failure) => {
-            let _ = writeln!(io::stderr(), "error: {}", error_text(&failure));
-            failure.code().into()
-        }
-    }
+    run(cli, dotenv).unwrap_or_else(|failure| failed(&failure))
 }
 
-fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    let config = Config::from_env()?;
+fn failed(failure: &Failure) -> ExitCode {
+    let _ = writeln!(io::stderr(), "error: {}", error_text(failure));
+    failure.code().into()
+}
+
+fn run(cli: Cli, dotenv: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    let config = Config::from_env().map_err(|error| match &dotenv {
+        Some(path) => Failure::Usage(format!("{error}; {} was read too", path.display())),
+        None => error.into(),
+    })?;
     if let Some(Command::Healthcheck) = cli.command {
         return healthcheck::run(config.addr).map(|()| ExitCode::SUCCESS);
     }
     telemetry::start(config.log, cli.log_filter.as_deref());
+    if let Some(path) = dotenv {
+        tracing::info!(path = %path.display(), "variables that the environment does not set are from this file");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
     runtime.block_on(command(cli, config))

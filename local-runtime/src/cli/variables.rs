@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use common::config::VARIABLES;
 
 static HELP: LazyLock<String> = LazyLock::new(|| {
-    let mut help = String::from("Environment variables [default]:\n");
+    let mut help = String::from("Environment variables, also read from a file .env in the working folder [default]:\n");
     for variable in VARIABLES {
         // Writing to a string cannot fail.
         let _ = match variable.default {

@@ -68,6 +68,49 @@ async fn mistakes_of_configuration() {
     }
 }
 
+/// `.env` in the working folder sets what the environment does not, empty values included, and is
+/// named at the start and beside mistakes.
+#[tokio::test]
+async fn a_file_sets_what_the_environment_does_not() {
+    let home = Home::new().env("ANALYTICS_SITES", "");
+    let file = home.write(
+        ".env",
+        "# of the machine\nANALYTICS_LOG=json\nANALYTICS_RATE_LIMIT=1\nANALYTICS_SITES=elsewhere\n\
+         export ANALYTICS_TIMEZONE='Europe/Paris'\nRUST_LOG=access=debug,info\n",
+    );
+    let server = home.serve().await;
+    for _ in 0..3 {
+        server.store(&json!({"event_type": "scroll", "visitor_id": uuid()})).await;
+    }
+    let asked =
+        server.send(get(format!("{API}/query?q=%7B%22metrics%22:[%22visitors%22],%22date_range%22:%22day%22%7D")));
+    assert_eq!(asked.await.json()["meta"]["query"]["timezone"], "Europe/Paris");
+    let written = server.written();
+    let named = |line: &str| line.starts_with('{') && line.contains(&file);
+    assert!(written.lines().any(named), "{file} is not in:\n{written}");
+    assert!(written.contains("/event"), "the log has what RUST_LOG asks for:\n{written}");
+
+    home.write(".env", "ANALYTICS_LOG=xml\n");
+    let stderr = home.run(&["verify"]).await.expect_code(64).stderr;
+    assert!(stderr.contains("ANALYTICS_LOG") && stderr.contains(&file), "{stderr}");
+    home.clone().env("ANALYTICS_LOG", "text").run(&["healthcheck"]).await.expect_code(1);
+
+    home.write(".env", "ANALYTICS_LOG=text\nANALYTICS_ADMIN_TOKEN=hunter2 hunter2\n");
+    let stderr = home.run(&["serve"]).await.expect_code(64).stderr;
+    assert!(stderr.contains("after ANALYTICS_LOG") && stderr.contains(&file), "{stderr}");
+    assert!(!stderr.contains("hunter2"), "{stderr}");
+}
+
+/// What is read must be seen at once.
+#[tokio::test]
+async fn a_folder_above_is_not_searched() {
+    let home = Home::new();
+    home.write(".env", "ANALYTICS_LOG=xml\n");
+    let mut below = home.command(&["verify"]);
+    let output = below.current_dir(home.data()).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1), "there is no store, and no mistake");
+}
+
 /// A store that cannot be opened is a failed run, not a mistake of configuration.
 #[tokio::test]
 async fn a_store_that_cannot_be_opened() {
