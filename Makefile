@@ -7,6 +7,8 @@ DENY_VERSION := 0.20.2
 SAM_VERSION := 1.170.0
 CFN_LINT_VERSION := 1.58.0
 CARGO_LAMBDA_VERSION := 1.9.2
+MDBOOK_VERSION := 0.5.4
+CYCLONEDX_VERSION := 0.5.9
 ZIG_VERSION := 0.17.0
 DUCKDB_VERSION := 2.0.0
 
@@ -29,7 +31,7 @@ TEMPLATES := $(TOOLS)/templates-$(SAM_VERSION)-$(CFN_LINT_VERSION)
 DUCKDB := $(TOOLS)/duckdb-$(DUCKDB_VERSION)
 DEPLOY_TOOLS := $(TOOLS)/cargo-lambda-$(CARGO_LAMBDA_VERSION)-$(ZIG_VERSION)
 
-.PHONY: help run install uninstall test test-one with-servers check bench lambda deploy lists fmt clean tools pages $(PAGES)
+.PHONY: help run install uninstall test test-one with-servers check bench lambda deploy book sbom lists fmt clean tools pages $(PAGES)
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -126,6 +128,26 @@ $(TEMPLATES)/done:
 
 $(DEPLOY_TOOLS)/done:
 	deploy/python-tools $(DEPLOY_TOOLS) cargo-lambda==$(CARGO_LAMBDA_VERSION) ziglang==$(ZIG_VERSION)
+	@touch $@
+
+book: $(TOOLS)/mdbook-$(MDBOOK_VERSION) ## the documents as a book, in target/book
+	$(TOOLS)/bin/mdbook build --dest-dir '$(TARGET)/book' docs
+
+# Without its server and its watcher, which most of its dependencies are for.
+$(TOOLS)/mdbook-$(MDBOOK_VERSION):
+	$(CARGO) install --locked --root $(TOOLS) mdbook --version $(MDBOOK_VERSION) --no-default-features --features search
+	@touch $@
+
+# Of the program as `cargo build` makes it: all engines, nothing that only tests need.
+sbom: $(TOOLS)/cargo-cyclonedx-$(CYCLONEDX_VERSION) ## the bill of materials of the program, in target/release (CycloneDX)
+	PATH='$(TOOLS)/bin:'"$$PATH" $(CARGO) cyclonedx --quiet --manifest-path local-runtime/Cargo.toml \
+		--format json --spec-version 1.5 --no-build-deps --override-filename maicivy-analytics.cdx
+	mkdir -p '$(TARGET)/release'
+	mv local-runtime/maicivy-analytics.cdx.json '$(TARGET)/release/maicivy-analytics.cdx.json'
+	rm -f common/maicivy-analytics.cdx.json functions/*/maicivy-analytics.cdx.json tests/maicivy-analytics.cdx.json
+
+$(TOOLS)/cargo-cyclonedx-$(CYCLONEDX_VERSION):
+	$(CARGO) install --locked --root $(TOOLS) cargo-cyclonedx --version $(CYCLONEDX_VERSION)
 	@touch $@
 
 lists: ## write the lists of sources, browsers and time zones again from the newest packages (common/lists/README.md)

@@ -4,9 +4,13 @@ use tests::binary::workspace;
 
 /// The code blocks of a document in `docs` that are in this language.
 pub(crate) fn blocks(document: &str, language: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(workspace().join("docs").join(document)).unwrap();
+    blocks_of(&std::fs::read_to_string(workspace().join("docs").join(document)).unwrap(), language)
+}
+
+/// The code blocks of a text that are in this language.
+pub(crate) fn blocks_of(text: &str, language: &str) -> Vec<String> {
     let mut blocks = Vec::new();
-    let mut rest = text.as_str();
+    let mut rest = text;
     while let Some((_, after)) = rest.split_once("```") {
         let (block, next) = after.split_once("```").unwrap();
         let (said, code) = block.split_once('\n').unwrap();

@@ -8,6 +8,7 @@
 //! | alerts, their runbook and the dashboard of Grafana | `monitoring` |
 //! | `make install`, the systemd unit, the image, Kubernetes | `deployment` |
 //! | nginx and Caddy | `web_servers` |
+//! | links, commands, variables and tests that documents name | `documents` |
 //! | poolers of connections | `pooler` |
 //! | encrypted connections, and a certification authority of one's own | `tls` |
 
@@ -16,6 +17,7 @@
 mod compose;
 mod deployment;
 mod document;
+mod documents;
 mod grants;
 mod monitoring;
 mod pooler;

@@ -10,9 +10,14 @@ use tests::server::Server;
 use tests::servers::{WebServer, program, run};
 use tests::{API, BROWSER};
 
-const HOSTS: [&str; 2] = ["stats.example.com", "www.example.com"];
+const HOSTS: [&str; 3] = ["stats.example.com", "www.example.com", "private.example.com"];
 
-/// A certificate for both hosts, and its key.
+const EVENT: &str = r#"{"event_type":"page_view","page_url":"/cv"}"#;
+
+/// What `caddy hash-password` makes of "figures".
+const HASH: &str = "$2a$14$ZWNc5.wy5vAYZG1pVd73ZebnXivGWV5pb1A5goYwpf4O8zxYP.AhW";
+
+/// A certificate for all hosts, and its key.
 fn certificate() -> [String; 2] {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(HOSTS.map(ToOwned::to_owned).to_vec()).unwrap();
@@ -41,25 +46,24 @@ fn nginx(server: &Server, [certificate, key]: &[String; 2]) -> WebServer {
         let listen = format!("listen 127.0.0.1:{port} ssl http2;");
         let address = server.address.to_string();
         let mut replaced = vec![("listen 443 ssl http2;", &*listen), ("127.0.0.1:8080", &*address)];
-        for (here, there) in [
-            ("/etc/ssl/stats.example.com/fullchain.pem", "server.crt"),
-            ("/etc/ssl/stats.example.com/privkey.pem", "server.key"),
-            ("/etc/ssl/www.example.com/fullchain.pem", "server.crt"),
-            ("/etc/ssl/www.example.com/privkey.pem", "server.key"),
-        ] {
-            replaced.push((here, there));
-        }
+        let certificates = HOSTS.map(|host| format!("/etc/ssl/{host}/fullchain.pem"));
+        let keys = HOSTS.map(|host| format!("/etc/ssl/{host}/privkey.pem"));
+        replaced.extend(certificates.iter().map(|path| (&**path, "server.crt")));
+        replaced.extend(keys.iter().map(|path| (&**path, "server.key")));
+        replaced.push(("/etc/nginx/analytics.users;", "users;"));
         vec![
             ("nginx.conf", around.clone()),
             ("analytics.conf", deployed("nginx/analytics.conf", &replaced)),
             ("server.crt", certificate.clone()),
             ("server.key", key.clone()),
+            ("users", "owner:{PLAIN}figures\n".to_owned()),
         ]
     };
     WebServer::start("nginx", &["-p", ".", "-e", "stderr", "-c", "nginx.conf"], own)
 }
 
 fn caddy(server: &Server, [certificate, key]: &[String; 2]) -> WebServer {
+    let owner = &*format!("owner {HASH}");
     let own = |port: u16| {
         let hosts = HOSTS.map(|host| {
             let there = format!("{host}:{port} {{\n\tbind 127.0.0.1\n\ttls server.crt server.key");
@@ -67,7 +71,7 @@ fn caddy(server: &Server, [certificate, key]: &[String; 2]) -> WebServer {
         });
         let address = server.address.to_string();
         let mut replaced: Vec<(&str, &str)> = hosts.iter().map(|(here, there)| (&**here, &**there)).collect();
-        replaced.push(("127.0.0.1:8080", &address));
+        replaced.extend([("127.0.0.1:8080", &*address), ("owner HASH", owner)]);
         let text = deployed("caddy/Caddyfile", &replaced);
         vec![
             ("Caddyfile", format!("{{\n\tadmin off\n\tauto_https disable_redirects\n}}\n{text}")),
@@ -100,8 +104,7 @@ impl Browser {
 
     /// Sends an event that claims to come from elsewhere.
     fn event(&self, host: &str, from: &str) -> String {
-        let event = r#"{"event_type":"page_view","page_url":"/cv"}"#;
-        let options = ["--interface", from, "--header", "x-forwarded-for: 203.0.113.9", "--data", event];
+        let options = ["--interface", from, "--header", "x-forwarded-for: 203.0.113.9", "--data", EVENT];
         self.status(&format!("{host}{API}/event"), &options)
     }
 
@@ -141,6 +144,19 @@ async fn publishes(start: impl Fn(&Server, &[String; 2]) -> WebServer) {
         assert_eq!(browser.event("stats.example.com", "127.0.0.8"), status);
     }
     assert_eq!(browser.event("www.example.com/x", "127.0.0.9"), "201");
+    // The tag works for visitors; the rest asks for the password.
+    assert_eq!(browser.status("private.example.com/mcv.js", &[]), "200");
+    let from = ["--interface", "127.0.0.10", "--data", EVENT];
+    assert_eq!(browser.status("private.example.com/mcv/notes", &from), "201");
+    for path in ["", "metrics", "api/v1/analytics/stats", "api/v1/analytics/event", "ws/analytics"] {
+        let url = format!("private.example.com/{path}");
+        assert_eq!(browser.status(&url, &[]), "401", "/{path}");
+        assert_eq!(browser.status(&url, &["--user", "owner:wrong"]), "401", "/{path}");
+    }
+    for path in ["", "metrics", "api/v1/analytics/stats"] {
+        let url = format!("private.example.com/{path}");
+        assert_eq!(browser.status(&url, &["--user", "owner:figures"]), "200", "/{path}");
+    }
     for url in ["stats.example.com/ws/analytics", "www.example.com/x/ws/analytics"] {
         let answer = browser.live(url);
         assert!(answer.starts_with("HTTP/1.1 101 "), "{url}: {answer}");
