@@ -13,6 +13,7 @@ use crate::measure::facts::Place;
 use crate::measure::service::Service;
 use crate::metrics::Metrics;
 use crate::site::Site;
+use crate::not_stored::Gathered;
 use crate::source::Source;
 use crate::store::{Appended, Store, StoreError};
 use crate::time::Timestamp;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub identity: Identity,
     /// What answers queries.
     pub measure: Service,
+    /// What was not stored and is not in the store's counters yet.
+    pub not_stored: Gathered,
     /// Answers that are still right.
     pub answers: Answers,
     /// Time and randomness.
@@ -193,6 +196,7 @@ impl App {
         Self(Arc::new(Parts {
             identity: Identity::new(Arc::clone(&store), Arc::clone(&source)),
             measure: Service::new(&config),
+            not_stored: Gathered::default(),
             answers: Answers::new(),
             config,
             store,

@@ -12,7 +12,7 @@ use crate::bots::is_bot;
 use crate::config::IdentityMode;
 use crate::event::{Event, SentEvent};
 use crate::measure::facts::{Facts, Headers, Observed, Place};
-use crate::outcome::{Code, Filter, Outcome, Refusal};
+use crate::outcome::{Code, Filter, NotStored, Outcome, Refusal};
 use crate::site::Site;
 use crate::store::Appended;
 use crate::time::Timestamp;
@@ -75,12 +75,21 @@ async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>
     let mut events = Vec::with_capacity(sent.len());
     let place = app.place(sender.address);
     for event in sent {
+        let site = match &event {
+            Ok(event) => Some(event.site.clone()),
+            Err(refusal) => refusal.site.clone(),
+        };
         match admit(app, sender, place.as_ref(), event, now).await {
             Ok(event) => {
                 outcomes.push(Outcome::Stored(event.id));
                 events.push(event);
             }
-            Err(outcome) => outcomes.push(outcome),
+            Err(outcome) => {
+                if let (Some(site), Some(reason)) = (site, outcome.not_stored()) {
+                    app.not_stored.add(&site, reason, now);
+                }
+                outcomes.push(outcome);
+            }
         }
     }
     if events.is_empty() {
@@ -90,6 +99,7 @@ async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>
         Ok(appended) => appended,
         Err(error) => {
             tracing::error!(error = error_text(&error), events = events.len(), "events could not be stored");
+            events.iter().for_each(|event| app.not_stored.add(&event.site, NotStored::Failed, now));
             for outcome in &mut outcomes {
                 if let Outcome::Stored(_) = outcome {
                     *outcome = Outcome::Failed;
@@ -106,7 +116,10 @@ async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>
         if let Outcome::Stored(id) = *outcome {
             match results.next() {
                 Some((event, Appended::Stored)) => app.metrics.stored(event),
-                Some((_, Appended::Duplicate)) => *outcome = Outcome::Duplicate(id),
+                Some((event, Appended::Duplicate)) => {
+                    app.not_stored.add(&event.site, NotStored::Duplicate, now);
+                    *outcome = Outcome::Duplicate(id);
+                }
                 Some((_, Appended::TooManySites)) => *outcome = Outcome::Rejected(too_many_sites()),
                 None => *outcome = Outcome::Failed,
             }

@@ -210,16 +210,20 @@ impl SentEvent {
     pub fn parse(json: &RawValue, now: Timestamp) -> Result<Self, Refusal> {
         let wire: Wire<'_> = serde_json::from_str(json.get())
             .map_err(|_| invalid("an event must be a JSON object with an event_type, each field at most once"))?;
+        let site = field(wire.site, format_args!("site must be a string of {}", Site::RULE), Site::parse)
+            .map_err(|refusal| Refusal { code: Code::InvalidSite, ..refusal })
+            .map(Option::unwrap_or_default);
+        let named = site.as_ref().ok().cloned();
+        Self::of_fields(wire, site, now).map_err(|refusal| Refusal { site: named, ..refusal })
+    }
 
+    fn of_fields(wire: Wire<'_>, site: Result<Site, Refusal>, now: Timestamp) -> Result<Self, Refusal> {
         let rule = format_args!("event_type must be a string: {}", EventType::RULE);
         let event_type =
             text(wire.event_type, rule)?.ok_or_else(|| invalid(format!("event_type is missing; {rule}")))?;
         let event_type = EventType::parse(&event_type).ok_or_else(|| invalid(rule))?;
 
-        let site = field(wire.site, format_args!("site must be a string of {}", Site::RULE), Site::parse)
-            .map_err(|refusal| Refusal { code: Code::InvalidSite, ..refusal })?
-            .unwrap_or_default();
-
+        let site = site?;
         let data = match present(wire.event_data) {
             None => EventData::EMPTY,
             Some(raw) => {

@@ -59,6 +59,8 @@ impl Environment {
     pub async fn invocation<T>(&self, context: &Context, work: impl Future<Output = T>) -> T {
         let id = context.request_id.as_str();
         let done = work.instrument(tracing::info_span!("invocation", request_id = id)).await;
+        // Costs nothing unless an event was not stored.
+        self.app.count_not_stored().await;
         if self.app.config.emf {
             let function = context.env_config.function_name.as_str();
             let written = self.emf.write(&self.app.metrics, function, id, self.app.now(), &mut io::stdout().lock());

@@ -36,6 +36,7 @@ pub mod json;
 pub mod lambda;
 pub mod measure;
 pub mod metrics;
+pub mod not_stored;
 pub mod outcome;
 pub mod period;
 pub mod retention;

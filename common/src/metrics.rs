@@ -201,14 +201,7 @@ impl Metrics {
         for reason in Filter::ALL {
             self.ingest_outcomes_total.with_label_values(&["filtered", reason.as_str()]);
         }
-        for code in [
-            Code::InvalidEvent,
-            Code::InvalidJson,
-            Code::InvalidSite,
-            Code::MissingVisitor,
-            Code::PayloadTooLarge,
-            Code::RateLimited,
-        ] {
+        for code in Code::OF_EVENTS {
             self.ingest_outcomes_total.with_label_values(&["rejected", code.as_str()]);
         }
         for direction in ["in", "out"] {

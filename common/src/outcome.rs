@@ -4,8 +4,10 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use crate::site::Site;
+
 /// Why a request, or one event of a batch, was turned down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "the names are the contract; `as_str` spells them")]
 pub enum Code {
     InvalidPeriod,
@@ -29,6 +31,16 @@ pub enum Code {
 }
 
 impl Code {
+    /// Those with which events are turned down one by one.
+    pub const OF_EVENTS: [Self; 6] = [
+        Self::InvalidEvent,
+        Self::InvalidJson,
+        Self::InvalidSite,
+        Self::MissingVisitor,
+        Self::PayloadTooLarge,
+        Self::RateLimited,
+    ];
+
     /// The code on the wire, such as `INVALID_EVENT`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -67,6 +79,8 @@ impl fmt::Display for Code {
 pub struct Refusal {
     /// Which kind of mistake.
     pub code: Code,
+    /// The site that the event named, as far as it could be read.
+    pub site: Option<Site>,
     /// What is wrong and what is allowed; never a value that could identify someone.
     pub message: String,
 }
@@ -75,12 +89,12 @@ impl Refusal {
     /// A refusal that says `message`.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, site: None, message: message.into() }
     }
 }
 
 /// Why a good event was not stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Filter {
     /// The user agent is a known bot's.
     Bot,
@@ -122,4 +136,73 @@ pub enum Outcome {
     Rejected(Refusal),
     /// Our fault; it may be sent again with the same `event_id`.
     Failed,
+}
+
+impl Outcome {
+    /// What it counts as if the event was not stored; `None` if it was.
+    #[must_use]
+    pub const fn not_stored(&self) -> Option<NotStored> {
+        match self {
+            Self::Stored(_) => None,
+            Self::Duplicate(_) => Some(NotStored::Duplicate),
+            Self::Filtered(filter) => Some(NotStored::Filtered(*filter)),
+            Self::Rejected(refusal) => Some(NotStored::Rejected(refusal.code)),
+            Self::Failed => Some(NotStored::Failed),
+        }
+    }
+}
+
+/// What became of an event that was not stored: a closed set, so that counters by it are bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NotStored {
+    /// It was stored before.
+    Duplicate,
+    /// It was left out on purpose.
+    Filtered(Filter),
+    /// It was the sender's mistake.
+    Rejected(Code),
+    /// It was our fault.
+    Failed,
+}
+
+impl NotStored {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let filtered = Filter::ALL.into_iter().map(Self::Filtered);
+        let rejected = Code::OF_EVENTS.into_iter().map(Self::Rejected);
+        [Self::Duplicate, Self::Failed].into_iter().chain(filtered).chain(rejected)
+    }
+
+    /// The outcome on the wire and in labels.
+    #[must_use]
+    pub const fn outcome(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::Filtered(_) => "filtered",
+            Self::Rejected(_) => "rejected",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The reason on the wire and in labels; empty where there is only one.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Duplicate | Self::Failed => "",
+            Self::Filtered(filter) => filter.as_str(),
+            Self::Rejected(code) => code.as_str(),
+        }
+    }
+
+    /// One text of both, as engines store it. It never changes.
+    #[must_use]
+    pub fn name(self) -> String {
+        format!("{}/{}", self.outcome(), self.reason())
+    }
+
+    /// From that text; `None` if it is none of them, such as one of a newer release.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::all().find(|outcome| outcome.name() == name)
+    }
 }

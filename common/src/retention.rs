@@ -182,6 +182,7 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Report, StoreError> {
         }
     }
     app.store.delete_blocks(BlockKind::Segment, cutoff).await?;
+    app.store.delete_not_stored(cutoff).await?;
     let summaries = summaries_cutoff(app.config.summary_months, now);
     for kind in [BlockKind::Totals, BlockKind::Summary] {
         app.store.delete_blocks(kind, summaries).await?;

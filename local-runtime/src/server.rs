@@ -111,7 +111,10 @@ pub(crate) async fn run_in_time(
     tracing::info!(connections = connections.len(), "draining");
     phase.send_replace(Phase::Draining);
     connections.close();
-    let drained = async { tokio::join!(connections.wait(), services.drain()) };
+    let drained = async {
+        tokio::join!(connections.wait(), services.drain());
+        app.count_not_stored().await;
+    };
     if timeout(patience, drained).await.is_err() {
         tracing::warn!(connections = connections.len(), "not everything came to its end in time");
     }

@@ -35,6 +35,7 @@ impl Services {
         background.spawn(Arc::clone(&hub).run(app.store.subscribe(), newcomers));
         background.spawn(Arc::clone(&limits).forget(stop.clone()));
         background.spawn(timer::keep_time(app.clone(), stop.clone()));
+        background.spawn(timer::count_not_stored(app.clone(), stop.clone()));
         Self {
             page_views: PageViews::new(app.clone()),
             store_health: StoreHealth::new(&app),

@@ -1,4 +1,5 @@
-//! What happens by the clock: the retention run once a day, expired salts all the time.
+//! What happens by the clock: the retention run once a day, expired salts and counters of what was not
+//! stored all the time.
 
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ const SALTS_EVERY: i64 = 300 * SECOND;
 const SHORTLY: i64 = 10 * SECOND;
 /// How long after a failed retention run it is tried again: 10 minutes.
 const TRY_AGAIN: i64 = 600 * SECOND;
+/// How often what was not stored is added to the store's counters: a kill loses no more than this.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// The longest sleep: the system's clock may be set, or the machine put to sleep, meanwhile.
 const LONGEST_SLEEP: i64 = 60 * SECOND;
 
@@ -95,6 +98,13 @@ pub(crate) async fn keep_time(app: App, stop: CancellationToken) {
         if stop.run_until_cancelled(tokio::time::sleep(sleep)).await.is_none() {
             return;
         }
+    }
+}
+
+/// Adds what was not stored to the store's counters until told to stop.
+pub(crate) async fn count_not_stored(app: App, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(COUNT_EVERY)).await.is_some() {
+        app.count_not_stored().await;
     }
 }
 

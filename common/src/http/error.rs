@@ -122,7 +122,7 @@ impl ApiError {
     /// logged here, once.
     fn failure(&self) -> (Failure, Option<u64>) {
         match self {
-            Self::Refused(Refusal { code, message }) => (Failure { code: *code, message: message.clone() }, None),
+            Self::Refused(Refusal { code, message, .. }) => (Failure { code: *code, message: message.clone() }, None),
             Self::RateLimited { retry_after } => {
                 (Failure::of_status(StatusCode::TOO_MANY_REQUESTS), Some(*retry_after))
             }

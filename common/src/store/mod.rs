@@ -15,6 +15,7 @@ pub mod dynamodb;
 mod feed;
 mod keep;
 mod limits;
+pub mod not_stored;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]
@@ -32,6 +33,7 @@ pub use self::blocks::{BlockKind, Blocks};
 pub use self::feed::{Committed, Feed, Position, TimelineFrom};
 pub use self::keep::{CLAIM, Keep, Secret, SecretName, Waited};
 pub use self::limits::{Bucket, SharedLimits};
+pub use self::not_stored::Outcomes;
 pub use self::totals::{LiveTotals, Realtime, Totals};
 use crate::site::Site;
 
@@ -74,7 +76,9 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// The traits of all roles, for callers that name an engine's own type.
 pub mod roles {
-    pub use super::{Admin as _, Append as _, Blocks as _, Feed as _, Keep as _, LiveTotals as _, Store as _};
+    pub use super::{
+        Admin as _, Append as _, Blocks as _, Feed as _, Keep as _, LiveTotals as _, Outcomes as _, Store as _,
+    };
 }
 
 /// All roles of a store.
@@ -84,7 +88,9 @@ pub mod roles {
 /// sees its events (an engine that cannot promise this across instances says so in its
 /// documentation).
 #[async_trait]
-pub trait Store: Append + LiveTotals + Feed + Blocks + Keep + Admin + fmt::Debug + Send + Sync + 'static {
+pub trait Store:
+    Append + LiveTotals + Feed + Blocks + Outcomes + Keep + Admin + fmt::Debug + Send + Sync + 'static
+{
     /// The engine's name, for logs and metrics.
     fn engine(&self) -> &'static str;
 

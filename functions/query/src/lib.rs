@@ -1,8 +1,9 @@
 //! Questions of the query language: metrics by dimensions, funnels, retention; the same in Plausible's
-//! formats; and the list of sites.
+//! formats; the list of sites; and what was not counted.
 
 mod batch;
 mod export;
+mod outcomes;
 mod plausible;
 mod sites;
 
@@ -29,14 +30,15 @@ use utoipa::OpenApi;
 /// The most bytes of a query.
 const MOST_BYTES: usize = 64 * 1024;
 
-/// `POST /query`, `GET /query?q=…`, `POST /query/funnel`, `POST /query/retention`, `GET /sites` and
-/// `GET /export/…`.
+/// `POST /query`, `GET /query?q=…`, `POST /query/funnel`, `POST /query/retention`, `GET /sites`,
+/// `GET /outcomes` and `GET /export/…`.
 pub fn router(app: App) -> Router {
     Router::new()
         .route(&format!("{BASE_PATH}/query"), get(linked).post(sent))
         .route(&format!("{BASE_PATH}/query/funnel"), post(funnel))
         .route(&format!("{BASE_PATH}/query/retention"), post(retention))
         .route(&format!("{BASE_PATH}/sites"), get(sites::sites))
+        .route(&format!("{BASE_PATH}/outcomes"), get(outcomes::outcomes))
         .merge(export::router())
         .merge(plausible::router())
         .layer(DefaultBodyLimit::max(MOST_BYTES))
@@ -53,6 +55,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         funnel,
         retention,
         sites::sites,
+        outcomes::outcomes,
         export::visitors,
         export::themes,
         export::letters,

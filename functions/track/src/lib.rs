@@ -307,7 +307,7 @@ async fn take_batch(
             Outcome::Stored(_) => data.stored += 1,
             Outcome::Duplicate(_) => data.duplicate += 1,
             Outcome::Filtered(_) => data.filtered += 1,
-            Outcome::Rejected(Refusal { code, message }) => {
+            Outcome::Rejected(Refusal { code, message, .. }) => {
                 data.rejected.push(RejectedEvent { index, code: code.as_str(), error: message });
             }
             Outcome::Failed => {}

@@ -50,6 +50,13 @@ export interface Cohort {
   running: boolean;
 }
 
+/** What became of the events of some days. */
+export interface Outcomes {
+  counted: number;
+  notCounted: { outcome: string; reason: string; count: number }[];
+  warnings: string[];
+}
+
 export interface SiteSummary {
   name: string;
   lastEvent: number | null;
@@ -204,6 +211,15 @@ export function cohorts(value: unknown): Cohort[] {
     rates: values(row.rates),
     running: flag(row, "running"),
   }));
+}
+
+export function outcomes(value: unknown): Outcomes {
+  const data = fields(value);
+  return {
+    counted: number(data, "counted"),
+    notCounted: list(data.not_counted).map(fields).map((row) => ({ outcome: text(row, "outcome"), reason: text(row, "reason"), count: number(row, "count") })),
+    warnings: texts(data.warnings),
+  };
 }
 
 export function sites(value: unknown): SiteSummary[] {

@@ -21,6 +21,7 @@ mod blocks;
 mod columns;
 mod feed;
 mod keeping;
+mod outcomes;
 mod property;
 mod queries;
 mod questions;
@@ -82,6 +83,7 @@ macro_rules! store_conformance {
             feed: commits_are_heard_in_order, duplicates_are_not_heard, positions_grow,
                 a_feed_is_resumed_without_gap_or_repeat, reads_while_events_are_committed_have_no_holes;
             blocks: blocks_come_back_by_day, a_block_is_replaced_whole, blocks_of_old_days_are_deleted;
+            outcomes: what_was_not_stored_adds_up, counters_of_old_days_are_deleted;
             queries: closed_days_are_answered_from_segments, open_days_are_answered_as_events_arrive,
                 facts_and_properties_are_dimensions, queries_are_answered_while_events_arrive;
             rules: cases_have_the_answers_that_follow_from_the_rules;

@@ -8,6 +8,7 @@
 //! | `t#site` | day, shard | totals of a day: events, page views, letters, visitors new to the day, its week, its month | 400 days |
 //! | `u#site#visitor` | `-` | the days on which a visitor came, one bit each, by month | the retention and 38 days after the last visit |
 //! | `b#site#kind` | day, number | a piece of at most 350 KB of a block | |
+//! | `n#site` | day | how many events were not stored, by reason | two days after the retention |
 //! | `s` | site | a site that has been seen | |
 //! | `h` | `sites` | how many sites there are | |
 //! | `secret` | name | a secret | a day after it expires |
@@ -177,6 +178,11 @@ pub(super) fn month(of: Day) -> String {
 
 pub(super) fn blocks(site: &Site, kind: BlockKind) -> String {
     format!("b#{site}#{}", kind as u8)
+}
+
+/// Counters of what was not stored.
+pub(super) fn not_stored(site: &Site) -> String {
+    format!("n#{site}")
 }
 
 /// A piece of a block, counted from 0.

@@ -35,6 +35,7 @@ mod in_flight;
 mod item;
 mod keep;
 mod keys;
+mod not_stored;
 mod positions;
 mod rebuild;
 mod recount;
@@ -68,9 +69,10 @@ use self::in_flight::InFlight;
 use self::retained::{CachedRetained, Retained};
 use self::writer::{Queue, Writer};
 use super::commits::LastCommit;
+use super::not_stored::Counts;
 use super::{
-    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, Position, Progress, Realtime,
-    Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals, Waited,
+    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, Outcomes, Position, Progress,
+    Realtime, Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::config::DynamoDbUrl;
 use crate::event::Event;
@@ -255,6 +257,24 @@ impl Blocks for DynamoDb {
 
     async fn delete_blocks(&self, kind: BlockKind, before: Day) -> Result<u64> {
         blocks::delete(&self.table, kind, before).await
+    }
+}
+
+#[async_trait]
+impl Outcomes for DynamoDb {
+    async fn add_not_stored(&self, site: &Site, day: Day, counts: &Counts) -> Result<()> {
+        let add = not_stored::add(&self.table, site, day, counts, self.retention);
+        let added = self.timed("add_not_stored", add).await;
+        self.in_flight.touch();
+        added
+    }
+
+    async fn not_stored(&self, site: &Site, days: Range<Day>) -> Result<Counts> {
+        self.timed("not_stored", not_stored::read(&self.table, site, days, self.consistent())).await
+    }
+
+    async fn delete_not_stored(&self, before: Day) -> Result<()> {
+        not_stored::delete(&self.table, before).await
     }
 }
 

@@ -24,6 +24,7 @@ mod expiry;
 mod keep;
 mod live;
 mod migrate;
+mod not_stored;
 mod partitions;
 mod presence;
 mod reads;
@@ -50,9 +51,10 @@ use self::connection::{Connections, closed};
 use self::live::Live;
 use self::writer::Handle;
 use super::commits::LastCommit;
+use super::not_stored::Counts;
 use super::{
-    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, Position, Progress, Realtime,
-    Recount, Result, Secret, SecretName, SharedLimits, Step, Store, StoreError, TimelineFrom, Totals, Waited,
+    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, Outcomes, Position, Progress,
+    Realtime, Recount, Result, Secret, SecretName, SharedLimits, Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -150,6 +152,24 @@ impl Blocks for Postgres {
     async fn delete_blocks(&self, kind: BlockKind, before: Day) -> Result<u64> {
         self.writer()?;
         blocks::delete(&self.connections, kind, before).await
+    }
+}
+
+#[async_trait]
+impl Outcomes for Postgres {
+    async fn add_not_stored(&self, site: &Site, day: Day, counts: &Counts) -> Result<()> {
+        self.writer()?;
+        not_stored::add(&self.connections, site, day, counts).await
+    }
+
+    async fn not_stored(&self, site: &Site, days: Range<Day>) -> Result<Counts> {
+        self.writer()?;
+        not_stored::read(&self.connections, site, days).await
+    }
+
+    async fn delete_not_stored(&self, before: Day) -> Result<()> {
+        self.writer()?;
+        not_stored::delete(&self.connections, before).await
     }
 }
 

@@ -20,6 +20,7 @@ mod feed;
 mod keep;
 mod lock;
 mod marks;
+mod not_stored;
 mod readers;
 mod recount;
 mod rows;
@@ -45,9 +46,10 @@ use self::connection::{ENGINE, Found, closed};
 use self::lock::Lock;
 use self::readers::Readers;
 use self::writer::Handle;
+use super::not_stored::Counts;
 use super::{
-    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, Position, Progress, Realtime,
-    Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals, Waited,
+    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, Outcomes, Position, Progress,
+    Realtime, Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -196,6 +198,24 @@ impl Blocks for Sqlite {
                 step => deleted += step,
             }
         }
+    }
+}
+
+#[async_trait]
+impl Outcomes for Sqlite {
+    async fn add_not_stored(&self, site: &Site, day: Day, counts: &Counts) -> Result<()> {
+        let (site, counts) = (site.clone(), counts.clone());
+        self.writer()?.run(move |writer| not_stored::add(writer, &site, day, &counts)).await
+    }
+
+    async fn not_stored(&self, site: &Site, days: Range<Day>) -> Result<Counts> {
+        let site = site.clone();
+        self.readers.ask("not_stored", move |connection| not_stored::read(connection, &site, days)).await
+    }
+
+    async fn delete_not_stored(&self, before: Day) -> Result<()> {
+        while self.writer()?.run(move |writer| not_stored::delete(writer, before)).await? > 0 {}
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ import { show } from "../text/now";
 import { zone } from "../view/view";
 import { Banner } from "./Banner";
 import { Card } from "./Card";
+import { Counted } from "./Counted";
 import { Details } from "./Details";
 import { Events } from "./Events";
 import { Header } from "./Header";
@@ -58,6 +59,7 @@ function Page() {
       <Toolbar />
       <Live />
       <Tiles />
+      <Counted />
       {page.value !== null && <PageView path={page.value} />}
       <div class="grid">
         <Card name="sources" />

@@ -1,0 +1,211 @@
+//! How many events were counted, and how many were not, and why.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use common::App;
+use common::http::answers::json;
+use common::http::{Answer, ApiError, Params};
+use common::measure::query::Csv;
+use common::measure::question::Number;
+use common::outcome::{Code, Refusal};
+use common::time::Day;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{as_csv, wants_csv};
+
+/// The most days of one question.
+const MOST_DAYS: i32 = 800;
+
+/// What became of the events of some days.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Outcomes {
+    /// Events that are counted.
+    counted: u64,
+    /// Events that were not stored, by outcome and reason; those that did not happen are left out.
+    not_counted: Vec<NotCounted>,
+    /// What is wrong with the server: `untrusted_proxy` when requests are forwarded by a proxy that
+    /// `ANALYTICS_TRUSTED_PROXIES` does not list, so that all visitors behind it count as one.
+    warnings: Vec<&'static str>,
+}
+
+/// Events that were not stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct NotCounted {
+    /// `duplicate`, `filtered`, `rejected` or `failed`.
+    outcome: &'static str,
+    /// Of filtered ones `bot`, `opt_out`, `origin` or `ignored`; of rejected ones the error's code; else empty.
+    reason: &'static str,
+    /// How many.
+    count: u64,
+}
+
+/// What was counted and what was not, over UTC days. Days that are not kept any more count nothing.
+#[utoipa::path(
+    get,
+    path = "/api/v1/analytics/outcomes",
+    tag = "questions",
+    params(
+        ("site" = Option<String>, Query, description = "The site, `default` if not said"),
+        ("from" = Option<String>, Query, description = "The first UTC day, today if not said", format = Date),
+        ("to" = Option<String>, Query, description = "The last UTC day, today if not said; at most 800 days from the first", format = Date),
+        ("format" = Option<String>, Query, description = "`json` (the default) or `csv`"),
+    ),
+    responses(
+        (status = 200, description = "How many events were counted, and how many not, by reason", body = Answer<Outcomes>),
+        (status = 400, description = "INVALID_SITE, INVALID_DATE or INVALID_QUERY"),
+        (status = 503, description = "UNAVAILABLE, with Retry-After"),
+    )
+)]
+pub(crate) async fn outcomes(State(app): State<App>, params: Params, headers: HeaderMap) -> Result<Response, ApiError> {
+    let (site, csv) = (params.site(&app)?, wants_csv(&params, &headers)?);
+    let today = app.now().day();
+    let (from, to) = (date(&params, "from", today)?, date(&params, "to", today)?);
+    if from > to || to.number() - from.number() >= MOST_DAYS {
+        let message = format!("from must be a day before to or the same, and there may be at most {MOST_DAYS} days");
+        return Err(Refusal::new(Code::InvalidDate, message).into());
+    }
+    // What this process has gathered is in the answer.
+    app.count_not_stored().await;
+    let days = from..to.plus(1);
+    let totals = app.store.daily(&site, days.clone()).await?;
+    let not_stored = app.store.not_stored(&site, days).await?;
+    let data = Outcomes {
+        counted: totals.iter().map(|(_, totals)| totals.events).sum(),
+        not_counted: not_stored
+            .into_iter()
+            .map(|(of, count)| NotCounted { outcome: of.outcome(), reason: of.reason(), count })
+            .collect(),
+        warnings: (app.metrics.untrusted_proxy.get() > 0).then_some("untrusted_proxy").into_iter().collect(),
+    };
+    if csv {
+        return Ok(as_csv(data.csv()));
+    }
+    // Not kept: these counters move without the store's version.
+    Ok(json(StatusCode::OK, serde_json::to_vec(&Answer::new(data)).unwrap_or_default().into()))
+}
+
+impl Outcomes {
+    fn csv(&self) -> String {
+        let mut csv = Csv::default();
+        ["outcome", "reason", "events"].into_iter().for_each(|name| csv.text(name));
+        csv.end_line();
+        let counted = NotCounted { outcome: "counted", reason: "", count: self.counted };
+        for NotCounted { outcome, reason, count } in [&counted].into_iter().chain(&self.not_counted) {
+            csv.text(outcome);
+            csv.text(reason);
+            csv.number(Some(Number::count(*count)));
+            csv.end_line();
+        }
+        csv.finish()
+    }
+}
+
+fn date(params: &Params, name: &str, today: Day) -> Result<Day, Refusal> {
+    params.get(name).map_or(Ok(today), |text| {
+        Day::parse(text).ok_or_else(|| {
+            Refusal::new(
+                Code::InvalidDate,
+                format!("{name} must be a day from 1970-01-01 to 9999-12-31, as YYYY-MM-DD"),
+            )
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use common::collect::{Sender, collect};
+    use common::event::SentEvent;
+    use common::testing::TestApp;
+    use serde_json::value::to_raw_value;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const VISITOR: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+
+    async fn start(vars: &[(&str, &str)]) -> TestApp {
+        TestApp::start(vars, crate::router, "2025-12-08T12:00:00Z").await
+    }
+
+    fn bot() -> Sender {
+        Sender { user_agent: Some("Googlebot/2.1 (+http://www.google.com/bot.html)".into()), ..Sender::default() }
+    }
+
+    async fn send(test: &TestApp, sender: Sender, event: Value) {
+        let now = test.app.now();
+        let sent = SentEvent::parse(&to_raw_value(&event).unwrap(), now);
+        collect(&test.app, sender, vec![sent], now).await;
+    }
+
+    fn view(site: &str) -> Value {
+        json!({"event_type": "page_view", "site": site})
+    }
+
+    #[tokio::test]
+    async fn what_is_not_counted_is_told_by_reason() {
+        let test = start(&[]).await;
+        let once = json!({"event_type": "page_view", "visitor_id": VISITOR, "event_id": VISITOR});
+        send(&test, Sender::default(), once.clone()).await;
+        send(&test, Sender::default(), once).await;
+        send(&test, bot(), view("default")).await;
+        send(&test, bot(), view("default")).await;
+        send(&test, Sender { opt_out: true, ..Sender::default() }, view("default")).await;
+        send(&test, Sender::default(), json!({"event_type": "page_view", "event_id": "none"})).await;
+        send(&test, Sender::default(), view("default")).await;
+        let expected = json!({
+            "counted": 1,
+            "not_counted": [
+                {"outcome": "duplicate", "reason": "", "count": 1},
+                {"outcome": "filtered", "reason": "bot", "count": 2},
+                {"outcome": "filtered", "reason": "opt_out", "count": 1},
+                {"outcome": "rejected", "reason": "INVALID_EVENT", "count": 1},
+                {"outcome": "rejected", "reason": "MISSING_VISITOR", "count": 1},
+            ],
+            "warnings": [],
+        });
+        assert_eq!(test.get("/outcomes").await.body["data"], expected);
+        assert_eq!(test.get("/outcomes?from=2025-12-01&to=2025-12-08").await.body["data"], expected);
+        let csv = test.get("/outcomes?format=csv").await.text;
+        assert!(csv.starts_with("outcome,reason,events\r\ncounted,,1\r\nduplicate,,1\r\nfiltered,bot,2\r\n"), "{csv}");
+        let before = test.get("/outcomes?to=2025-12-07&from=2025-12-01").await.body;
+        assert_eq!(before["data"], json!({"counted": 0, "not_counted": [], "warnings": []}));
+    }
+
+    #[tokio::test]
+    async fn invented_sites_have_no_counters() {
+        let test = start(&[]).await;
+        send(&test, bot(), view("invented")).await;
+        send(&test, bot(), view("default")).await;
+        let count = async |site: &str| {
+            test.app.count_not_stored().await;
+            let today = test.app.now().day();
+            let site = common::site::Site::parse(site).unwrap();
+            test.app.store.not_stored(&site, today..today.plus(1)).await.unwrap().len()
+        };
+        assert_eq!((count("invented").await, count("default").await), (0, 1));
+        // Once it has an event, it has counters.
+        send(&test, Sender::default(), json!({"event_type": "a", "site": "invented", "visitor_id": VISITOR})).await;
+        send(&test, bot(), view("invented")).await;
+        assert_eq!(count("invented").await, 1);
+        let listed = start(&[("ANALYTICS_SITES", "mine")]).await;
+        send(&listed, bot(), view("mine")).await;
+        send(&listed, bot(), view("other")).await;
+        let mine = listed.get("/outcomes?site=mine").await.body;
+        assert_eq!(mine["data"]["not_counted"], json!([{"outcome": "filtered", "reason": "bot", "count": 1}]));
+    }
+
+    #[tokio::test]
+    async fn days_out_of_order_are_refused() {
+        let test = start(&[]).await;
+        for query in ["from=2025-12-09&to=2025-12-08", "from=2020-01-01", "from=x", "to=1"] {
+            let answer = test.get(&format!("/outcomes?{query}")).await;
+            assert_eq!(
+                (answer.status, &answer.body["code"]),
+                (StatusCode::BAD_REQUEST, &json!("INVALID_DATE")),
+                "{query}"
+            );
+        }
+    }
+}

@@ -1,0 +1,70 @@
+/** How many events were counted in the view's days, and how many were not, and why. */
+
+import { api } from "../api";
+import { outcomes, outcomesDays } from "../state/figures";
+import { site } from "../state/site";
+import { say } from "../text";
+import { show } from "../text/now";
+import { Icon } from "./Icon";
+
+/** What the line names, in this order, with the outcome and, where it stands for one reason only, the reason. */
+const NAMED = [
+  ["bot", "filtered", "bot"],
+  ["opt_out", "filtered", "opt_out"],
+  ["duplicate", "duplicate", ""],
+  ["rejected", "rejected", null],
+  ["failed", "failed", ""],
+] as const;
+
+export function Counted() {
+  const words = say.value;
+  const data = outcomes.held.value.data;
+  // Its line has its place before it is there, so that nothing moves.
+  if (data === null) return <p class="counted"> </p>;
+  const number = show.value.number;
+  const sum = (outcome: string, reason: string | null): number =>
+    data.notCounted.filter((row) => row.outcome === outcome && (reason === null || row.reason === reason)).reduce((all, { count }) => all + count, 0);
+  const parts = NAMED.map(([name, outcome, reason]) => ({ name, count: sum(outcome, reason) }));
+  const rest = data.notCounted.reduce((all, { count }) => all + count, 0) - parts.reduce((all, { count }) => all + count, 0);
+  if (rest > 0) parts.push({ name: "other" as never, count: rest });
+  const text = parts.filter(({ name, count }) => count > 0 || name === "failed").map(({ name, count }) => words.outcomeNamed[name]?.(count, number(count)) ?? "");
+  const failed = sum("failed", null);
+  const days = outcomesDays();
+  const csv = api("outcomes", { site, from: days?.[0], to: days?.[1], format: "csv" }).href;
+  return (
+    <>
+      {failed > 0 && (
+        <p class="banner" role="alert">
+          {words.storeFailed(failed, number(failed))}
+        </p>
+      )}
+      {data.warnings.includes("untrusted_proxy") && (
+        <p class="banner" data-kind="degraded" role="alert">
+          {words.untrustedProxy}
+        </p>
+      )}
+      <details class="counted">
+        <summary>
+          <span data-figure="counted" data-value={data.counted}>
+            {words.counted(data.counted, number(data.counted))}
+          </span>{" "}
+          {words.notCountedList(text)}
+        </summary>
+        <div class="counted-more">
+          <p>{words.countedDays}</p>
+          <dl>
+            {data.notCounted.map(({ outcome, reason, count }) => (
+              <div key={`${outcome}/${reason}`} data-outcome={reason || outcome} data-value={count}>
+                <dt>{number(count)}</dt>
+                <dd>{words.notCounted[reason || outcome] ?? reason}</dd>
+              </div>
+            ))}
+          </dl>
+          <a class="quiet" href={csv} download="outcomes.csv" title={words.csvOf(words.countedTitle)}>
+            <Icon name="download" /> CSV <span class="unseen">{words.countedTitle}</span>
+          </a>
+        </div>
+      </details>
+    </>
+  );
+}
