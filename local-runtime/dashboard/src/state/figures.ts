@@ -178,7 +178,14 @@ export function outcomesDays(): readonly [string, string] | null {
   return range ? [dateIn("UTC", range[0]), dateIn("UTC", Math.max(range[0], range[1] - 1))] : null;
 }
 
-const days = computed(() => outcomesDays()?.join(" ") ?? null);
+/** How long after the first figures this is asked for: it is no part of what the page is opened for. */
+const LATER_MS = 3_000;
+const later = signal(false);
+effect(() => {
+  if (tiles.held.value.data !== null) setTimeout(() => (later.value = true), LATER_MS);
+});
+
+const days = computed(() => (later.value ? (outcomesDays()?.join(" ") ?? null) : null));
 export const outcomes = new Report<Outcomes>(
   () => days.value,
   () => {
