@@ -62,9 +62,11 @@ test(
     await send(server, event("page_view"), { "x-forwarded-for": "203.0.113.9" });
     const page = await visitor.open(`${server.origin}/`);
     await page.locator("[role=alert]", { hasText: "ANALYTICS_TRUSTED_PROXIES" }).waitFor();
-    await page.route("**/outcomes?*", (route) =>
-      route.fulfill({ json: { success: true, data: { counted: 1, not_counted: [{ outcome: "failed", reason: "", count: 7 }], warnings: [] } } }),
-    );
+    await page.route("**/sites?*", async (route) => {
+      const body = await (await route.fetch()).json();
+      body.data[0].outcomes.not_counted = [{ outcome: "failed", reason: "", count: 7 }];
+      await route.fulfill({ json: body });
+    });
     await page.reload();
     await page.locator("[role=alert]", { hasText: "could not store 7 events" }).waitFor();
   }),

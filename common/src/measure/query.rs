@@ -215,6 +215,15 @@ impl Query {
     }
 }
 
+/// The UTC days that a `date_range` reaches into.
+///
+/// # Errors
+/// `INVALID_DATE` if it is none.
+pub fn utc_days(range: &Value, context: &Context<'_>) -> Result<std::ops::Range<Day>> {
+    let Range { start, end } = Span::parse(range, "date_range", &context.zone, context)?.range;
+    Ok(start.day()..end.plus(-1).max(start).day().plus(1))
+}
+
 /// `q=` and a query, for a URL.
 pub(super) fn link(json: &Value) -> String {
     form_urlencoded::Serializer::new(String::new()).append_pair("q", &json.to_string()).finish()

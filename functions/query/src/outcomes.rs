@@ -1,21 +1,21 @@
 //! How many events were counted, and how many were not, and why.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
 use common::App;
-use common::http::answers::json;
 use common::http::{Answer, ApiError, Params};
-use common::measure::query::Csv;
+use common::measure::query::{self, Csv};
 use common::measure::question::Number;
-use common::outcome::{Code, Refusal};
-use common::time::Day;
+use common::site::Site;
+use common::time::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{as_csv, wants_csv};
 
-/// The most days of one question.
+/// How many days back counters are looked for: longer than any is kept.
 const MOST_DAYS: i32 = 800;
 
 /// What became of the events of some days.
@@ -41,15 +41,15 @@ pub(crate) struct NotCounted {
     count: u64,
 }
 
-/// What was counted and what was not, over UTC days. Days that are not kept any more count nothing.
+/// What was counted and what was not, over the UTC days that a range reaches into. Days that are not kept
+/// any more count nothing.
 #[utoipa::path(
     get,
     path = "/api/v1/analytics/outcomes",
     tag = "questions",
     params(
         ("site" = Option<String>, Query, description = "The site, `default` if not said"),
-        ("from" = Option<String>, Query, description = "The first UTC day, today if not said", format = Date),
-        ("to" = Option<String>, Query, description = "The last UTC day, today if not said; at most 800 days from the first", format = Date),
+        ("date_range" = Option<String>, Query, description = "As in queries, `day` if not said; an array as JSON"),
         ("format" = Option<String>, Query, description = "`json` (the default) or `csv`"),
     ),
     responses(
@@ -60,33 +60,44 @@ pub(crate) struct NotCounted {
 )]
 pub(crate) async fn outcomes(State(app): State<App>, params: Params, headers: HeaderMap) -> Result<Response, ApiError> {
     let (site, csv) = (params.site(&app)?, wants_csv(&params, &headers)?);
-    let today = app.now().day();
-    let (from, to) = (date(&params, "from", today)?, date(&params, "to", today)?);
-    if from > to || to.number() - from.number() >= MOST_DAYS {
-        let message = format!("from must be a day before to or the same, and there may be at most {MOST_DAYS} days");
-        return Err(Refusal::new(Code::InvalidDate, message).into());
-    }
-    // What this process has gathered is in the answer.
-    app.count_not_stored().await;
-    let days = from..to.plus(1);
-    let totals = app.store.daily(&site, days.clone()).await?;
-    let not_stored = app.store.not_stored(&site, days).await?;
-    let data = Outcomes {
-        counted: totals.iter().map(|(_, totals)| totals.events).sum(),
-        not_counted: not_stored
-            .into_iter()
-            .map(|(of, count)| NotCounted { outcome: of.outcome(), reason: of.reason(), count })
-            .collect(),
-        warnings: (app.metrics.untrusted_proxy.get() > 0).then_some("untrusted_proxy").into_iter().collect(),
-    };
+    let range = Outcomes::range(&params).unwrap_or_else(|| Value::from("day"));
+    let data = Outcomes::of(&app, &site, &range, app.now()).await?;
     if csv {
         return Ok(as_csv(data.csv()));
     }
     // Not kept: these counters move without the store's version.
-    Ok(json(StatusCode::OK, serde_json::to_vec(&Answer::new(data)).unwrap_or_default().into()))
+    Ok(Answer::new(data).into_response())
 }
 
 impl Outcomes {
+    /// The range that a request names; an array is JSON.
+    pub(crate) fn range(params: &Params) -> Option<Value> {
+        let text = params.get("date_range")?;
+        Some(serde_json::from_str(text).ok().filter(Value::is_array).unwrap_or_else(|| Value::from(text)))
+    }
+
+    /// What became of the events of the UTC days that a range reaches into.
+    pub(crate) async fn of(app: &App, site: &Site, range: &Value, now: Timestamp) -> Result<Self, ApiError> {
+        // What this process has gathered is in the answer.
+        app.count_not_stored().await;
+        let counts = app.measure.counts(&*app.store, site, now).await?;
+        let context = app.measure.context(&*app.store, site, &counts, range == "all", now).await?;
+        let days = query::utc_days(range, &context)?;
+        let today = now.day();
+        let first = days.start.max(today.plus(1 - MOST_DAYS));
+        let days = first..days.end.min(today.plus(2)).max(first);
+        let totals = app.store.daily(site, days.clone()).await?;
+        let not_stored = app.store.not_stored(site, days).await?;
+        Ok(Self {
+            counted: totals.iter().map(|(_, totals)| totals.events).sum(),
+            not_counted: not_stored
+                .into_iter()
+                .map(|(of, count)| NotCounted { outcome: of.outcome(), reason: of.reason(), count })
+                .collect(),
+            warnings: (app.metrics.untrusted_proxy.get() > 0).then_some("untrusted_proxy").into_iter().collect(),
+        })
+    }
+
     fn csv(&self) -> String {
         let mut csv = Csv::default();
         ["outcome", "reason", "events"].into_iter().for_each(|name| csv.text(name));
@@ -102,24 +113,14 @@ impl Outcomes {
     }
 }
 
-fn date(params: &Params, name: &str, today: Day) -> Result<Day, Refusal> {
-    params.get(name).map_or(Ok(today), |text| {
-        Day::parse(text).ok_or_else(|| {
-            Refusal::new(
-                Code::InvalidDate,
-                format!("{name} must be a day from 1970-01-01 to 9999-12-31, as YYYY-MM-DD"),
-            )
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
     use common::collect::{Sender, collect};
     use common::event::SentEvent;
     use common::testing::TestApp;
+    use serde_json::json;
     use serde_json::value::to_raw_value;
-    use serde_json::{Value, json};
 
     use super::*;
 
@@ -166,10 +167,16 @@ mod tests {
             "warnings": [],
         });
         assert_eq!(test.get("/outcomes").await.body["data"], expected);
-        assert_eq!(test.get("/outcomes?from=2025-12-01&to=2025-12-08").await.body["data"], expected);
+        for range in ["day", "all", "24h", r#"["2025-12-01","2025-12-08"]"#, r#"["1970-01-01","9999-12-31"]"#] {
+            let path = format!("/outcomes?date_range={range}").replace('"', "%22");
+            assert_eq!(test.get(&path).await.body["data"], expected, "{range}");
+            let path = path.replace("outcomes?", "sites?site=default&");
+            assert_eq!(test.get(&path).await.body["data"][0]["outcomes"], expected, "{range}");
+        }
+        assert_eq!(test.get("/sites").await.body["data"][0].get("outcomes"), None);
         let csv = test.get("/outcomes?format=csv").await.text;
         assert!(csv.starts_with("outcome,reason,events\r\ncounted,,1\r\nduplicate,,1\r\nfiltered,bot,2\r\n"), "{csv}");
-        let before = test.get("/outcomes?to=2025-12-07&from=2025-12-01").await.body;
+        let before = test.get("/outcomes?date_range=7d").await.body;
         assert_eq!(before["data"], json!({"counted": 0, "not_counted": [], "warnings": []}));
     }
 
@@ -197,14 +204,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn days_out_of_order_are_refused() {
+    async fn ranges_that_are_none_are_refused() {
         let test = start(&[]).await;
-        for query in ["from=2025-12-09&to=2025-12-08", "from=2020-01-01", "from=x", "to=1"] {
-            let answer = test.get(&format!("/outcomes?{query}")).await;
+        for range in ["x", "[]", "%5B%222025-12-09%22,%222025-12-08%22%5D"] {
+            let answer = test.get(&format!("/outcomes?date_range={range}")).await;
             assert_eq!(
                 (answer.status, &answer.body["code"]),
                 (StatusCode::BAD_REQUEST, &json!("INVALID_DATE")),
-                "{query}"
+                "{range}"
             );
         }
     }

@@ -1,7 +1,7 @@
 //! Which sites there are, and whether anything happens on them.
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use common::App;
 use common::collect::allowed_site;
 use common::http::{Answer, ApiError, Params};
@@ -11,6 +11,8 @@ use common::store::TimelineFrom;
 use common::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::outcomes::Outcomes;
 
 /// The days of [`SiteSummary::visitors`].
 const DAYS: usize = 7;
@@ -31,6 +33,9 @@ pub(crate) struct SiteSummary {
     pub(crate) events: u64,
     /// Distinct visitors of each of the last seven days (UTC), oldest first; the last one is today.
     pub(crate) visitors: Vec<u64>,
+    /// What became of the events of a range, if the request named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outcomes: Option<Outcomes>,
 }
 
 /// What there is to say about a list of sites.
@@ -47,12 +52,13 @@ pub(crate) struct SitesMeta {
     tag = "questions",
     params(
         ("site" = Option<String>, Query, description = "Only this site, also when it has no events yet"),
+        ("date_range" = Option<String>, Query, description = "A range as in queries, of which each site also has `outcomes`; an array as JSON"),
         ("limit" = Option<usize>, Query, description = "The most sites, 50 if not said", minimum = 1, maximum = 100),
         ("offset" = Option<usize>, Query, description = "How many sites to pass over", minimum = 0, maximum = 1_000_000),
     ),
     responses(
         (status = 200, description = "Sites by name, with their last event and a week of visitors", body = Answer<Vec<SiteSummary>, SitesMeta>),
-        (status = 400, description = "INVALID_SITE, INVALID_LIMIT or INVALID_OFFSET"),
+        (status = 400, description = "INVALID_SITE, INVALID_DATE, INVALID_LIMIT or INVALID_OFFSET"),
         (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )
 )]
@@ -61,8 +67,9 @@ pub(crate) async fn sites(State(app): State<App>, params: Params) -> Result<Resp
     let limit = params.number("limit", 1..=MOST_SITES, DEFAULT_LIMIT, Code::InvalidLimit)?;
     let offset = params.number("offset", 0..=MOST_OFFSET, 0, Code::InvalidOffset)?;
     let one = params.get("site").map(|_| params.site(&app)).transpose()?;
+    let range = Outcomes::range(&params);
     let key = format!("sites/{:?}/{limit}/{offset}/{}", one.as_ref().map(Site::as_str), now.day());
-    app.answer(key, async {
+    let ask = async {
         let named = match one {
             Some(site) => vec![site],
             None => app.store.sites().await?,
@@ -71,11 +78,16 @@ pub(crate) async fn sites(State(app): State<App>, params: Params) -> Result<Resp
         let meta = SitesMeta { total: known.len() };
         let mut summaries = Vec::new();
         for site in known.into_iter().skip(offset).take(limit) {
-            summaries.push(summary(&app, site, now).await?);
+            let outcomes = match &range {
+                Some(range) => Some(Outcomes::of(&app, &site, range, now).await?),
+                None => None,
+            };
+            summaries.push(SiteSummary { outcomes, ..summary(&app, site, now).await? });
         }
         Ok(Answer::with_meta(summaries, meta))
-    })
-    .await
+    };
+    // Outcomes move without the store's version.
+    if range.is_some() { Ok(ask.await?.into_response()) } else { app.answer(key, ask).await }
 }
 
 async fn summary(app: &App, site: Site, now: Timestamp) -> Result<SiteSummary, ApiError> {
@@ -88,6 +100,7 @@ async fn summary(app: &App, site: Site, now: Timestamp) -> Result<SiteSummary, A
         last_event: newest.first().map(|event| event.created_at),
         events: counts.values().sum(),
         visitors: week.into_iter().map(|(_, totals)| totals.visitors).collect(),
+        outcomes: None,
         site,
     })
 }

@@ -57,11 +57,37 @@ export interface Outcomes {
   warnings: string[];
 }
 
+/** What reaches a goal or a step: an event, a view of a page (`*` for any characters), or a filter. */
+export interface Target {
+  event?: string;
+  page?: string;
+  filter?: unknown;
+}
+
+export interface Goal extends Target {
+  name: string;
+}
+
+export interface Funnel {
+  name: string;
+  steps: Target[];
+}
+
+/** The goals and funnels of a site. */
+export interface Goals {
+  goals: Goal[];
+  funnels: Funnel[];
+  /** The names of goals that the server's configuration has. */
+  configured: string[];
+}
+
 export interface SiteSummary {
   name: string;
   lastEvent: number | null;
   events: number;
   visitors: number[];
+  /** Where a range was named. */
+  outcomes: Outcomes | null;
 }
 
 /** Something that a visitor did. */
@@ -213,12 +239,26 @@ export function cohorts(value: unknown): Cohort[] {
   }));
 }
 
-export function outcomes(value: unknown): Outcomes {
-  const data = fields(value);
+function outcomes(from: Fields, name: string): Outcomes {
+  const data = fields(from[name]);
   return {
     counted: number(data, "counted"),
     notCounted: list(data.not_counted).map(fields).map((row) => ({ outcome: text(row, "outcome"), reason: text(row, "reason"), count: number(row, "count") })),
     warnings: texts(data.warnings),
+  };
+}
+
+function target(from: Fields): Target {
+  if (from.event !== undefined) return { event: text(from, "event") };
+  return from.page === undefined ? { filter: from.filter } : { page: text(from, "page") };
+}
+
+export function goals(value: unknown): Goals {
+  const data = fields(value);
+  return {
+    goals: list(data.goals).map(fields).map((goal) => ({ name: text(goal, "name"), ...target(goal) })),
+    funnels: list(data.funnels).map(fields).map((funnel) => ({ name: text(funnel, "name"), steps: list(funnel.steps).map(fields).map(target) })),
+    configured: texts(data.configured),
   };
 }
 
@@ -228,6 +268,7 @@ export function sites(value: unknown): SiteSummary[] {
     lastEvent: optional(instant, row, "last_event"),
     events: number(row, "events"),
     visitors: values(row.visitors).map((count) => count ?? 0),
+    outcomes: optional(outcomes, row, "outcomes"),
   }));
 }
 

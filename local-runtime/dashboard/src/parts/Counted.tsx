@@ -1,8 +1,7 @@
 /** How many events were counted in the view's days, and how many were not, and why. */
 
 import { api } from "../api";
-import { outcomes, outcomesDays } from "../state/figures";
-import { site } from "../state/site";
+import { known, rangeText, site } from "../state/site";
 import { say } from "../text";
 import { show } from "../text/now";
 import { Icon } from "./Icon";
@@ -18,7 +17,7 @@ const NAMED = [
 
 export function Counted() {
   const words = say.value;
-  const data = outcomes.held.value.data;
+  const data = known.held.value.data?.[0]?.outcomes ?? null;
   // Its line has its place before it is there, so that nothing moves.
   if (data === null) return <p class="counted"> </p>;
   const number = show.value.number;
@@ -29,8 +28,7 @@ export function Counted() {
   if (rest > 0) parts.push({ name: "other" as never, count: rest });
   const text = parts.filter(({ name, count }) => count > 0 || name === "failed").map(({ name, count }) => words.outcomeNamed[name]?.(count, number(count)) ?? "");
   const failed = sum("failed", null);
-  const days = outcomesDays();
-  const csv = api("outcomes", { site, from: days?.[0], to: days?.[1], format: "csv" }).href;
+  const csv = api("outcomes", { site, date_range: rangeText(), format: "csv" }).href;
   return (
     <>
       {failed > 0 && (
@@ -48,7 +46,7 @@ export function Counted() {
           <span data-figure="counted" data-value={data.counted}>
             {words.counted(data.counted, number(data.counted))}
           </span>{" "}
-          {words.notCountedList(text)}
+          {words.notCountedList(text.join(", "))}
         </summary>
         <div class="counted-more">
           <p>{words.countedDays}</p>

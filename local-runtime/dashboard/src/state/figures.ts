@@ -6,7 +6,7 @@ import { condition, onlyPage, requires } from "../view/filter";
 import { dateIn, datesOf, type Range } from "../view/range";
 import { METRICS, type Metric, today, unit, view, zone } from "../view/view";
 import * as wire from "../wire";
-import type { Cohort, FunnelStep, Outcomes, Place, Rows } from "../wire";
+import type { Cohort, FunnelStep, Place, Rows } from "../wire";
 import { type Tab, TABS, chosen } from "./cards";
 import { Report } from "./report";
 import { site } from "./site";
@@ -169,31 +169,6 @@ export function covered(): readonly [string, string] | null {
   const range = tiles.held.value.data?.range;
   return range ? [dateIn(zone.value, range[0]), dateIn(zone.value, Math.max(range[0], range[1] - 1))] : null;
 }
-
-// --- counted and not counted --------------------------------------------------------------------
-
-/** The UTC days of the view; null while the server has not said which they are. */
-export function outcomesDays(): readonly [string, string] | null {
-  const range = tiles.held.value.data?.range;
-  return range ? [dateIn("UTC", range[0]), dateIn("UTC", Math.max(range[0], range[1] - 1))] : null;
-}
-
-/** How long after the first figures this is asked for: it is no part of what the page is opened for. */
-const LATER_MS = 3_000;
-const later = signal(false);
-effect(() => {
-  if (tiles.held.value.data !== null) setTimeout(() => (later.value = true), LATER_MS);
-});
-
-const days = computed(() => (later.value ? (outcomesDays()?.join(" ") ?? null) : null));
-export const outcomes = new Report<Outcomes>(
-  () => days.value,
-  () => {
-    const [from, to] = days.value?.split(" ") ?? [];
-    return get("outcomes", { site, from, to }, wire.outcomes);
-  },
-  SELDOM,
-);
 
 /** Events whose names are known to have happened in the view. */
 export const eventNames = computed(() => cards.events.held.value.data?.rows.map((row) => row.dimensions[0] ?? "") ?? []);

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { get } from "../api";
+import { view } from "../view/view";
 import * as wire from "../wire";
 import { Report } from "./report";
 
@@ -18,10 +19,19 @@ export const site = new URLSearchParams(location.search).get("site") ?? "default
 export const addressOf = (name: string): string =>
   name === "default" ? location.pathname : `${location.pathname}?site=${encodeURIComponent(name)}`;
 
-/** How much is known of this site: it tells of events that come by other ways than the feed. */
+/** The view's range as a parameter. */
+export const rangeText = (): string => {
+  const { range } = view.value;
+  return typeof range === "string" ? range : JSON.stringify(range);
+};
+
+/**
+ * How much is known of this site, and what became of the events of the view's days: it tells of events that
+ * come by other ways than the feed.
+ */
 export const known = new Report(
-  () => site,
-  () => get("sites", { site }, wire.sites),
+  rangeText,
+  () => get("sites", { site, date_range: rangeText() }, wire.sites),
   { every: 10_000 },
 );
 
