@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, Once};
 
+use crate::access::ReadAuth;
 use crate::config::{Config, StoreUrl};
 use crate::event::Event;
 use crate::geoip::{GeoIp, GeoIpError};
 use crate::http::answers::Answers;
-use crate::identity::Identity;
+use crate::identity::{Identity, PseudonymOf};
 use crate::measure::facts::Place;
 use crate::measure::service::Service;
 use crate::metrics::Metrics;
@@ -194,7 +195,14 @@ impl App {
         geoip: Option<GeoIp>,
     ) -> Self {
         Self(Arc::new(Parts {
-            identity: Identity::new(Arc::clone(&store), Arc::clone(&source)),
+            identity: Identity::new(
+                Arc::clone(&store),
+                Arc::clone(&source),
+                match config.read_auth {
+                    ReadAuth::Open => PseudonymOf::Event,
+                    ReadAuth::Token => PseudonymOf::Day,
+                },
+            ),
             measure: Service::new(&config),
             not_stored: Gathered::default(),
             answers: Answers::new(),

@@ -226,7 +226,8 @@ pub async fn visitor(
     }
 }
 
-/// Whether events and questions may name this site.
+/// Whether events and questions may name this site. Requests that read ask
+/// [`Params::may_read`](crate::http::Params::may_read) instead, which knows who asks.
 ///
 /// # Errors
 /// `INVALID_SITE` when the configuration lists sites and this is none of them.

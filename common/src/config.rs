@@ -23,8 +23,9 @@ use ipnet::IpNet;
 pub use self::dynamodb::DynamoDbUrl;
 pub use self::platform::{Keys, Platform};
 use self::reader::Reader;
-pub use self::values::{AddressHeader, AdminToken, IdentityMode, LogFormat, StoreUrl};
+pub use self::values::{AddressHeader, IdentityMode, LogFormat, StoreUrl};
 pub use self::variables::{VARIABLES, Variable};
+use crate::access::{ReadAuth, Tokens};
 use crate::measure::goals::GoalList;
 use crate::measure::zone::Zone;
 use crate::site::Site;
@@ -74,8 +75,10 @@ pub struct Config {
     pub goals: GoalList,
     /// Memory for the columns that queries read, in bytes.
     pub query_memory: u64,
-    /// The token of admin calls; without one they are off.
-    pub admin_token: Option<AdminToken>,
+    /// Whether reads need a token.
+    pub read_auth: ReadAuth,
+    /// The tokens that are accepted; without one that has the scope, admin calls are off.
+    pub tokens: Tokens,
     /// Whether `DNT` and `Sec-GPC` are honoured.
     pub honor_opt_out: bool,
     /// Where trackers send events, besides the API's own paths.
@@ -177,9 +180,12 @@ impl Config {
             goals: reader.goals(),
             query_memory: reader.number("ANALYTICS_QUERY_MEMORY", 1..=65_536_u64) << 20,
             active_window: 1_000 * reader.number("ANALYTICS_ACTIVE_WINDOW_SECONDS", 10..=3_600_i64),
-            admin_token: reader.optional("ANALYTICS_ADMIN_TOKEN", "at least 16 characters", |text| {
-                (text.len() >= 16).then(|| AdminToken(text.to_owned()))
+            read_auth: reader.parse("ANALYTICS_READ_AUTH", "open or token", |text| match text {
+                "open" => Some(ReadAuth::Open),
+                "token" => Some(ReadAuth::Token),
+                _ => None,
             }),
+            tokens: reader.tokens(),
             honor_opt_out: reader.parse("ANALYTICS_HONOR_OPT_OUT", "true or false", |text| text.parse().ok()),
             collect_path: reader.parse(
                 "ANALYTICS_COLLECT_PATH",

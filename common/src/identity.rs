@@ -26,6 +26,7 @@ const SALT_LIFE: i64 = 2 * DAY;
 pub struct Identity {
     store: Arc<dyn Store>,
     source: Arc<dyn Source>,
+    pseudonym_of: PseudonymOf,
     known: RwLock<Vec<Known>>,
 }
 
@@ -50,8 +51,8 @@ impl Identity {
 
     /// Over the secrets of this store.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, source: Arc<dyn Source>) -> Self {
-        Self { store, source, known: RwLock::default() }
+    pub fn new(store: Arc<dyn Store>, source: Arc<dyn Source>, pseudonym_of: PseudonymOf) -> Self {
+        Self { store, source, pseudonym_of, known: RwLock::default() }
     }
 
     /// The cookieless visitor with this address and user agent, on the day of their event.
@@ -100,7 +101,7 @@ impl Identity {
     /// # Errors
     /// When the store cannot answer it.
     pub async fn pseudonyms(&self, now: Timestamp) -> Result<Pseudonyms, StoreError> {
-        Ok(Pseudonyms(self.secret(SecretName::Pseudonyms, None, now).await?))
+        Ok(Pseudonyms { key: self.secret(SecretName::Pseudonyms, None, now).await?, of: self.pseudonym_of })
     }
 
     async fn secret(&self, name: SecretName, expires: Option<Timestamp>, now: Timestamp) -> Result<Key, StoreError> {
@@ -141,15 +142,35 @@ fn bucket_key(salt: &Key, network: &[u8]) -> u128 {
 
 /// Turns visitors into what is shown of them.
 #[derive(Debug, Clone)]
-pub struct Pseudonyms(Key);
+pub struct Pseudonyms {
+    key: Key,
+    of: PseudonymOf,
+}
+
+/// What a pseudonym stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PseudonymOf {
+    /// One event: anybody may read.
+    Event,
+    /// A visitor for a day: readers are known.
+    Day,
+}
 
 impl Pseudonyms {
-    /// What is shown in place of an event's visitor: another one for every event. If it were the same
-    /// for all events of a visitor, any page could send an event of its own from the visitor's browser,
-    /// look up the pseudonym of that event, and read what else the visitor did.
+    /// What is shown in place of an event's visitor: another one for every event where reads are open. If
+    /// it were the same for all events of a visitor, any page could send an event of its own from the
+    /// visitor's browser, look up the pseudonym of that event, and read what else the visitor did. Where
+    /// reads need a token, it is the same for a visitor's events of a day (UTC).
     #[must_use]
     pub fn of(&self, event: &Event) -> Pseudonym {
-        Pseudonym(self.0.uuid(&[event.site.as_str().as_bytes(), event.visitor.as_bytes(), event.id.as_bytes()]))
+        let (site, visitor) = (event.site.as_str().as_bytes(), event.visitor.as_bytes());
+        Pseudonym(match self.of {
+            PseudonymOf::Event => self.key.uuid(&[site, visitor, event.id.as_bytes()]),
+            PseudonymOf::Day => {
+                let day = event.created_at.day().to_string();
+                self.key.uuid(&[site, visitor, day.as_bytes()])
+            }
+        })
     }
 }
 

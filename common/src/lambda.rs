@@ -26,7 +26,7 @@ use crate::App;
 use crate::app::Life;
 use crate::collect::error_text;
 use crate::config::Config;
-use crate::http::finish;
+use crate::http::{finish, guard};
 use crate::metrics::emf::Emf;
 use crate::source::System;
 use crate::telemetry;
@@ -81,7 +81,7 @@ impl Environment {
     + Send
     + 'static {
         let environment = self.clone();
-        let routes = finish(router(self.app.clone()), &self.app);
+        let routes = finish(guard(router(self.app.clone()), &self.app), &self.app);
         let handler = service_fn(move |request: lambda_http::Request| {
             let (environment, routes) = (environment.clone(), routes.clone());
             async move {

@@ -13,6 +13,7 @@
 //! | [`identity`], [`bots`], [`outcome`] | who sent it, and what became of it |
 //! | [`collect`] | the write path: filter, identify, append, account |
 //! | [`app`], [`config`], [`metrics`], [`source`] | what a process holds |
+//! | [`access`] | tokens, and what they allow |
 //! | [`http`] | the envelope, errors and parameters that all handlers share |
 //! | [`geoip`] | places of addresses, from a database of the operator's |
 //! | [`retention`] | the cleanup run |
@@ -21,6 +22,7 @@
 //! where it shows in no result, such as retry delays. HTTP ends at [`http`]; the service and the
 //! engines know no status codes.
 
+pub mod access;
 pub mod app;
 pub mod bots;
 pub mod collect;

@@ -21,7 +21,7 @@ use crate::App;
 use crate::config::Config;
 use crate::event::{Event, EventData};
 use crate::event_type::EventType;
-use crate::http::{BASE_PATH, PeerAddress, finish};
+use crate::http::{BASE_PATH, PeerAddress, finish, guard};
 use crate::measure::facts::Facts;
 use crate::site::Site;
 use crate::source::Fixed;
@@ -66,7 +66,7 @@ impl TestApp {
         let config = Config::from_vars(vars.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
         let source = Fixed::at(Timestamp::parse(now).unwrap());
         let app = App::open(config, Arc::clone(&source) as _).await.unwrap();
-        let router = finish(router(app.clone()), &app);
+        let router = finish(guard(router(app.clone()), &app), &app);
         Self { app, source, folder, router }
     }
 

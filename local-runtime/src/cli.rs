@@ -11,6 +11,7 @@ mod healthcheck;
 mod import;
 mod recount;
 mod serve;
+mod token;
 mod variables;
 
 use std::fmt;
@@ -98,6 +99,8 @@ enum Command {
     Verify,
     /// Replace all aggregates, segments and summaries by what the events say
     Rebuild,
+    /// Make a token, and print it once with its entry for ANALYTICS_TOKENS
+    Token(token::Token),
     /// Ask the server at ANALYTICS_ADDR whether it is ready, for container health checks
     Healthcheck,
 }
@@ -247,6 +250,7 @@ async fn command(cli: Cli, config: Config) -> Result<ExitCode, Failure> {
             say(stored?);
         }
         Command::Demo(demo) => say(demo.run(config.addr).await?),
+        Command::Token(token) => say(token.make()?),
         Command::Healthcheck => healthcheck::run(config.addr)?,
         Command::Import(arguments) => {
             let app = open(Life::Import, config).await?;

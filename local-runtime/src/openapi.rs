@@ -5,11 +5,15 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
+use common::access::Scope;
+use common::config::Config;
+use common::http::Need;
 use common::http::answers::json;
 use http::StatusCode;
 use utoipa::OpenApi;
-use utoipa::openapi::Server;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ResponseBuilder, Server};
 
 /// What this crate adds to the functions.
 #[derive(OpenApi)]
@@ -40,8 +44,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 struct Own;
 
 /// `/openapi.json`.
-pub(crate) fn router() -> Router {
-    let text = Bytes::from(document().to_json().unwrap_or_else(|error| panic!("a document is no JSON: {error}")));
+pub(crate) fn router(config: &Config) -> Router {
+    let text = Bytes::from(document(config).to_json().unwrap_or_else(|error| panic!("a document is no JSON: {error}")));
     Router::new().route("/openapi.json", get(openapi)).with_state(text)
 }
 
@@ -56,7 +60,7 @@ async fn openapi(State(text): State<Bytes>) -> Response {
     json(StatusCode::OK, text)
 }
 
-fn document() -> utoipa::openapi::OpenApi {
+fn document(config: &Config) -> utoipa::openapi::OpenApi {
     let mut document = Own::openapi();
     for function in [
         track::openapi(),
@@ -73,8 +77,29 @@ fn document() -> utoipa::openapi::OpenApi {
     }
     document.servers = Some(vec![Server::new("/")]);
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    document.components.get_or_insert_default().add_security_scheme("admin", bearer);
+    document.components.get_or_insert_default().add_security_scheme("token", bearer);
+    for (path, item) in &mut document.paths.paths {
+        let (Need::Scope(scope) | Need::AllSites(scope)) = Need::of(path, config) else { continue };
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            protect(operation, scope);
+        }
+    }
     document
+}
+
+/// Says what the check before each route does.
+fn protect(operation: &mut Operation, scope: Scope) {
+    let scope_only = [SecurityRequirement::new("token", [scope.as_str()])];
+    // Without ANALYTICS_READ_AUTH=token reads need none.
+    let open = (scope != Scope::Admin).then(SecurityRequirement::default);
+    operation.security = Some(open.into_iter().chain(scope_only).collect());
+    for (status, meaning) in [
+        ("401", "UNAUTHORIZED: a token is needed, and none that is accepted was sent"),
+        ("403", "FORBIDDEN: the token has not the scope, or is for other sites"),
+    ] {
+        let response = ResponseBuilder::new().description(meaning).build();
+        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
+    }
 }
 
 #[cfg(test)]
@@ -83,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_endpoint_is_documented() {
-        let document = document();
+        let document = document(&Config::from_vars([]).unwrap());
         let paths: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
         for endpoint in
             ["event", "events", "realtime", "stats", "themes", "letters", "timeline", "heatmap", "query", "cleanup"]
@@ -98,13 +123,13 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere() {
-        let text = document().to_json().unwrap();
+        let text = document(&Config::from_vars([]).unwrap()).to_json().unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         for reference in text.split("\"$ref\":\"#").skip(1) {
             let pointer = reference.split('"').next().unwrap();
             assert!(value.pointer(pointer).is_some(), "{pointer}");
         }
         assert_eq!(value["info"]["version"], env!("CARGO_PKG_VERSION"));
-        assert_eq!(value["components"]["securitySchemes"]["admin"]["scheme"], "bearer");
+        assert_eq!(value["components"]["securitySchemes"]["token"]["scheme"], "bearer");
     }
 }

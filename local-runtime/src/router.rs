@@ -1,14 +1,14 @@
 //! All routes, and the layers around them.
 //!
 //! Outermost first: request id, access log and error envelope; panic to 500; CORS; timeout
-//! ([`common::http::finish`]); compression; rate limit; page views.
+//! ([`common::http::finish`]); compression; rate limit; page views; who may read ([`common::http::guard`]).
 //! The handlers that need them identify the visitor and limit the body.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use common::http::finish;
+use common::http::{finish, guard};
 use tower::ServiceBuilder;
 use tower::layer::layer_fn;
 use tower_http::compression::CompressionLayer;
@@ -45,7 +45,7 @@ pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router 
         .merge(cleanup::router(app.clone()))
         .layer(layer_fn(move |inner| InFlight { inner, app: in_flight.clone() }))
         .merge(live::router(Arc::clone(&services.hub)))
-        .merge(openapi::router())
+        .merge(openapi::router(&app.config))
         .merge(health::router(Arc::clone(services)))
         .merge(exposition::router(Arc::clone(services)))
         .merge(pages::assets(&app.config))
@@ -60,6 +60,7 @@ pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router 
             page_views = page_views.passing_over(["/"]);
         }
     }
+    router = guard(router, app);
     let worth_it = SizeAbove::new(WORTH_COMPRESSING).and(DefaultPredicate::new());
     // One stack, not a layer after the other: a router boxes each route's service once a call.
     let limits = Arc::clone(&services.limits);

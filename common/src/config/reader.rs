@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::origin::origin;
 use super::{AddressHeader, DynamoDbUrl, StoreUrl, VARIABLES, sqlite};
+use crate::access::Tokens;
 use crate::http::BASE_PATH;
 use crate::measure::goals::GoalList;
 use crate::measure::zone::Zone;
@@ -100,6 +101,25 @@ impl Reader {
             self.mistake(format!("{name} is not a list of goals: {mistake}"));
             GoalList::default()
         })
+    }
+
+    /// The tokens that are accepted, given as a list or as the file that has it, and the one of admin calls.
+    pub(super) fn tokens(&mut self) -> Tokens {
+        let name = "ANALYTICS_TOKENS";
+        let mut tokens = self.given(name).map_or_else(Tokens::default, |given| {
+            let text = if given.starts_with('[') { Ok(given) } else { file(&given) };
+            text.and_then(|text| Tokens::parse(&text)).unwrap_or_else(|mistake| {
+                self.mistake(format!("{name} is not a list of tokens: {mistake}"));
+                Tokens::default()
+            })
+        });
+        let admin = self.optional("ANALYTICS_ADMIN_TOKEN", "at least 16 characters", |text| {
+            (text.len() >= 16).then(|| text.to_owned())
+        });
+        if let Some(token) = admin {
+            tokens.accept_admin(&token);
+        }
+        tokens
     }
 
     /// A variable without which there is nothing.

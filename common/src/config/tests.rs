@@ -13,7 +13,7 @@ fn defaults_are_valid_and_say_what_they_are() {
     assert_eq!(config.store.to_string(), "sqlite:data/analytics.db");
     assert_eq!((config.retention_days, config.cleanup_at), (90, (2, 0)));
     assert_eq!((config.rate_limit, config.ws_max, config.active_window), (100, 50, 300_000));
-    assert_eq!((config.sites, config.admin_token), (None, None));
+    assert_eq!((config.sites, config.read_auth, config.tokens), (None, ReadAuth::Open, Tokens::default()));
     assert!(config.honor_opt_out);
 }
 
@@ -49,6 +49,8 @@ fn all_mistakes_are_reported_together() {
         ("ANALYTICS_ALLOWED_ORIGINS", "example.com"),
         ("ANALYTICS_TIMEZONE", "Mars"),
         ("ANALYTICS_ADMIN_TOKEN", "short"),
+        ("ANALYTICS_READ_AUTH", "closed"),
+        ("ANALYTICS_TOKENS", "[1]"),
         ("ANALYTICS_LOG", "xml"),
         ("ANALYTICS_COLLECT_PATH", "/api/v1/analytics/event"),
         ("ANALYTICS_SCRIPT_NAME", "a/b.js"),
@@ -68,6 +70,8 @@ fn all_mistakes_are_reported_together() {
         "ALLOWED_ORIGINS",
         "TIMEZONE",
         "ADMIN_TOKEN",
+        "READ_AUTH",
+        "TOKENS",
         "LOG",
         "COLLECT_PATH",
         "SCRIPT_NAME",
@@ -75,7 +79,7 @@ fn all_mistakes_are_reported_together() {
         assert!(message.contains(&format!("ANALYTICS_{name} ")), "{name}: {message}");
     }
     assert!(message.contains("ANALYTICS_RETENTON_DAYS is not known; did you mean ANALYTICS_RETENTION_DAYS?"));
-    assert!(message.starts_with("the configuration has 13 mistake(s)"), "{message}");
+    assert!(message.starts_with("the configuration has 15 mistake(s)"), "{message}");
 }
 
 #[test]
@@ -136,6 +140,7 @@ fn an_origin_that_no_browser_sends_is_named() {
 fn no_secret_is_echoed() {
     for (name, value) in [
         ("ANALYTICS_ADMIN_TOKEN", "hunter2"),
+        ("ANALYTICS_TOKENS", r#"[{"name":"a","scopes":["read"],"hash":"hunter2"}]"#),
         ("ANALYTICS_REDIS", "http://:hunter2@x"),
         ("ANALYTICS_STORE", "mysql://joe:hunter2@h/d"),
         ("ANALYTICS_STORE", "postgre://joe:p@hunter2@h/d"),

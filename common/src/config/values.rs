@@ -64,22 +64,3 @@ pub enum LogFormat {
     /// For machines: one JSON object a line.
     Json,
 }
-
-/// A token that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AdminToken(pub(super) String);
-
-impl AdminToken {
-    /// Whether `given` is the token; takes the same time whatever it is.
-    #[must_use]
-    pub fn is(&self, given: &str) -> bool {
-        use subtle::ConstantTimeEq;
-        self.0.as_bytes().ct_eq(given.as_bytes()).into()
-    }
-}
-
-impl fmt::Debug for AdminToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AdminToken")
-    }
-}

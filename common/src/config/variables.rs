@@ -16,7 +16,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 }
 
 /// All variables.
-pub const VARIABLES: [Variable; 29] = [
+pub const VARIABLES: [Variable; 31] = [
     variable("ANALYTICS_ADDR", "127.0.0.1:8080", "address and port that the local runtime listens on"),
     variable(
         "ANALYTICS_STORE",
@@ -83,9 +83,19 @@ pub const VARIABLES: [Variable; 29] = [
         "memory for the columns that queries read, in MiB, 1 to 65536: half for yesterday and today, a quarter for earlier days, a quarter for a query at work; a day that takes more than half is refused",
     ),
     variable(
+        "ANALYTICS_READ_AUTH",
+        "open",
+        "open: whatever reaches the service may read figures; token: reads need a token (docs/access.md)",
+    ),
+    variable(
+        "ANALYTICS_TOKENS",
+        "",
+        "tokens that are accepted: a JSON list as the sub-command token prints it, or a file that has one",
+    ),
+    variable(
         "ANALYTICS_ADMIN_TOKEN",
         "",
-        "token of at least 16 characters for POST /cleanup (Authorization: Bearer …); none: admin calls are off",
+        "one more token, of at least 16 characters, that may do everything, POST /cleanup included; none at all: admin calls are off",
     ),
     variable("ANALYTICS_HONOR_OPT_OUT", "true", "whether DNT: 1 and Sec-GPC: 1 are honoured, true or false"),
     variable(

@@ -65,6 +65,7 @@ impl From<Code> for StatusCode {
             Code::PayloadTooLarge => Self::PAYLOAD_TOO_LARGE,
             Code::RateLimited => Self::TOO_MANY_REQUESTS,
             Code::Unauthorized => Self::UNAUTHORIZED,
+            Code::Forbidden => Self::FORBIDDEN,
             Code::NotFound => Self::NOT_FOUND,
             Code::MethodNotAllowed => Self::METHOD_NOT_ALLOWED,
             Code::Unavailable => Self::SERVICE_UNAVAILABLE,
@@ -94,7 +95,7 @@ impl Failure {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 (Code::PayloadTooLarge, "the body may have at most 64 KiB for one event and 1 MiB for a batch")
             }
-            StatusCode::UNAUTHORIZED => (Code::Unauthorized, "this call needs the admin token"),
+            StatusCode::UNAUTHORIZED => (Code::Unauthorized, "this call needs a token"),
             StatusCode::TOO_MANY_REQUESTS => (Code::RateLimited, "too many requests from one address; try again later"),
             StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE => {
                 (Code::Unavailable, "the service cannot answer now; try again later")

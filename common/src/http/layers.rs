@@ -214,9 +214,10 @@ fn fail(response: Response, request_id: &str) -> Response {
 }
 
 /// The client errors that have a code of their own.
-const NAMED: [StatusCode; 6] = [
+const NAMED: [StatusCode; 7] = [
     StatusCode::BAD_REQUEST,
     StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
     StatusCode::NOT_FOUND,
     StatusCode::METHOD_NOT_ALLOWED,
     StatusCode::PAYLOAD_TOO_LARGE,

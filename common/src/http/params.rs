@@ -4,60 +4,89 @@ use std::convert::Infallible;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
 use crate::App;
+use crate::access::Caller;
 use crate::collect::allowed_site;
 use crate::outcome::{Code, Refusal};
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
 use crate::time::{Day, Timestamp};
 
-/// The parameters of a request's query. Of a name that stands there twice, the first counts.
+/// The parameters of a request's query, and who asks. Of a name that stands there twice, the first counts.
 #[derive(Debug, Clone, Default)]
-pub struct Params(Vec<(String, String)>);
+pub struct Params {
+    values: Vec<(String, String)>,
+    /// `None` where no check stood before the route: then no site may be read.
+    caller: Option<Arc<Caller>>,
+}
 
 impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
+        Ok(Self::of(parts))
     }
 }
 
 impl Params {
-    /// Parses a query; bytes that are no UTF-8 become U+FFFD and then fail where they matter.
+    /// Those of this request; bytes that are no UTF-8 become U+FFFD and then fail where they matter.
     #[must_use]
-    pub fn parse(query: &str) -> Self {
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    pub fn of(request: &Parts) -> Self {
+        let caller = request.extensions.get::<Arc<Caller>>().map(Arc::clone);
+        Self { caller, ..Self::parse(request.uri.query().unwrap_or_default()) }
+    }
+
+    fn parse(query: &str) -> Self {
+        Self { values: form_urlencoded::parse(query.as_bytes()).into_owned().collect(), caller: None }
     }
 
     /// All of them, in the order in which they were sent.
     #[must_use]
     pub fn all(&self) -> &[(String, String)] {
-        &self.0
+        &self.values
     }
 
     /// A parameter as it was sent.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.values.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// `site`, or the default one.
     ///
     /// # Errors
-    /// `INVALID_SITE` when it is no slug, or not one of the configured sites.
+    /// `INVALID_SITE` when it is no slug, or not one of the configured sites; `FORBIDDEN` when the caller may
+    /// not read it.
     pub fn site(&self, app: &App) -> Result<Site, Refusal> {
         let site = match self.get("site") {
             None => Site::default(),
             Some(text) => Site::parse(text)
                 .ok_or_else(|| Refusal::new(Code::InvalidSite, format!("site must be {}", Site::RULE)))?,
         };
-        allowed_site(app, &site)?;
+        self.may_read(app, &site)?;
         Ok(site)
+    }
+
+    /// Whether the sender of the request may read this site.
+    ///
+    /// # Errors
+    /// `INVALID_SITE` when it is not one of the configured sites; `FORBIDDEN` when the caller may not read it.
+    pub fn may_read(&self, app: &App, site: &Site) -> Result<(), Refusal> {
+        allowed_site(app, site)?;
+        let may = self.caller.as_ref().is_some_and(|caller| caller.may_read(site));
+        may.then_some(())
+            .ok_or_else(|| Refusal::new(Code::Forbidden, "site must be one of those that the token is for"))
+    }
+
+    /// The same for two requests that may read the same sites, as part of an answer's key.
+    #[must_use]
+    pub fn readers(&self) -> String {
+        format!("{:?}", self.caller.as_ref().map(|caller| caller.sites()))
     }
 
     /// `period`, if it is there.

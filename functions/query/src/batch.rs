@@ -7,7 +7,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use common::App;
 use common::http::answers::json;
-use common::http::{ApiError, Budget};
+use common::http::{ApiError, Budget, Params};
 use common::outcome::{Code, Refusal};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -19,7 +19,12 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Answers queries one after the other, each with its own result or error. A batch draws as much from the
 /// client's rate limit as its queries would one by one, and takes one turn at a time among the scans.
-pub(crate) async fn answer(app: &App, queries: &[Value], budget: Option<Budget>) -> Result<Response, ApiError> {
+pub(crate) async fn answer(
+    app: &App,
+    params: &Params,
+    queries: &[Value],
+    budget: Option<Budget>,
+) -> Result<Response, ApiError> {
     if queries.is_empty() || queries.len() > MOST_QUERIES {
         let message = format!("an array must have 1 to {MOST_QUERIES} queries");
         return Err(Refusal::new(Code::InvalidQuery, message).into());
@@ -34,7 +39,7 @@ pub(crate) async fn answer(app: &App, queries: &[Value], budget: Option<Budget>)
         if number > 0 {
             body.push(b',');
         }
-        let answered = timeout_at(deadline, super::answer_json(app, query)).await;
+        let answered = timeout_at(deadline, super::answer_json(app, params, query)).await;
         match answered.unwrap_or(Err(ApiError::Late)) {
             Ok(answer) => body.extend_from_slice(&answer),
             Err(error) => body.extend_from_slice(error.to_json().to_string().as_bytes()),

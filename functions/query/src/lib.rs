@@ -14,7 +14,6 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
 use common::App;
-use common::collect::allowed_site;
 use common::http::answers::json;
 use common::http::{Answer, ApiError, BASE_PATH, Budget, Params};
 use common::measure::days::Counts;
@@ -86,7 +85,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 )]
 async fn linked(State(app): State<App>, params: Params, headers: HeaderMap) -> Result<Response, ApiError> {
     let text = params.get("q").ok_or_else(|| Refusal::new(Code::InvalidQuery, "q must be a query, as JSON"))?;
-    answer(&app, &query::json(text.as_bytes())?, wants_csv(&params, &headers)?).await
+    answer(&app, &params, &query::json(text.as_bytes())?, wants_csv(&params, &headers)?).await
 }
 
 /// A query as a body, or an array of up to 20 queries, which is answered with an array: each query has its
@@ -116,26 +115,26 @@ async fn sent(
 ) -> Result<Response, ApiError> {
     match query::json(&body)? {
         Value::Array(queries) if !wants_csv(&params, &headers)? => {
-            batch::answer(&app, &queries, budget.map(|Extension(budget)| budget)).await
+            batch::answer(&app, &params, &queries, budget.map(|Extension(budget)| budget)).await
         }
-        value => answer(&app, &value, wants_csv(&params, &headers)?).await,
+        value => answer(&app, &params, &value, wants_csv(&params, &headers)?).await,
     }
 }
 
-async fn answer(app: &App, value: &Value, csv: bool) -> Result<Response, ApiError> {
+async fn answer(app: &App, params: &Params, value: &Value, csv: bool) -> Result<Response, ApiError> {
     if !csv {
-        return Ok(json(StatusCode::OK, answer_json(app, value).await?));
+        return Ok(json(StatusCode::OK, answer_json(app, params, value).await?));
     }
     let now = app.now();
-    let (counts, context) = prepare(app, value, now).await?;
+    let (counts, context) = prepare(app, params, value, now).await?;
     let query = Query::parse(value, &context)?;
     let (results, _) = app.measure.query(&*app.store, &query, &counts, now).await?;
     Ok(as_csv(query.csv(&results)))
 }
 
-async fn answer_json(app: &App, value: &Value) -> Result<Bytes, ApiError> {
+async fn answer_json(app: &App, params: &Params, value: &Value) -> Result<Bytes, ApiError> {
     let now = app.now();
-    let (counts, context) = prepare(app, value, now).await?;
+    let (counts, context) = prepare(app, params, value, now).await?;
     let query = Query::parse(value, &context)?;
     app.answer_json(format!("query/{}", query.key()), async {
         let (results, meta) = app.measure.query(&*app.store, &query, &counts, now).await?;
@@ -162,7 +161,7 @@ async fn answer_json(app: &App, value: &Value) -> Result<Bytes, ApiError> {
 )]
 async fn funnel(State(app): State<App>, params: Params, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
     let (value, csv, now) = (query::json(&body)?, wants_csv(&params, &headers)?, app.now());
-    let (counts, context) = prepare(&app, &value, now).await?;
+    let (counts, context) = prepare(&app, &params, &value, now).await?;
     let query = FunnelQuery::parse(&value, &context)?;
     if csv {
         let results = app.measure.funnel(&*app.store, &query, &counts, now).await?;
@@ -196,7 +195,7 @@ async fn retention(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let (value, csv, now) = (query::json(&body)?, wants_csv(&params, &headers)?, app.now());
-    let (counts, context) = prepare(&app, &value, now).await?;
+    let (counts, context) = prepare(&app, &params, &value, now).await?;
     let query = RetentionQuery::parse(&value, &context)?;
     if csv {
         return Ok(as_csv(app.measure.retention(&*app.store, &query, &counts, now).await?.csv()));
@@ -208,9 +207,14 @@ async fn retention(
 }
 
 /// What the meaning of a query depends on; its site must be one that is measured.
-async fn prepare(app: &App, value: &Value, now: Timestamp) -> Result<(Counts, Context<'static>), ApiError> {
+async fn prepare(
+    app: &App,
+    params: &Params,
+    value: &Value,
+    now: Timestamp,
+) -> Result<(Counts, Context<'static>), ApiError> {
     let site = Query::site(value)?;
-    allowed_site(app, &site)?;
+    params.may_read(app, &site)?;
     let counts = app.measure.counts(&*app.store, &site, now).await?;
     let context = app.measure.context(&*app.store, &site, &counts, Query::asks_all(value), now).await?;
     Ok((counts, context))

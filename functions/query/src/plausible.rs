@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use common::App;
-use common::collect::allowed_site;
 use common::http::answers::json;
 use common::http::{ApiError, ErrorPage, Params};
 use common::measure::days::Counts;
@@ -45,11 +44,12 @@ pub(crate) fn router() -> Router<App> {
         (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )
 )]
-pub(crate) async fn v2(State(app): State<App>, body: Bytes) -> Response {
+pub(crate) async fn v2(State(app): State<App>, params: Params, body: Bytes) -> Response {
     present(async {
         let value = query::json(&body)?;
         let now = app.now();
-        let (counts, context) = prepare(&app, &v2::Request::site(&value)?, Query::asks_all(&value), now).await?;
+        let (counts, context) =
+            prepare(&app, &params, &v2::Request::site(&value)?, Query::asks_all(&value), now).await?;
         let request = v2::Request::parse(&value, &context)?;
         let (results, meta) = app.measure.query(&*app.store, &request.query, &counts, now).await?;
         Ok(request.response(results, meta))
@@ -151,7 +151,7 @@ async fn v1(app: &App, path: v1::Path, params: &Params) -> Response {
     present(async {
         let now = app.now();
         let asks_all = params.get("period") == Some("all");
-        let (counts, context) = prepare(app, &v1::Request::site(params.all())?, asks_all, now).await?;
+        let (counts, context) = prepare(app, params, &v1::Request::site(params.all())?, asks_all, now).await?;
         let request = v1::Request::parse(path, params.all(), &context)?;
         let (results, _) = app.measure.query(&*app.store, &request.query, &counts, now).await?;
         Ok(request.response(&results))
@@ -161,11 +161,12 @@ async fn v1(app: &App, path: v1::Path, params: &Params) -> Response {
 
 async fn prepare(
     app: &App,
+    params: &Params,
     site: &Site,
     asks_all: bool,
     now: Timestamp,
 ) -> Result<(Counts, Context<'static>), ApiError> {
-    allowed_site(app, site)?;
+    params.may_read(app, site)?;
     let counts = app.measure.counts(&*app.store, site, now).await?;
     let context = app.measure.context(&*app.store, site, &counts, asks_all, now).await?;
     Ok((counts, context))
@@ -176,7 +177,7 @@ async fn present(answer: impl Future<Output = Result<Value, ApiError>>) -> Respo
     match answer.await {
         Ok(value) => json(StatusCode::OK, value.to_string().into()),
         Err(ApiError::Refused(refusal)) => {
-            let unknown_site = refusal.code == Code::InvalidSite;
+            let unknown_site = matches!(refusal.code, Code::InvalidSite | Code::Forbidden);
             let status = if unknown_site { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
             let mut response = json(status, error_body(&refusal).to_string().into());
             response.extensions_mut().insert(ErrorPage);

@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use common::App;
-use common::collect::allowed_site;
 use common::http::{Answer, ApiError, Params};
 use common::outcome::Code;
 use common::site::Site;
@@ -45,7 +44,7 @@ pub(crate) struct SitesMeta {
     pub(crate) total: usize,
 }
 
-/// The sites of the store, by name.
+/// The sites that the caller may read, by name.
 #[utoipa::path(
     get,
     path = "/api/v1/analytics/sites",
@@ -68,13 +67,14 @@ pub(crate) async fn sites(State(app): State<App>, params: Params) -> Result<Resp
     let offset = params.number("offset", 0..=MOST_OFFSET, 0, Code::InvalidOffset)?;
     let one = params.get("site").map(|_| params.site(&app)).transpose()?;
     let range = Outcomes::range(&params);
-    let key = format!("sites/{:?}/{limit}/{offset}/{}", one.as_ref().map(Site::as_str), now.day());
+    let asked = one.as_ref().map(Site::as_str);
+    let key = format!("sites/{asked:?}/{limit}/{offset}/{}/{}", now.day(), params.readers());
     let ask = async {
         let named = match one {
             Some(site) => vec![site],
             None => app.store.sites().await?,
         };
-        let known: Vec<_> = named.into_iter().filter(|site| allowed_site(&app, site).is_ok()).collect();
+        let known: Vec<_> = named.into_iter().filter(|site| params.may_read(&app, site).is_ok()).collect();
         let meta = SitesMeta { total: known.len() };
         let mut summaries = Vec::new();
         for site in known.into_iter().skip(offset).take(limit) {

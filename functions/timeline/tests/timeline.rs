@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use axum::body::Body;
+use axum::http::Request;
 use common::testing::{TestApp, store_event};
 use serde_json::json;
 
@@ -58,6 +60,23 @@ async fn visitors_are_pseudonyms() {
         "page_url": "/cv?theme=a", "referrer": null, "created_at": "2025-12-08T10:00:00.000Z",
     });
     assert_eq!(body["data"][0], entry);
+}
+
+#[tokio::test]
+async fn readers_with_a_token_see_one_pseudonym_for_a_visitor_a_site_and_a_day() {
+    let token = "a-token-of-the-operator";
+    let vars = [("ANALYTICS_READ_AUTH", "token"), ("ANALYTICS_ADMIN_TOKEN", token)];
+    let test = TestApp::start(&vars, timeline::router, "2025-12-08T12:00:00Z").await;
+    for (who, at) in [(1, "07T23:59:59"), (1, "08T00:00:00"), (1, "08T10:00:00"), (2, "08T11:00:00")] {
+        store_event(&test.app, who, "page_view", "/", &json!({}), &format!("2025-12-{at}Z")).await;
+    }
+    assert_eq!(test.get("/timeline").await.status, 401);
+    let request = Request::get("/api/v1/analytics/timeline").header("authorization", format!("Bearer {token}"));
+    let body = test.send(request.body(Body::empty()).unwrap()).await.body;
+    let [other, later, earlier, yesterday] = [0, 1, 2, 3].map(|at| body["data"][at]["visitor_id"].as_str().unwrap());
+    assert_eq!(later, earlier);
+    assert!(yesterday != earlier && other != earlier && other != yesterday, "{body}");
+    assert_ne!(earlier, uuid::Uuid::from_u128(1).to_string());
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use common::access::ReadAuth;
 use common::app::Life;
 use common::config::{Config, LogFormat};
 use common::http::BASE_PATH;
@@ -26,6 +27,9 @@ pub(super) async fn run(config: Config, static_dir: Option<PathBuf>) -> Result<(
     let address = listener.local_addr().map_err(|error| cannot_listen(addr, &error))?;
     let stop = stop().map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))?;
     let for_people = config.log == LogFormat::Text;
+    if config.read_auth == ReadAuth::Open && !address.ip().is_loopback() {
+        tracing::info!("figures are open to all that reach this address; ANALYTICS_READ_AUTH=token closes them");
+    }
     let app = open(Life::Process, config).await?;
     say(format_args!("listening on http://{address}"));
     if for_people {

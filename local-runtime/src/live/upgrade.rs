@@ -54,7 +54,7 @@ pub(crate) async fn connect(
     let app = hub.app.clone();
     let address = keys.of(&request, &app);
     let (mut parts, _) = request.into_parts();
-    let site = Params::parse(parts.uri.query().unwrap_or_default()).site(&app);
+    let site = Params::of(&parts).site(&app);
     let site = site.map_err(IntoResponse::into_response)?;
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
     let upgrade = upgrade.map_err(IntoResponse::into_response)?;
@@ -72,6 +72,8 @@ pub(crate) async fn connect(
     })?;
     let session = hub.sessions.token();
     Ok(upgrade
+        // What is sent beside the token, and the only one that is answered.
+        .protocols(["maicivy"])
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(MOST_UNWRITTEN)

@@ -1,6 +1,7 @@
 //! Every failure has the one shape, those that a framework would answer by itself included.
 
 use serde_json::json;
+use tests::home::Home;
 use tests::http::{Request, get, post, request, upgrade};
 use tests::server::Server;
 use tests::{API, uuid};
@@ -32,7 +33,9 @@ async fn what_does_not_exist() {
 
 #[tokio::test]
 async fn methods_that_are_not_allowed() {
-    let server = Server::new().await;
+    // Who may not call a path at all is not told its methods.
+    let token = "a-token-of-the-operator";
+    let server = Home::new().env("ANALYTICS_ADMIN_TOKEN", token).serve().await;
     for (method, path) in [
         ("GET", "/api/v1/analytics/event"),
         ("PUT", "/api/v1/analytics/event"),
@@ -46,7 +49,8 @@ async fn methods_that_are_not_allowed() {
         ("POST", "/health"),
         ("POST", "/metrics"),
     ] {
-        let answer = server.send(request(method, path)).await;
+        let admin = request(method, path).header("authorization", format!("Bearer {token}"));
+        let answer = server.send(admin).await;
         let what = format!("{method} {path}");
         answer.refused(&what, 405, "METHOD_NOT_ALLOWED");
         assert!(answer.header("allow").is_some_and(|allow| !allow.is_empty()), "{what}: no allow header");

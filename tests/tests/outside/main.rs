@@ -7,6 +7,7 @@
 //! | failures have one shape | `failures`, `parameters` |
 //! | questions are answered right | `figures`, `recount`, `periods`, `timeline`, `heatmap`, `realtime` |
 //! | nothing is lost or counted twice | `crash`, `shutdown` |
+//! | reads are closed where they are to be | `access` |
 //! | no person can be identified | `privacy`, `addresses` |
 //! | the feed is live and complete | `live`, `resume`, `crowd`, `slow` |
 //! | hostile input has bounds | `limits`, `labels`, `hostile` |
@@ -16,6 +17,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod access;
 mod addresses;
 mod backup;
 mod batches;

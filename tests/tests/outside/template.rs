@@ -124,6 +124,10 @@ async fn variables_are_known_and_valid() {
             ("ActiveWindowSeconds", "60"),
             ("TrustedProxies", "10.0.0.0/8"),
             ("Ignore", "203.0.113.0/24"),
+            (
+                "Tokens",
+                r#"[{"name":"a","scopes":["read"],"hash":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}]"#,
+            ),
             ("AdminToken", "a-long-enough-admin-token"),
             ("Metrics", "false"),
         ],

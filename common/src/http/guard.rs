@@ -1,0 +1,209 @@
+//! The one check of who may do what. Each route needs the scope `read` unless it is named here, so a new
+//! one cannot be forgotten.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, header};
+use serde_json::json;
+use tower::{Service, layer::layer_fn};
+
+use super::{BASE_PATH, ErrorPage, Ingest, answers};
+use crate::App;
+use crate::access::{Caller, ReadAuth, Scope};
+use crate::config::Config;
+use crate::outcome::{Code, Refusal};
+
+/// How a browser names a token where it opens a WebSocket, whose other headers it does not let pages
+/// set: `Sec-WebSocket-Protocol: maicivy, bearer.TOKEN`. An address would be in the logs of proxies.
+const SUBPROTOCOL: &str = "bearer.";
+
+/// What a route needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: events, probes, the script, and the files of the dashboard, which have no data.
+    Nothing,
+    /// A scope, of a token that may read the site in question.
+    Scope(Scope),
+    /// A scope, of a token that may read all sites.
+    AllSites(Scope),
+}
+
+impl Need {
+    /// What the route with this pattern needs.
+    #[must_use]
+    pub fn of(route: &str, config: &Config) -> Self {
+        if Ingest::at(route, &config.collect_path).is_some() || route.strip_prefix('/') == Some(&config.script_name) {
+            return Self::Nothing;
+        }
+        match route {
+            "/"
+            | "/dashboard"
+            | "/assets/maicivy/{file}"
+            | "/script.js"
+            | "/mcv.js"
+            | "/openapi.json"
+            | "/health"
+            | "/health/live"
+            | "/health/startup"
+            | "/health/ready" => Self::Nothing,
+            "/metrics" => Self::AllSites(Scope::Read),
+            _ => match route.strip_prefix(BASE_PATH) {
+                Some("/cleanup") => Self::AllSites(Scope::Admin),
+                Some(rest) if rest.starts_with("/export/") => Self::Scope(Scope::Export),
+                _ => Self::Scope(Scope::Read),
+            },
+        }
+    }
+}
+
+/// Puts the check around all routes that are there. What no route answers, such as a site's own files, is
+/// not restricted.
+pub fn guard(router: Router, app: &App) -> Router {
+    let (app, anyone) = (app.clone(), Arc::new(Caller::anyone()));
+    router.layer(layer_fn(move |inner| Guard { inner, app: app.clone(), anyone: Arc::clone(&anyone) }))
+}
+
+#[derive(Debug, Clone)]
+struct Guard<S> {
+    inner: S,
+    app: App,
+    /// The caller of an open service.
+    anyone: Arc<Caller>,
+}
+
+impl<S> Service<Request> for Guard<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let Some(route) = request.extensions().get::<MatchedPath>().cloned() else {
+            return Box::pin(self.inner.call(request));
+        };
+        match admit(route.as_str(), request.headers(), &self.app.config, &self.anyone) {
+            Ok(caller) => {
+                if let Some(caller) = caller {
+                    request.extensions_mut().insert(caller);
+                }
+                Box::pin(self.inner.call(request))
+            }
+            Err(refusal) => {
+                let answer = refused(route.as_str(), refusal);
+                Box::pin(std::future::ready(Ok(answer)))
+            }
+        }
+    }
+}
+
+/// Who calls a route that reads or changes something, or why they may not. Handlers know callers from here
+/// alone ([`Params`](super::Params)), so a route that stands outside of the check can read no site.
+fn admit(
+    route: &str,
+    headers: &HeaderMap,
+    config: &Config,
+    anyone: &Arc<Caller>,
+) -> Result<Option<Arc<Caller>>, Refusal> {
+    let (scope, all_sites) = match Need::of(route, config) {
+        Need::Nothing => return Ok(None),
+        Need::Scope(scope) => (scope, false),
+        Need::AllSites(scope) => (scope, true),
+    };
+    if config.read_auth == ReadAuth::Open && scope != Scope::Admin {
+        return Ok(Some(Arc::clone(anyone)));
+    }
+    let caller = bearer(headers).and_then(|token| config.tokens.caller(token)).ok_or_else(|| {
+        let hint = if config.tokens.is_empty() {
+            "; none is configured: set ANALYTICS_TOKENS or ANALYTICS_ADMIN_TOKEN"
+        } else {
+            ""
+        };
+        let scope = scope.as_str();
+        let message =
+            format!("this call needs the header Authorization: Bearer with a token of the scope {scope}{hint}");
+        Refusal::new(Code::Unauthorized, message)
+    })?;
+    if !caller.has(scope) {
+        return Err(Refusal::new(Code::Forbidden, format!("the token has not the scope {}", scope.as_str())));
+    }
+    if all_sites && caller.sites().is_some() {
+        return Err(Refusal::new(Code::Forbidden, "this call is about all sites, and the token is for some"));
+    }
+    Ok(Some(caller))
+}
+
+/// The token of a request.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        return scheme.eq_ignore_ascii_case("bearer").then_some(token);
+    }
+    let protocols = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut names = protocols.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    names.find_map(|name| name.trim().strip_prefix(SUBPROTOCOL))
+}
+
+fn refused(route: &str, refusal: Refusal) -> Response {
+    let unauthorized = refusal.code == Code::Unauthorized;
+    // Plausible's clients expect Plausible's errors.
+    let mut answer = if route.starts_with("/api/v1/stats/") || route.starts_with("/api/v2/") {
+        let body = json!({"error": refusal.message}).to_string();
+        let mut answer = answers::json(refusal.code.into(), body.into());
+        answer.extensions_mut().insert(ErrorPage);
+        answer
+    } else {
+        refusal.into_response()
+    };
+    if unauthorized {
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_in_the_header_or_in_the_subprotocol_of_a_websocket() {
+        let given = |name: &'static str, value: &str| {
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+            bearer(&headers).map(str::to_owned)
+        };
+        assert_eq!(given("authorization", "Bearer abc").as_deref(), Some("abc"));
+        assert_eq!(given("authorization", "bearer abc").as_deref(), Some("abc"));
+        assert_eq!(given("sec-websocket-protocol", "maicivy, bearer.abc").as_deref(), Some("abc"));
+        for (name, value) in [
+            ("authorization", "abc"),
+            ("authorization", "Basic abc"),
+            ("authorization", ""),
+            ("sec-websocket-protocol", "maicivy"),
+            ("cookie", "bearer.abc"),
+        ] {
+            assert_eq!(given(name, value), None, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn a_route_that_is_not_named_is_closed() {
+        let config = Config::from_vars([]).unwrap();
+        assert_eq!(Need::of("/api/v1/analytics/new", &config), Need::Scope(Scope::Read));
+        assert_eq!(Need::of("/health/new", &config), Need::Scope(Scope::Read));
+        assert_eq!(Need::of("/mcv/notes", &config), Need::Nothing);
+        assert_eq!(Need::of("/api/v1/analytics/export/themes", &config), Need::Scope(Scope::Export));
+        assert_eq!(Need::of("/api/v1/analytics/cleanup", &config), Need::AllSites(Scope::Admin));
+    }
+}

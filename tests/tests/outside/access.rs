@@ -1,0 +1,78 @@
+//! Where reads need a token, they need one everywhere, and collecting never does.
+
+use std::net::Ipv4Addr;
+
+use serde_json::{Value, json};
+use tests::home::Home;
+use tests::http::{Request, get};
+use tests::live::{Live, PATH};
+use tests::server::Server;
+use tests::{API, text, uuid};
+
+/// A token made by the sub-command, and its entry.
+async fn token(home: &Home, arguments: &[&str]) -> (String, Value) {
+    let printed = home.run(&[&["token"], arguments].concat()).await.expect_code(0).stdout;
+    let value = |name| {
+        let line = printed.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name}: {printed}")).trim().to_owned()
+    };
+    (value("token"), serde_json::from_str(&value("entry")).expect("an entry is JSON"))
+}
+
+fn with(token: &str, path: &str) -> Request {
+    get(format!("{API}{path}")).header("authorization", format!("Bearer {token}"))
+}
+
+async fn visitors(server: &Server, token: &str) -> Vec<String> {
+    let answer = server.send(with(token, "/timeline")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let answer = answer.json();
+    answer["data"].as_array().expect("events").iter().map(|event| text(&event["visitor_id"]).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn tokens_from_the_sub_command_open_what_they_are_for() {
+    let home = Home::new();
+    let (all, for_all) = token(&home, &["--name", "all", "--scope", "read"]).await;
+    let (other, for_other) = token(&home, &["--name", "other", "--scope", "read", "--site", "other"]).await;
+    let path = home.write("tokens.json", json!([for_all, for_other]).to_string());
+    let home = home.env("ANALYTICS_READ_AUTH", "token").env("ANALYTICS_TOKENS", path);
+    let server = home.serve().await;
+    let visitor = uuid();
+    for _ in 0..2 {
+        server.store(&json!({"event_type": "scroll", "visitor_id": visitor})).await;
+    }
+    server.send(get(format!("{API}/stats"))).await.refused("no token", 401, "UNAUTHORIZED");
+    server.send(with(&all.replace("mcv_", "mcv_0"), "/stats")).await.refused("another token", 401, "UNAUTHORIZED");
+    server.send(with(&other, "/stats")).await.refused("another site's token", 403, "FORBIDDEN");
+    assert_eq!(server.send(with(&other, "/stats?site=other")).await.status, 200);
+    assert_eq!(server.send(with(&all, "/stats")).await.json()["data"]["total_events"], 2);
+
+    // One visitor is one pseudonym for the day, in the timeline and in the feed.
+    let shown = visitors(&server, &all).await;
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert!(shown[0] == shown[1] && shown[0] != visitor, "{shown:?}");
+    let subprotocols = format!("maicivy, bearer.{all}");
+    let headers = [("sec-websocket-protocol", &*subprotocols)];
+    let mut live = Live::open(&server, PATH, Ipv4Addr::LOCALHOST, &headers).await;
+    assert_eq!(live.next().await["type"], "initial_stats");
+    server.store(&json!({"event_type": "scroll", "visitor_id": visitor})).await;
+    let event = live.next().await;
+    assert_eq!((&event["type"], &event["visitor_id"]), (&json!("scroll"), &json!(shown[0])), "{event}");
+    let written = server.written();
+    for token in [&all, &other] {
+        assert!(!written.contains(&**token), "{written}");
+    }
+}
+
+#[tokio::test]
+async fn that_reads_are_open_is_said_where_others_can_reach_them() {
+    let line = "figures are open to all that reach this address";
+    for (address, auth, said) in
+        [("0.0.0.0:0", "open", true), ("127.0.0.1:0", "open", false), ("0.0.0.0:0", "token", false)]
+    {
+        let home = Home::new().env("ANALYTICS_ADDR", address).env("ANALYTICS_READ_AUTH", auth);
+        let written = home.serve().await.written();
+        assert_eq!(written.contains(line), said, "{address} {auth}: {written}");
+    }
+}
