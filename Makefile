@@ -31,14 +31,12 @@ TEMPLATES := $(TOOLS)/templates-$(SAM_VERSION)-$(CFN_LINT_VERSION)
 DUCKDB := $(TOOLS)/duckdb-$(DUCKDB_VERSION)
 DEPLOY_TOOLS := $(TOOLS)/cargo-lambda-$(CARGO_LAMBDA_VERSION)-$(ZIG_VERSION)
 
-.PHONY: help run install uninstall test test-one with-servers check bench lambda deploy book sbom lists fmt clean tools pages $(PAGES)
+.PHONY: help run install uninstall test test-one with-servers check bench lambda deploy book sbom lists fmt clean tools pages pages-if-npm $(PAGES)
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
 
-run: ## build and serve on 127.0.0.1:8080 with data/analytics.db
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory pages; \
-	else echo 'no npm here: the dashboard stays out (install Node 20.19 or newer for it)' >&2; fi
+run: pages-if-npm ## build and serve on 127.0.0.1:8080 with data/analytics.db
 	$(CARGO) build --release -p local-runtime
 	$(TARGET)/release/local-runtime serve $(ARGS)
 
@@ -83,6 +81,10 @@ tools: # what tests need beside Rust
 
 pages: $(PAGES) # what npm builds
 
+pages-if-npm:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory pages; \
+	else echo 'no npm here: the dashboard stays out (install Node 20.19 or newer for it)' >&2; fi
+
 $(PAGES): %: %/node_modules/.package-lock.json
 	cd $@ && npm run build
 
@@ -112,14 +114,14 @@ $(DUCKDB)/done:
 	deploy/python-tools $(DUCKDB) duckdb==$(DUCKDB_VERSION)
 	@touch $@
 
-lambda: ## the functions as they are shipped, for this machine (ENGINE=dynamodb or postgres)
+lambda: pages-if-npm ## the functions as they are shipped, for this machine (ENGINE=dynamodb or postgres)
 	@for function in $(FUNCTIONS); do \
 		$(CARGO) build --profile lambda --package $$function --bin $$function \
 			--no-default-features --features $(ENGINE) || exit 1; \
 	done
 	@cd $(TARGET)/lambda && ls -l $(FUNCTIONS)
 
-deploy: $(TEMPLATES)/done $(DEPLOY_TOOLS)/done ## build the functions and deploy template.yaml; asks what it needs to know (ENGINE=dynamodb or postgres)
+deploy: pages-if-npm $(TEMPLATES)/done $(DEPLOY_TOOLS)/done ## build the functions and deploy template.yaml; asks what it needs to know (ENGINE=dynamodb or postgres)
 	@PATH='$(DEPLOY_TOOLS)/bin:$(TEMPLATES)/bin:'"$$PATH" deploy/deploy $(ENGINE) $(ARGS)
 
 $(TEMPLATES)/done:

@@ -1,8 +1,8 @@
 //! The wiring that the Lambda functions share: one environment opens its store once, before
 //! its first request, and answers only when the work is done and its metrics are written.
 //!
-//! [`run`] serves a router; cleanup, which takes scheduled events besides, uses [`Environment`]
-//! itself.
+//! [`run`] serves a router, [`run_without_store`] one that has no use of a store; cleanup, which
+//! takes scheduled events besides, uses [`Environment`] itself.
 
 mod event;
 
@@ -27,15 +27,18 @@ use crate::app::Life;
 use crate::collect::error_text;
 use crate::config::Config;
 use crate::http::{finish, guard};
+use crate::metrics::Metrics;
 use crate::metrics::emf::Emf;
-use crate::source::System;
+use crate::source::{Source, System};
 use crate::telemetry;
 
 /// What an environment holds from its start to its end.
 #[derive(Debug, Clone)]
 pub struct Environment {
-    /// What every process of the product holds.
-    pub app: App,
+    /// What works with the store, where one was opened.
+    app: Option<App>,
+    config: Config,
+    metrics: Arc<Metrics>,
     emf: Arc<Emf>,
 }
 
@@ -44,13 +47,23 @@ impl Environment {
     ///
     /// # Errors
     /// All mistakes of the configuration, or why the store cannot be opened.
-    pub async fn open() -> Result<Self, Error> {
+    pub async fn open() -> Result<(Self, App), Error> {
         telemetry::start_in_lambda();
-        let opened =
-            async { Ok::<_, Error>(App::open_for(Life::Function, Config::from_env()?, Arc::new(System)).await?) }.await;
-        let app =
-            opened.inspect_err(|error| tracing::error!(error = error_text(&**error), "the function cannot start"))?;
-        Ok(Self { app, emf: Arc::default() })
+        let app = async { Ok(App::open_for(Life::Function, Config::from_env()?, Arc::new(System)).await?) };
+        let app = app.await.inspect_err(cannot_start)?;
+        let (config, metrics) = (app.config.clone(), Arc::clone(&app.metrics));
+        Ok((Self { app: Some(app.clone()), config, metrics, emf: Arc::default() }, app))
+    }
+
+    /// Reads the configuration and opens nothing.
+    ///
+    /// # Errors
+    /// All mistakes of the configuration.
+    pub fn without_store() -> Result<Self, Error> {
+        telemetry::start_in_lambda();
+        let parts = || Ok((Config::from_env()?, Arc::new(Metrics::new()?)));
+        let (config, metrics) = parts().inspect_err(cannot_start)?;
+        Ok(Self { app: None, config, metrics, emf: Arc::default() })
     }
 
     /// Does the work of one invocation: what it logs carries the platform's request id, and what
@@ -59,11 +72,13 @@ impl Environment {
     pub async fn invocation<T>(&self, context: &Context, work: impl Future<Output = T>) -> T {
         let id = context.request_id.as_str();
         let done = work.instrument(tracing::info_span!("invocation", request_id = id)).await;
-        // Costs nothing unless an event was not stored.
-        self.app.count_not_stored().await;
-        if self.app.config.emf {
+        if let Some(app) = &self.app {
+            // Costs nothing unless an event was not stored.
+            app.count_not_stored().await;
+        }
+        if self.config.emf {
             let function = context.env_config.function_name.as_str();
-            let written = self.emf.write(&self.app.metrics, function, id, self.app.now(), &mut io::stdout().lock());
+            let written = self.emf.write(&self.metrics, function, id, System.now(), &mut io::stdout().lock());
             if let Err(error) = written {
                 tracing::error!(%error, "metrics could not be written");
             }
@@ -75,13 +90,17 @@ impl Environment {
     #[must_use]
     pub fn http(
         &self,
-        router: fn(App) -> Router,
+        router: Router,
     ) -> impl Service<LambdaEvent<LambdaRequest>, Response: Serialize + Send + 'static, Error = Infallible, Future: Send>
     + Clone
     + Send
     + 'static {
         let environment = self.clone();
-        let routes = finish(guard(router(self.app.clone()), &self.app), &self.app);
+        let routes = match &self.app {
+            Some(app) => guard(router, app),
+            None => router,
+        };
+        let routes = finish(routes, &self.config, &self.metrics);
         let handler = service_fn(move |request: lambda_http::Request| {
             let (environment, routes) = (environment.clone(), routes.clone());
             async move {
@@ -119,11 +138,27 @@ async fn whole(answer: Response) -> Result<Whole, Infallible> {
     Ok(Whole(http::Response::from_parts(parts, body)))
 }
 
+/// Writes down why a function does not start.
+#[allow(clippy::borrowed_box, reason = "as `inspect_err` has it")]
+fn cannot_start(error: &Error) {
+    tracing::error!(error = error_text(&**error), "the function cannot start");
+}
+
 /// Serves one function's routes to the Lambda runtime API until the platform stops.
 ///
 /// # Errors
 /// When the process cannot start, or the runtime API goes away.
 pub async fn run(router: fn(App) -> Router) -> Result<(), Error> {
-    let environment = Environment::open().await?;
+    let (environment, app) = Environment::open().await?;
+    lambda_runtime::run(environment.http(router(app))).await
+}
+
+/// The same for routes that need the configuration and nothing else.
+///
+/// # Errors
+/// When the process cannot start, or the runtime API goes away.
+pub async fn run_without_store(router: fn(&Config) -> Router) -> Result<(), Error> {
+    let environment = Environment::without_store()?;
+    let router = router(&environment.config);
     lambda_runtime::run(environment.http(router)).await
 }

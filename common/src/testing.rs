@@ -66,7 +66,7 @@ impl TestApp {
         let config = Config::from_vars(vars.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
         let source = Fixed::at(Timestamp::parse(now).unwrap());
         let app = App::open(config, Arc::clone(&source) as _).await.unwrap();
-        let router = finish(guard(router(app.clone()), &app), &app);
+        let router = finish(guard(router(app.clone()), &app), &app.config, &app.metrics);
         Self { app, source, folder, router }
     }
 

@@ -1,5 +1,5 @@
 //! All functions in one process, with everything that a machine of one's own needs besides:
-//! live feed, metrics, health, pages, timer and sub-commands.
+//! live feed, metrics, health, timer and sub-commands.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -10,7 +10,6 @@
 //! | `limits` | the rate limit |
 //! | `timer` | the retention run of the day, the end of salts |
 //! | `health`, `exposition`, `openapi` | what operators and programs ask |
-//! | [`pages`] | the dashboard and the tracker script |
 //! | `static_files` | the files of a site of the user's own |
 //! | [`cli`], [`import`], [`export`], [`demo`] | the program's sub-commands |
 //! | [`event_line`] | an event as a line of JSON, as exports have it |
@@ -30,7 +29,6 @@ mod limits;
 mod live;
 mod openapi;
 pub mod page_views;
-pub mod pages;
 mod router;
 mod server;
 mod services;

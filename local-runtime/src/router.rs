@@ -8,20 +8,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use common::http::{finish, guard};
+use common::http::{compression, finish, guard};
 use tower::ServiceBuilder;
 use tower::layer::layer_fn;
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
 
 use crate::in_flight::InFlight;
 use crate::limits::Limited;
 use crate::services::Services;
 use crate::turns::{InTurn, Turns};
-use crate::{exposition, health, live, openapi, pages, static_files};
-
-/// Bodies below this size are sent as they are: they fit into one packet either way.
-const WORTH_COMPRESSING: u64 = 1_024;
+use crate::{exposition, health, live, openapi, static_files};
 
 /// The whole product's router. With `root`, a folder as [`static_files::root`] has it, files from there answer what nothing else
 /// does, and `/`; the dashboard is then at `/dashboard` only.
@@ -61,14 +56,13 @@ pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router 
         }
     }
     router = guard(router, app);
-    let worth_it = SizeAbove::new(WORTH_COMPRESSING).and(DefaultPredicate::new());
     // One stack, not a layer after the other: a router boxes each route's service once a call.
     let limits = Arc::clone(&services.limits);
     let layers = ServiceBuilder::new()
-        .layer(CompressionLayer::new().compress_when(worth_it))
+        .layer(compression())
         .layer(layer_fn(move |inner| Limited { inner, limits: Arc::clone(&limits) }))
         .layer(page_views);
-    finish(router.layer(layers), app)
+    finish(router.layer(layers), &app.config, &app.metrics)
 }
 
 #[cfg(test)]

@@ -13,11 +13,14 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tower::{Service, ServiceBuilder, layer::layer_fn};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate, SizeAbove};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any as AnyValue, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
-use crate::App;
+use crate::config::Config;
 use crate::http::{BASE_PATH, Failure, Ingest};
+use crate::metrics::Metrics;
 
 /// How long a request may take: 10 s.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,19 +54,31 @@ impl std::fmt::Debug for Budget {
 
 /// Puts the common layers around routes. Outermost first: request id, access log and error
 /// envelope; panic to 500; CORS; timeout.
-pub fn finish(router: Router, app: &App) -> Router {
+pub fn finish(router: Router, config: &Config, metrics: &Arc<Metrics>) -> Router {
     // One stack, not a layer after the other: a router boxes each route's service once a call.
-    let observed = app.clone();
+    let (collect_path, metrics) = (Arc::<str>::from(&*config.collect_path), Arc::clone(metrics));
+    let observed =
+        move |inner| Observe { inner, collect_path: Arc::clone(&collect_path), metrics: Arc::clone(&metrics) };
     router.layer(
         ServiceBuilder::new()
-            .layer(layer_fn(move |inner| Observe { inner, app: observed.clone() }))
+            .layer(layer_fn(observed))
             .layer(CatchPanicLayer::custom(panicked))
-            .layer(cors(app))
+            .layer(cors(config))
             .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT)),
     )
 }
 
-fn cors(app: &App) -> CorsLayer {
+/// Bodies below this size are sent as they are: they fit into one packet either way.
+const WORTH_COMPRESSING: u64 = 1_024;
+
+/// Compresses on their way out those answers that are worth it and are not compressed yet, as fonts
+/// and pictures always are.
+pub fn compression() -> CompressionLayer<impl Predicate> {
+    let worth_it = SizeAbove::new(WORTH_COMPRESSING).and(DefaultPredicate::new());
+    CompressionLayer::new().compress_when(worth_it.and(NotForContentType::const_new("font/")))
+}
+
+fn cors(config: &Config) -> CorsLayer {
     let cors = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
         // Whatever is asked for: tools that observe pages add headers of their own to each request,
@@ -71,8 +86,7 @@ fn cors(app: &App) -> CorsLayer {
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([X_REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_secs(86_400));
-    let origins: Vec<HeaderValue> =
-        app.config.allowed_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let origins: Vec<HeaderValue> = config.allowed_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
     if origins.is_empty() {
         cors.allow_origin(AnyValue)
     } else {
@@ -100,7 +114,8 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
 #[derive(Debug, Clone)]
 struct Observe<S> {
     inner: S,
-    app: App,
+    collect_path: Arc<str>,
+    metrics: Arc<Metrics>,
 }
 
 impl<S, R> Service<Request> for Observe<S>
@@ -119,10 +134,10 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let seen = Seen::of(&request, &self.app);
-        let app = self.app.clone();
+        let seen = Seen::of(&request, &self.collect_path);
+        let metrics = Arc::clone(&self.metrics);
         let response = self.inner.call(request);
-        Box::pin(async move { Ok(seen.answered(response.await?.into_response(), &app)) })
+        Box::pin(async move { Ok(seen.answered(response.await?.into_response(), &metrics)) })
     }
 }
 
@@ -136,17 +151,17 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(request: &Request, app: &App) -> Self {
+    fn of(request: &Request, collect_path: &str) -> Self {
         Self {
             started: Instant::now(),
             method: method_label(request.method()),
             route: request.extensions().get::<MatchedPath>().cloned(),
-            takes_events: Ingest::at(request.uri().path(), &app.config.collect_path).is_some(),
+            takes_events: Ingest::at(request.uri().path(), collect_path).is_some(),
             id: request_id(request),
         }
     }
 
-    fn answered(self, mut response: Response, app: &App) -> Response {
+    fn answered(self, mut response: Response, metrics: &Metrics) -> Response {
         let status = response.status();
         let failed = status.is_client_error() || status.is_server_error();
         if failed && response.extensions_mut().remove::<ErrorPage>().is_none() {
@@ -162,7 +177,7 @@ impl Seen {
         let took = self.started.elapsed();
         let route = self.route.as_ref().map_or("other", MatchedPath::as_str);
         let endpoint = route.strip_prefix(BASE_PATH).unwrap_or(route);
-        app.metrics
+        metrics
             .analytics_request_duration_seconds
             .with_label_values(&[endpoint, self.method, status.as_str()])
             .observe(took.as_secs_f64());

@@ -12,10 +12,10 @@ use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let environment = Environment::open().await?;
-    let http = environment.http(cleanup::router);
+    let (environment, app) = Environment::open().await?;
+    let http = environment.http(cleanup::router(app.clone()));
     let handler = service_fn(move |event: LambdaEvent<Value>| {
-        let (environment, http) = (environment.clone(), http.clone());
+        let (environment, app, http) = (environment.clone(), app.clone(), http.clone());
         async move {
             // Requests have a context; schedules have none.
             if event.payload.get("requestContext").is_some() {
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Error> {
                 let Ok(answer) = http.oneshot(request).await;
                 return serde_json::to_value(answer).map_err(malformed);
             }
-            let report = environment.invocation(&event.context, scheduled(&environment.app)).await?;
+            let report = environment.invocation(&event.context, scheduled(&app)).await?;
             serde_json::to_value(report).map_err(malformed)
         }
     });

@@ -34,7 +34,7 @@ class Socket {
 
 const figures = { current_visitors: 3, unique_today: 4, total_events: 5, letters_today: 6, timestamp: 7 };
 
-function start() {
+function start({ answers = false } = {}) {
   Socket.all = [];
   const told: string[] = [];
   const feed = new Feed(
@@ -44,6 +44,7 @@ function start() {
       figures: ({ visitors }) => told.push(`figures ${visitors}`),
       gap: () => told.push("gap"),
       open: () => told.push("open"),
+      answers: () => answers,
     },
     () => 1,
   );
@@ -144,6 +145,24 @@ test("pauses grow, and shrink again when something is heard", () => {
   socket().onclose?.();
   vi.advanceTimersByTime(500);
   expect(Socket.all).toHaveLength(10);
+  expect(feed.state.value).toBe("waiting");
+});
+
+test("a server that answers and refuses the feed has none, and is asked for it seldom", () => {
+  const { feed, socket } = start({ answers: true });
+  socket().onclose?.();
+  expect(feed.state.value).toBe("waiting");
+  vi.advanceTimersByTime(500);
+  socket().onclose?.();
+  expect(feed.state.value).toBe("absent");
+  vi.advanceTimersByTime(119_999);
+  expect(Socket.all).toHaveLength(2);
+  vi.advanceTimersByTime(1);
+  expect(Socket.all).toHaveLength(3);
+  expect(feed.state.value).toBe("absent");
+  socket().onopen?.();
+  expect(feed.state.value).toBe("live");
+  socket().onclose?.();
   expect(feed.state.value).toBe("waiting");
 });
 

@@ -97,7 +97,7 @@ export async function untilFigure(page, name, value) {
 /**
  * Waits until the connection is in this state.
  * @param {Page} page
- * @param {"live" | "waiting"} state
+ * @param {"live" | "waiting" | "absent"} state
  */
 export async function untilConnection(page, state) {
   await page.locator(`.connection[data-state="${state}"]`).waitFor();

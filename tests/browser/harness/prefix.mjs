@@ -1,4 +1,5 @@
-// A reverse proxy that serves everything below a prefix, as nginx's `location /x/ { proxy_pass http://…/; }`.
+// A reverse proxy that serves everything below a prefix, as nginx's `location /x/ { proxy_pass http://…/; }`,
+// or one that knows no WebSocket, as the cloud's gateway.
 
 import { once } from "node:events";
 import { createServer, request } from "node:http";
@@ -8,8 +9,9 @@ import { connect } from "node:net";
  * Starts one in front of an origin.
  * @param {string} origin
  * @param {string} prefix such as `/x/stats`
+ * @param {{feed?: boolean}} [options] `feed`: whether WebSockets are passed on, or not found
  */
-export async function behindPrefix(origin, prefix) {
+export async function behindPrefix(origin, prefix, { feed = true } = {}) {
   const { hostname, port } = new URL(origin);
   /** @param {string | undefined} path */
   const inside = (path = "/") => (path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : null);
@@ -27,6 +29,7 @@ export async function behindPrefix(origin, prefix) {
   const open = new Set();
   proxy.on("upgrade", (asked, socket) => {
     const path = inside(asked.url);
+    if (!feed) return void socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     if (path === null) return void socket.destroy();
     const passed = connect(Number(port), hostname, () => {
       const headers = asked.rawHeaders.flatMap((name, at, all) => (at % 2 === 0 ? [`${name}: ${all[at + 1]}`] : []));

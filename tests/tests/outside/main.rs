@@ -13,7 +13,7 @@
 //! | hostile input has bounds | `limits`, `labels`, `hostile` |
 //! | operators can see and steer | `metrics`, `cli`, `import`, `export`, `backup`, `retention` |
 //! | browsers are served | `pages`, `static_site`, `cors` |
-//! | functions run in the cloud as they do here | `functions`, `lambda_fronts`, `lambda_cleanup`, `lambda_metrics`, `template`, `prices` |
+//! | functions run in the cloud as they do here | `functions`, `lambda_fronts`, `lambda_cleanup`, `lambda_metrics`, `lambda_pages`, `template`, `prices` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -40,6 +40,7 @@ mod labels;
 mod lambda_cleanup;
 mod lambda_fronts;
 mod lambda_metrics;
+mod lambda_pages;
 mod limits;
 mod live;
 mod metrics;

@@ -62,7 +62,7 @@ async fn the_dashboard_runs_no_foreign_code() {
 }
 
 /// The addresses in a page's `src` and `href`, but for those within the API.
-fn named(page: &str) -> Vec<String> {
+pub(crate) fn named(page: &str) -> Vec<String> {
     let parts = page.split(['"', ' ']).collect::<Vec<_>>();
     let values = parts.windows(2).filter(|pair| matches!(pair[0], "src=" | "href=")).map(|pair| pair[1].to_owned());
     values

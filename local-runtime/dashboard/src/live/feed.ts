@@ -8,8 +8,8 @@ import { type Happening, type Message, type Realtime, message } from "../wire";
 import { Backoff } from "./backoff";
 import { Seen } from "./seen";
 
-/** `connecting` for the first time, `live`, or `waiting` to try again. */
-export type FeedState = "connecting" | "live" | "waiting";
+/** `connecting` for the first time, `live`, `waiting` to try again, or `absent`: the server has none. */
+export type FeedState = "connecting" | "live" | "waiting" | "absent";
 
 export interface Listener {
   /** A new event; each is delivered once. */
@@ -19,12 +19,17 @@ export interface Listener {
   gap(): void;
   /** Connected, for the first time or again. */
   open(): void;
+  /** Whether the server answers questions: then a connection that it refuses is one that it does not have. */
+  answers(): boolean;
 }
 
 /** Heartbeats come every five seconds; a connection that misses two and a half is dead. */
 const SILENCE_MS = 12_500;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
+/** After how many connections that were refused there is none, and how long until it is looked for again. */
+const ABSENT_AFTER = 2;
+const ABSENT_PAUSE_MS = 120_000;
 
 export class Feed {
   readonly state = signal<FeedState>("connecting");
@@ -34,6 +39,9 @@ export class Feed {
   readonly #seen = new Seen();
   #socket: WebSocket | null = null;
   #last: string | null = null;
+  /** Whether there ever was a connection, and how many were refused before. */
+  #opened = false;
+  #refused = 0;
   #watch: ReturnType<typeof setTimeout> | undefined;
   #again: ReturnType<typeof setTimeout> | undefined;
 
@@ -52,6 +60,7 @@ export class Feed {
     this.#listen(socket);
     socket.onopen = () => {
       this.state.value = "live";
+      this.#opened = true;
       this.#resume();
       this.#listener.open();
     };
@@ -113,7 +122,9 @@ export class Feed {
     if (socket !== this.#socket) return;
     this.#socket = null;
     clearTimeout(this.#watch);
-    this.state.value = "waiting";
-    this.#again = setTimeout(() => this.start(), this.#backoff.next());
+    if (!this.#opened && this.#listener.answers()) this.#refused += 1;
+    const absent = !this.#opened && this.#refused >= ABSENT_AFTER;
+    this.state.value = absent ? "absent" : "waiting";
+    this.#again = setTimeout(() => this.start(), absent ? ABSENT_PAUSE_MS : this.#backoff.next());
   }
 }

@@ -3,7 +3,7 @@
 import { useSignalEffect } from "@preact/signals";
 import { address } from "../api";
 import { cards, eventNames, page } from "../state/figures";
-import { now } from "../state/live";
+import { feed, now } from "../state/live";
 import { outage } from "../state/report";
 import { isEmpty, known, site } from "../state/site";
 import { say } from "../text";
@@ -29,7 +29,8 @@ export function App() {
     const name = site === "default" ? say.value.title : `${site} · ${say.value.title}`;
     document.title = visitors === undefined ? name : `${show.value.number(visitors)} · ${name}`;
   });
-  const links = { "openapi.json": words.api, metrics: words.metricsLink, health: words.health };
+  // Where there is no feed, as in the cloud, these are not there either.
+  const links = feed.state.value === "absent" ? {} : { "openapi.json": words.api, metrics: words.metricsLink, health: words.health };
   return (
     <>
       <Header />
@@ -39,13 +40,15 @@ export function App() {
       </main>
       <footer class="foot">
         <p>{words.zone(zone.value, show.value.zone())}</p>
-        <nav aria-label={words.links}>
-          {Object.entries(links).map(([path, name]) => (
-            <a key={path} href={address(path).href}>
-              {name}
-            </a>
-          ))}
-        </nav>
+        {Object.keys(links).length > 0 && (
+          <nav aria-label={words.links}>
+            {Object.entries(links).map(([path, name]) => (
+              <a key={path} href={address(path).href}>
+                {name}
+              </a>
+            ))}
+          </nav>
+        )}
       </footer>
       <Details />
     </>

@@ -53,9 +53,14 @@ function Connection() {
       </button>
     );
   }
+  const [text, hint] = {
+    live: [words.live, words.liveHint],
+    absent: [words.polling, words.pollingHint],
+    connecting: [words.connecting, undefined],
+  }[state];
   return (
-    <p class="connection" data-state={state} title={state === "live" ? words.liveHint : undefined}>
-      <i /> <span>{state === "live" ? words.live : words.connecting}</span>
+    <p class="connection" data-state={state} title={hint}>
+      <i /> <span>{text}</span>
     </p>
   );
 }

@@ -52,11 +52,12 @@ export const feed = new Feed(connect, {
     else if (timeline.newest.held.peek().data?.events.length === 0) timeline.newest.touch();
     wasLive = true;
   },
+  answers: () => outage.peek() === null && known.held.peek().data !== null,
 });
 
-/** Without a feed, as behind a proxy that does not pass it on, the server is asked. */
+/** Without a feed, as in the cloud or behind a proxy that does not pass it on, the server is asked. */
 const asked = new Report(
-  () => (feed.state.value === "waiting" ? site : null),
+  () => (["waiting", "absent"].includes(feed.state.value) ? site : null),
   () => get("realtime", { site }, wire.realtime),
   { every: POLL_MS },
 );
@@ -113,7 +114,11 @@ export function start(): void {
     if (document.hidden || outage.peek()) return;
     // Perhaps the server is whole again.
     touchAll((report) => report.held.peek().degraded);
-    if (feed.state.peek() !== "live") startOver();
+    if (feed.state.peek() === "absent") {
+      // Whether anything has happened costs a question; what it changes is asked for only then.
+      known.touch();
+      asked.touch();
+    } else if (feed.state.peek() !== "live") startOver();
     else if (Date.now() - told > POLL_MS && spend()) void known.ask();
   }, POLL_MS);
 }

@@ -22,7 +22,8 @@ export interface Held<T> {
 
 /** How many questions a minute events may cause: 30, less those after a lost connection. */
 const PER_MINUTE = 26;
-const MINUTE_MS = 60_000;
+/** A minute, and what requests may leave later than they were decided on while the page is busy. */
+const MINUTE_MS = 62_000;
 /** While fewer than this were asked in the last minute, news is shown soon. */
 const QUIET = 10;
 const SOON_MS = 1_000;

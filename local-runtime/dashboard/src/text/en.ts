@@ -35,6 +35,8 @@ export const en = {
   liveHint: "New events appear by themselves.",
   waitingHint: "The live connection is lost. The figures are still refreshed every few seconds, and missed events will be added.",
   reconnect: "Reconnect now",
+  polling: "Every 10 s",
+  pollingHint: "There is no live connection here, as in the cloud or behind some proxies. Whether something has happened is asked every ten seconds.",
 
   degraded: "The server works without one of its parts. The figures come from its database and are right; live ones may be late.",
   outage: {

@@ -31,6 +31,8 @@ export const fr: Messages = {
   liveHint: "Les nouveaux événements s’affichent d’eux-mêmes.",
   waitingHint: "La connexion en direct est perdue. Les chiffres restent actualisés toutes les quelques secondes, et les événements manqués seront ajoutés.",
   reconnect: "Se reconnecter",
+  polling: "Toutes les 10 s",
+  pollingHint: "Pas de connexion en direct ici, comme dans le cloud ou derrière certains proxys. La page demande toutes les dix secondes s’il s’est passé quelque chose.",
 
   degraded: "Le serveur fonctionne sans l’un de ses composants. Les chiffres viennent de sa base de données et sont justes ; ceux en direct peuvent tarder.",
   outage: {

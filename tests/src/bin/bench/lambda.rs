@@ -17,7 +17,7 @@ use crate::report::{Figure, Row};
 /// Each function and a request that it answers without its store: the first answer of a process
 /// then takes what waking takes, and no network. That of `track` is a crawler's, so that waking
 /// includes the list of bots.
-const FUNCTIONS: [(&str, &str, &str, u64); 9] = [
+const FUNCTIONS: [(&str, &str, &str, u64); 10] = [
     ("track", "POST", "/event", 202),
     ("realtime", "GET", "/realtime?site=-A-", 400),
     ("stats", "GET", "/stats?period=x", 400),
@@ -26,6 +26,7 @@ const FUNCTIONS: [(&str, &str, &str, u64); 9] = [
     ("timeline", "GET", "/timeline?limit=0", 400),
     ("heatmap", "GET", "/heatmap?hours=0", 400),
     ("query", "GET", "/query", 400),
+    ("pages", "GET", "/nothing", 404),
     ("cleanup", "POST", "/cleanup", 401),
 ];
 /// Who asks.

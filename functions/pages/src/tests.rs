@@ -16,7 +16,7 @@ async fn ask(path: &str, headers: &[(&str, &str)]) -> Response {
         request = request.header(*name, *value);
     }
     let config = Config::from_vars([]).unwrap();
-    router(&config).merge(page_router_at("/dashboard")).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    router(&config).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
 }
 
 async fn body(response: Response) -> Vec<u8> {
@@ -143,4 +143,8 @@ async fn the_tracker_has_the_servers_configuration() {
     for path in ["/hello.js", "/mcv.js", "/script.js"] {
         assert!(script(vars, path).await.ends_with(r#"("m",1)"#));
     }
+    let config = Config::from_vars(vars.iter().map(|(name, value)| ((*name).into(), (*value).into()))).unwrap();
+    let request = Request::get("/hello.js").header("accept-encoding", "br").body(Body::empty()).unwrap();
+    let answer = router(&config).oneshot(request).await.unwrap();
+    assert_eq!(answer.headers()["content-encoding"], "br", "whatever is in it, it is sent compressed");
 }

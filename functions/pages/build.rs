@@ -1,5 +1,5 @@
-//! Embeds the dashboard that `npm run build` has left in `dashboard/dist`, if it is there: each
-//! file with the compressed forms that the build made of it. Cargo alone never needs Node.
+//! Embeds the dashboard that `npm run build` has left in `local-runtime/dashboard/dist`, if it is
+//! there: each file with the compressed forms that the build made of it. Cargo alone never needs Node.
 #![allow(clippy::print_stdout, reason = "build scripts talk to cargo on their standard output")]
 
 use std::env::VarError;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const COMPRESSED: [(&str, &str); 2] = [("brotli", ".br"), ("gzip", ".gz")];
 
 fn main() -> io::Result<()> {
-    let sources = folder("CARGO_MANIFEST_DIR")?.join("dashboard");
+    let sources = folder("CARGO_MANIFEST_DIR")?.join("../../local-runtime/dashboard");
     let out = folder("OUT_DIR")?;
     let built = sources.join("dist");
     let is_built = built.join("index.html").is_file();

@@ -1,9 +1,9 @@
 //! What browsers are given: the dashboard at `/`, its files below `/assets/maicivy/`, and the
 //! tracker that sites embed, `/mcv.js`, which has other names too.
 //!
-//! The dashboard is built from `dashboard/` by npm and embedded by `build.rs`, each file in
-//! three forms: plain, gzip and Brotli. A program that was built without it has a page that
-//! says how to get it.
+//! The dashboard is built from `local-runtime/dashboard` by npm and embedded by `build.rs`, each
+//! file in three forms: plain, gzip and Brotli. A program that was built without it has a page
+//! that says how to get it.
 //!
 //! The pages run nothing but their own script, have no inline script or style, and may be shown
 //! in no frame; the Content-Security-Policy says so to the browser.
@@ -19,7 +19,7 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use common::config::Config;
-use common::http::CROSS_ORIGIN_RESOURCE_POLICY;
+use common::http::{CROSS_ORIGIN_RESOURCE_POLICY, compression};
 use http::{HeaderMap, StatusCode};
 
 use self::file::{Embedded, File, Kept};
@@ -31,7 +31,7 @@ const PAGE_PATH: &str = "/index.html";
 
 static PAGE: LazyLock<File> = LazyLock::new(|| {
     let built = EMBEDDED.iter().find(|embedded| embedded.path == PAGE_PATH);
-    let missing = Embedded::plain(PAGE_PATH, include_str!("pages/missing.html"));
+    let missing = Embedded::plain(PAGE_PATH, include_str!("missing.html"));
     File::new(built.copied().unwrap_or(missing), Kept::Never)
 });
 static ASSETS: LazyLock<Vec<File>> = LazyLock::new(|| {
@@ -41,14 +41,14 @@ static ASSETS: LazyLock<Vec<File>> = LazyLock::new(|| {
 /// Committed as it is built from `tracker/`, which has a test that it is, so that it is always there.
 const TRACKER: Embedded = Embedded {
     path: "/script.js",
-    plain: include_bytes!("../tracker/dist/script.js"),
-    brotli: Some(include_bytes!("../tracker/dist/script.js.br")),
-    gzip: Some(include_bytes!("../tracker/dist/script.js.gz")),
+    plain: include_bytes!("../../../local-runtime/tracker/dist/script.js"),
+    brotli: Some(include_bytes!("../../../local-runtime/tracker/dist/script.js.br")),
+    gzip: Some(include_bytes!("../../../local-runtime/tracker/dist/script.js.gz")),
 };
 
-/// The page at `/`, its files and the tracker.
+/// The page at `/` and at `/dashboard`, its files and the tracker, as a function serves them.
 pub fn router(config: &Config) -> Router {
-    assets(config).merge(page_router_at("/"))
+    assets(config).merge(page_router_at("/")).merge(page_router_at("/dashboard")).layer(compression())
 }
 
 /// The page at a path of its own, without its files.
