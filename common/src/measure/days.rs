@@ -11,7 +11,8 @@
 //! the columns are brought up to date before they answer.
 //!
 //! Memory is bounded: half of it is for the open days of all sites, a quarter for closed days. What was
-//! used least lately goes first. A query reads one day after the other, so that it holds one while the
+//! used least lately goes first. Visitors of an open day who have not been seen for a while are
+//! [sealed](super::head), so that it takes little more than a segment. A query reads one day after the other, so that it holds one while the
 //! next is being read.
 
 mod open;
@@ -21,15 +22,16 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore};
 
-use self::open::Open;
+use self::open::{Open, Step};
 use super::columns::Columns;
-use super::head::Head;
+use super::head::{AsPart, Head, Part};
 use super::segment::Segment;
 use super::service::QueryError;
 use crate::event::Event;
@@ -39,6 +41,15 @@ use crate::time::{Day, Timestamp};
 
 /// Events that are read at a time.
 const PAGE: usize = 2_000;
+
+/// Pages that are read before another site may read.
+const PAGES: usize = 20;
+
+/// How long a query waits for open days to be read. The next one goes on from there.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The part of the memory that the head of an open day may take before visitors are sealed.
+const UNSEALED: u64 = 16;
 
 /// Days that needed too much memory, of which the most recent are remembered.
 const MOST_REFUSED: u64 = 1_000;
@@ -50,8 +61,12 @@ pub struct Days {
     open: Cache<Site, OpenSite>,
     /// All of the memory that queries may take.
     memory: usize,
+    /// The bytes that the head of an open day may take before visitors are sealed.
+    pub(super) unsealed: usize,
     /// Segments are built one after another: it takes much more memory than a segment.
     building: Semaphore,
+    /// Open days are read from the log by one site after the other.
+    reading: Semaphore,
     /// Days that needed too much memory together, and how many events they had: they are not read again
     /// for every query, only to be refused.
     refused: Cache<(Site, Vec<Day>), u64>,
@@ -92,7 +107,9 @@ impl Days {
                 .weigher(move |_: &Site, open: &OpenSite| weight(open.bytes))
                 .build(),
             memory: usize::try_from(memory).unwrap_or(usize::MAX),
+            unsealed: usize::try_from(memory / UNSEALED).unwrap_or(usize::MAX),
             building: Semaphore::new(1),
+            reading: Semaphore::new(1),
             refused: Cache::new(MOST_REFUSED),
         }
     }
@@ -125,9 +142,11 @@ impl Days {
         let held = self.unless_refused(site, &open, self.open(store, site, &open, now)).await?;
         let held = Arc::new(held);
         for day in open.into_keys() {
-            let day = OpenDay { open: Arc::clone(&held), day };
-            if to.send(DayColumns::Open(day)).await.is_err() {
-                return Ok(());
+            for part in 0..held.head(day).count_parts() {
+                let day = OpenDay { open: Arc::clone(&held), day, part };
+                if to.send(DayColumns::Open(day)).await.is_err() {
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -190,16 +209,18 @@ impl Days {
     pub(super) async fn build(&self, store: &dyn Store, site: &Site, day: Day) -> Result<Segment, QueryError> {
         let _turn = self.building.acquire().await.map_err(|_| QueryError::Late)?;
         let mut head = Head::new(day);
-        let mut events = DayEvents::new(day);
-        while let Some(page) = events.next(store, site).await? {
+        let mut next = Some(DayEvents::new(day));
+        while let Some(events) = next {
+            let (page, rest) = events.next(store, site).await?;
             head.extend(&page);
             self.check(head.memory())?;
+            next = rest;
         }
         // Sorting a whole day takes too long for a thread that serves requests.
         tokio::task::spawn_blocking(move || Segment::of(&head)).await.map_err(|_| QueryError::Damaged)
     }
 
-    /// The open days of a site, which have at least so many events.
+    /// The open days of a site, which have at least so many events, unless the store has fewer.
     async fn open(
         &self,
         store: &dyn Store,
@@ -208,18 +229,45 @@ impl Days {
         now: Timestamp,
     ) -> Result<OwnedRwLockReadGuard<Open>, QueryError> {
         let days = self.open.get_with_by_ref(site, async { OpenSite::default() }).await.days;
-        let bytes = {
-            let mut open = days.write().await;
-            let check = |bytes| self.check(bytes);
-            let read = open.bring_up_to_date(store, site, counts, now, &check).await;
-            if read.is_err() {
-                *open = Open::default();
+        let deadline = tokio::time::Instant::now() + READ_TIMEOUT;
+        let (mut is_refilled, mut pages) = (false, 1);
+        loop {
+            let mut open = tokio::time::timeout_at(deadline, days.write()).await.map_err(|_| QueryError::Late)?;
+            // Days that are in memory lack a page at most, and need not wait for those of other sites.
+            let turn = match pages == 1 && !open.is_being_read() {
+                true => None,
+                false => Some(tokio::time::timeout_at(deadline, self.reading.acquire()).await),
+            };
+            turn.transpose().map_err(|_| QueryError::Late)?;
+            let mut is_ready = false;
+            for _ in 0..pages {
+                is_ready = match open.step(store, site, counts, self.unsealed, now).await? {
+                    Step::Complete => true,
+                    Step::Incomplete if is_refilled => true,
+                    Step::Incomplete => {
+                        open.refill(store, site, counts).await?;
+                        is_refilled = true;
+                        false
+                    }
+                    Step::More => false,
+                };
+                if self.check(open.memory()).is_err() && !open.keep_only(counts) {
+                    *open = Open::default();
+                    return Err(QueryError::TooLarge(self.memory));
+                }
+                if is_ready {
+                    break;
+                }
             }
-            read?;
-            open.memory()
-        };
-        // Evicts what was used least lately, which may be these days themselves.
-        self.open.insert(site.clone(), OpenSite { days: Arc::clone(&days), bytes }).await;
+            let bytes = open.memory();
+            drop(open);
+            // Evicts what was used least lately, which may be these days themselves.
+            self.open.insert(site.clone(), OpenSite { days: Arc::clone(&days), bytes }).await;
+            if is_ready {
+                break;
+            }
+            pages = PAGES;
+        }
         Ok(days.read_owned().await)
     }
 
@@ -230,28 +278,29 @@ impl Days {
 }
 
 /// All events of a day, a page at a time, in no order.
+#[derive(Debug)]
 struct DayEvents {
     day: Day,
-    from: Option<TimelineFrom>,
+    from: TimelineFrom,
 }
 
 impl DayEvents {
     fn new(day: Day) -> Self {
         let last = Timestamp::from_millis(day.plus(1).start().millis() - 1);
-        Self { day, from: Some(TimelineFrom::Newest { until: last, offset: 0 }) }
+        Self { day, from: TimelineFrom::Newest { until: last, offset: 0 } }
     }
 
-    async fn next(&mut self, store: &dyn Store, site: &Site) -> Result<Option<Vec<Event>>> {
-        let Some(from) = self.from.take() else { return Ok(None) };
-        let mut page = store.timeline(site, from, PAGE).await?;
-        if let Some(oldest) = page.last()
-            && page.len() == PAGE
-            && oldest.created_at >= self.day.start()
-        {
-            self.from = Some(TimelineFrom::Below(oldest.created_at, oldest.id));
-        }
+    const fn day(&self) -> Day {
+        self.day
+    }
+
+    /// The next page, and what comes after it.
+    async fn next(&self, store: &dyn Store, site: &Site) -> Result<(Vec<Event>, Option<Self>)> {
+        let mut page = store.timeline(site, self.from, PAGE).await?;
+        let oldest = page.last().filter(|oldest| page.len() == PAGE && oldest.created_at >= self.day.start());
+        let from = oldest.map(|oldest| TimelineFrom::Below(oldest.created_at, oldest.id));
         page.retain(|event| event.created_at.day() == self.day);
-        Ok(Some(page))
+        Ok((page, from.map(|from| Self { day: self.day, from })))
     }
 }
 
@@ -269,18 +318,25 @@ pub enum DayColumns {
     Open(OpenDay),
 }
 
-/// One of the open days of a site, which are locked as long as one of these is there.
+/// A part of one of the open days of a site, which are locked as long as one of these is there.
 #[derive(Debug)]
 pub struct OpenDay {
     open: Arc<OwnedRwLockReadGuard<Open>>,
     day: Day,
+    part: usize,
+}
+
+impl AsPart for OpenDay {
+    fn part(&self) -> Part<'_> {
+        self.open.head(self.day).part_at(self.part)
+    }
 }
 
 impl AsRef<dyn Columns> for DayColumns {
     fn as_ref(&self) -> &(dyn Columns + 'static) {
         match self {
             Self::Closed(segment) => segment,
-            Self::Open(OpenDay { open, day }) => open.head(*day),
+            Self::Open(day) => day,
         }
     }
 }

@@ -4,10 +4,18 @@
 //! which rows make a visit. Each visitor has a run of row numbers and a run of visits; a batch of events
 //! sorts the rows and forms the visits of the visitors in it again, and touches nothing else. A scan
 //! gathers the columns that it needs in the order of visits.
+//!
+//! A head takes several times as many bytes an event as a segment. So visitors who have not been seen for a
+//! while are sealed: they move to a [piece](piece), which is as small as a segment. A visitor who comes
+//! again moves back, so that all rows of a visitor are in one place, and a scan reads pieces as it reads
+//! days. It may be any visitor who is sealed, at any time; answers do not depend on it.
 
 mod caps;
 mod columns;
+mod piece;
 mod runs;
+mod seal;
+mod sealed;
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
@@ -17,8 +25,10 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use self::caps::Caps;
+pub use self::columns::{AsPart, Part};
 use self::runs::{Run, Runs};
-use super::columns::MOST_VALUES;
+use self::sealed::Sealed;
+use super::columns::{MOST_VALUES, VisitRows};
 use super::question::Field;
 use super::record::{ARRIVAL_FIELDS, CLIENT_FIELDS, Record, arrival_values, client_values};
 use super::texts::Interner;
@@ -51,9 +61,15 @@ pub struct Head {
     hasher: RandomState,
     visitors: Vec<Visitor>,
     places: Runs<u32>,
-    visits: Runs<Visit>,
+    /// Their rows are places in `places`.
+    visits: Runs<VisitRows>,
     /// Visitors with rows that are not part of a visit yet.
     changed: Vec<u32>,
+    /// How many events there are, duplicates included.
+    events: usize,
+    sealed: Sealed,
+    /// The bytes of the head from which on visitors are sealed.
+    seal_at: usize,
     /// Which values are kept, worked out when it is first asked for after a change.
     caps: OnceLock<Caps>,
 }
@@ -90,10 +106,18 @@ impl Sparse {
             push(&mut self.numbers, number);
         }
     }
+
+    /// The numbers of all rows.
+    fn dense(&self, rows: usize) -> Vec<u32> {
+        let mut dense = vec![0; rows];
+        self.rows.iter().zip(&self.numbers).for_each(|(row, number)| dense[*row as usize] = *number);
+        dense
+    }
 }
 
 #[derive(Debug, Clone)]
 struct Property {
+    number: u32,
     values: Interner,
     column: Sparse,
 }
@@ -103,21 +127,10 @@ struct Visitor {
     id: VisitorId,
     explicit: bool,
     changed: bool,
+    /// Whether it has rows that were sealed, see [`Head::reopen`].
+    was_sealed: bool,
     rows: Run,
     visits: Run,
-}
-
-/// A visit; rows are numbers of rows, not places.
-#[derive(Debug, Clone, Copy, Default)]
-struct Visit {
-    /// Its first place in `places`.
-    start: u32,
-    events: u32,
-    reports: u32,
-    views: u32,
-    /// The rows of the first and last page view, if `views` is not 0.
-    entry: u32,
-    exit: u32,
 }
 
 impl Head {
@@ -149,12 +162,15 @@ impl Head {
             places: Runs::default(),
             visits: Runs::default(),
             changed: Vec::new(),
+            events: 0,
+            sealed: Sealed::default(),
+            seal_at: 0,
             caps: OnceLock::new(),
         }
     }
 
     /// Adds events in any order, late ones included. Events of other days are passed over, and so are
-    /// events that it has already. The cost is that of the events, and of sorting again what else their
+    /// events that it has already. No visitor of theirs may be sealed. The cost is that of the events, and of sorting again what else their
     /// visitors did on this day.
     pub fn extend<'a>(&mut self, events: impl IntoIterator<Item = &'a Event>) {
         for event in events {
@@ -162,6 +178,10 @@ impl Head {
                 self.push(event);
             }
         }
+        self.form_changed();
+    }
+
+    fn form_changed(&mut self) {
         self.caps = OnceLock::new();
         let mut formed = Vec::new();
         for visitor in std::mem::take(&mut self.changed) {
@@ -169,18 +189,22 @@ impl Head {
         }
     }
 
-    /// Whether it has this event.
+    /// The number of a visitor who is not sealed.
+    fn find(&self, visitor: VisitorId) -> Option<u32> {
+        let hash = self.hasher.hash_one(visitor);
+        self.numbers.find(hash, |number| self.visitors[*number as usize].id == visitor).copied()
+    }
+
+    /// Whether it has this event, of a visitor who is not sealed.
     pub(super) fn has(&self, event: &Event) -> bool {
-        let hash = self.hasher.hash_one(event.visitor);
-        let number = self.numbers.find(hash, |number| self.visitors[*number as usize].id == event.visitor);
-        let rows = number.map(|number| self.places.get(self.visitors[*number as usize].rows));
+        let rows = self.find(event.visitor).map(|number| self.places.get(self.visitors[number as usize].rows));
         rows.is_some_and(|rows| rows.iter().any(|row| self.rows.id[*row as usize] == *event.id.as_bytes()))
     }
 
     /// How many events it has, duplicates included.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.rows.time.len()
+        self.events
     }
 
     /// Whether it has no events.
@@ -192,18 +216,26 @@ impl Head {
     /// The bytes of memory that it takes, about.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let sparse = |column: &Sparse| 8 * column.rows.capacity();
-        let rows = &self.rows;
-        let few = [&rows.theme, &rows.letter_type, &rows.element, &rows.depth, &rows.visible];
-        let properties = self.properties.iter().map(|(name, property)| {
-            name.len() + size_of::<Property>() + property.values.memory() + sparse(&property.column)
-        });
+        let properties = self.properties.iter();
+        let properties =
+            properties.map(|(name, property)| name.len() + size_of::<Property>() + property.values.memory());
         self.texts.iter().map(Interner::memory).sum::<usize>()
             + self.arrivals.memory()
             + self.clients.memory()
             + size_of_val(&*self.arrival_values)
             + size_of_val(&*self.client_values)
-            + rows.time.capacity() * (16 + 6 * 4)
+            + properties.sum::<usize>()
+            + self.sealed.memory()
+            + self.unsealed_memory()
+    }
+
+    /// What visitors who are not sealed take of it.
+    fn unsealed_memory(&self) -> usize {
+        let sparse = |column: &Sparse| 8 * column.rows.capacity();
+        let rows = &self.rows;
+        let few = [&rows.theme, &rows.letter_type, &rows.element, &rows.depth, &rows.visible];
+        let properties = self.properties.values().map(|property| sparse(&property.column));
+        rows.time.capacity() * (16 + 6 * 4)
             + few.into_iter().chain(&rows.click).map(sparse).sum::<usize>()
             + properties.sum::<usize>()
             + self.visitors.capacity() * size_of::<Visitor>()
@@ -263,47 +295,45 @@ impl Head {
         push(&mut rows.client, client);
 
         for (name, value) in record.properties {
-            let property = self
-                .properties
-                .entry(name)
-                .or_insert_with(|| Property { values: Interner::with(&[""]), column: Sparse::default() });
+            let (number, values) = (self.properties.len() as u32, || Interner::with(&[""]));
+            let property = self.properties.entry(name).or_insert_with(|| Property {
+                number,
+                values: values(),
+                column: Sparse::default(),
+            });
             property.column.push(row, property.values.number(&value));
         }
         self.push_to_visitor(event, fields.explicit, row);
     }
 
     fn push_to_visitor(&mut self, event: &Event, explicit: bool, row: u32) {
-        let next = self.visitors.len() as u32;
-        let (visitors, hasher) = (&self.visitors, &self.hasher);
-        let id = |number: &u32| visitors[*number as usize].id;
-        let hash = hasher.hash_one(event.visitor);
-        let known = self.numbers.find(hash, |number| id(number) == event.visitor).copied();
-        let number = known
-            .unwrap_or_else(|| *self.numbers.insert_unique(hash, next, |number| hasher.hash_one(id(number))).get());
-        if known.is_none() {
-            let (rows, visits) = (Run::default(), Run::default());
-            let visitor = Visitor { id: event.visitor, explicit: false, changed: false, rows, visits };
-            push(&mut self.visitors, visitor);
+        self.events += 1;
+        let number = self.visitor(event.visitor);
+        self.visitors[number as usize].explicit |= explicit;
+        self.push_row(number, row);
+    }
+
+    /// The number of a visitor, a new one if it has none yet.
+    fn visitor(&mut self, id: VisitorId) -> u32 {
+        if let Some(number) = self.find(id) {
+            return number;
         }
+        let next = self.visitors.len() as u32;
+        let (rows, visits) = (Run::default(), Run::default());
+        push(&mut self.visitors, Visitor { id, explicit: false, changed: false, was_sealed: false, rows, visits });
+        let (visitors, hasher) = (&self.visitors, &self.hasher);
+        let hash = |number: &u32| hasher.hash_one(visitors[*number as usize].id);
+        self.numbers.insert_unique(hash(&next), next, hash);
+        next
+    }
+
+    fn push_row(&mut self, number: u32, row: u32) {
         let visitor = &mut self.visitors[number as usize];
-        visitor.explicit |= explicit;
         if !visitor.changed {
             visitor.changed = true;
             self.changed.push(number);
         }
         self.places.push(&mut visitor.rows, row);
-    }
-
-    /// The row whose facts are the visit's.
-    fn first(&self, visit: &Visit) -> usize {
-        self.places.all()[visit.start as usize] as usize
-    }
-
-    /// Milliseconds from its first event to its last.
-    fn duration(&self, visit: &Visit) -> u32 {
-        let rows = &self.places.all()[visit.start as usize..][..visit.events as usize];
-        let time = |row: Option<&u32>| row.map_or(0, |row| self.rows.time[*row as usize]);
-        time(rows.last()) - time(rows.first())
     }
 
     fn form_visits(&mut self, number: u32, formed: &mut Vec<Formed>) {
@@ -329,19 +359,9 @@ impl Head {
         self.visits.truncate(&mut visitor.visits, 0);
         let mut start = 0;
         for Formed { events, reports } in formed.drain(..) {
-            let own = &places[start..start + events as usize];
-            let mut visit = Visit { start: visitor.rows.start() + start as u32, events, reports, ..Visit::default() };
-            for row in own {
-                if rows.name[*row as usize] == PAGE_VIEW {
-                    if visit.views == 0 {
-                        visit.entry = *row;
-                    }
-                    visit.exit = *row;
-                    visit.views += 1;
-                }
-            }
-            start += (events + reports) as usize;
-            self.visits.push(&mut visitor.visits, visit);
+            let place = visitor.rows.start() + start;
+            self.visits.push(&mut visitor.visits, VisitRows { start: place, events, reports, visitor: number });
+            start += events + reports;
         }
     }
 }

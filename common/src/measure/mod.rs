@@ -12,6 +12,7 @@
 //! | [`visits`] | how events become visits |
 //! | [`columns`], [`texts`] | what a scan reads of a day |
 //! | [`head`], [`segment`] | a day's columns while it is open, and once it is closed |
+//! | `layout` | how rows lie in visits, as few numbers |
 //! | [`scan`] | answers questions from the columns of days |
 //! | [`themes`] | what `/themes` asks |
 //! | [`days`] | where the columns of a day come from: memory, the store, or its events |
@@ -24,6 +25,7 @@ pub mod days;
 pub mod facts;
 pub mod goals;
 pub mod head;
+mod layout;
 pub mod plausible;
 pub mod property;
 pub mod query;

@@ -40,7 +40,7 @@ mod bits;
 pub(super) mod bytes;
 pub(super) mod dictionary;
 mod encode;
-mod numbers;
+pub(super) mod numbers;
 mod read;
 
 use std::ops::Range;

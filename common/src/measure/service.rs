@@ -84,6 +84,14 @@ impl Service {
         }
     }
 
+    /// The same, but open days have visitors sealed as soon as there are some who were not seen lately.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub(crate) const fn sealing_early(mut self) -> Self {
+        self.days.unsealed = 0;
+        self
+    }
+
     /// How many events a site has on each day whose events are kept.
     ///
     /// # Errors

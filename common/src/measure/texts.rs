@@ -1,9 +1,10 @@
 //! Distinct texts, each with a number.
 
-use hashbrown::HashTable;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 /// Texts by number, one after another in one string.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,7 +98,8 @@ impl Texts {
 /// Texts that are given numbers as they come, each once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Interner {
-    texts: Texts,
+    /// Shared with scans, and copied only if one of them is still reading when a text is added.
+    texts: Arc<Texts>,
     numbers: HashTable<u32>,
     hasher: RandomState,
 }
@@ -116,8 +118,8 @@ impl Interner {
         if let Some(number) = self.numbers.find(hash, |number| self.texts.get(*number) == text) {
             return *number;
         }
-        let number = self.texts.push(text);
-        let (texts, hasher) = (&self.texts, &self.hasher);
+        let number = Arc::make_mut(&mut self.texts).push(text);
+        let (texts, hasher) = (&*self.texts, &self.hasher);
         self.numbers.insert_unique(hash, number, |number| hasher.hash_one(texts.get(*number)));
         number
     }
@@ -128,8 +130,13 @@ impl Interner {
     }
 
     /// The texts, by number.
-    pub(crate) const fn texts(&self) -> &Texts {
+    pub(crate) fn texts(&self) -> &Texts {
         &self.texts
+    }
+
+    /// The texts, as they are now.
+    pub(crate) fn shared(&self) -> Arc<Texts> {
+        Arc::clone(&self.texts)
     }
 
     /// The bytes of memory that they take.

@@ -1,23 +1,38 @@
 //! The open days of a site.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Counts, DayEvents, PAGE, open_days};
+use crate::event::Event;
 use crate::measure::head::Head;
-use crate::measure::service::QueryError;
 use crate::site::Site;
 use crate::store::{Position, Result, Store, TimelineFrom};
 use crate::time::{Day, Timestamp};
+
+/// Events of one instant that are read at a time: most often there is one.
+const AT_AN_INSTANT: usize = 16;
 
 /// The open days of a site, and up to which position they have its events.
 #[derive(Debug, Default)]
 pub(super) struct Open {
     heads: BTreeMap<Day, Head>,
     after: Option<Position>,
+    /// Days of which the log has more events than have been read yet.
+    reading: Vec<DayEvents>,
+    /// Whether events after the position may be there already.
+    some_may_be: bool,
 }
 
-/// Refuses days that take too many bytes.
-type Check<'a> = &'a (dyn Fn(usize) -> Result<(), QueryError> + Sync);
+/// How far the days of a query are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// There are more events to read.
+    More,
+    /// What was committed before the step began is there, but the days have fewer events than they should.
+    Incomplete,
+    /// They can be scanned.
+    Complete,
+}
 
 impl Open {
     /// The columns of a day that it was brought up to date for.
@@ -30,94 +45,124 @@ impl Open {
         1_024 + self.heads.values().map(Head::memory).sum::<usize>()
     }
 
-    /// Has at least so many events of these days afterwards. Other days stay while there is room for them.
+    /// Reads a page of events: of the log, else of those that were committed since. Of each head at most
+    /// about so many bytes are not sealed. If it is dropped before it is done, nothing is lost: what comes
+    /// next reads the same page again.
     ///
     /// # Errors
-    /// When the store cannot answer, or the days need too much memory.
-    pub(super) async fn bring_up_to_date(
+    /// When the store cannot answer.
+    pub(super) async fn step(
         &mut self,
         store: &dyn Store,
         site: &Site,
         counts: &Counts,
+        unsealed: usize,
         now: Timestamp,
-        check: Check<'_>,
-    ) -> Result<(), QueryError> {
-        self.heads.retain(|day, _| open_days(now).contains(day));
-        let read = self.follow(store, site, false, check).await;
-        if !matches!(read, Err(QueryError::TooLarge(_))) {
-            read?;
-            if self.is_complete(counts) {
-                return Ok(());
-            }
-            let known = self.heads.keys().copied();
-            let read = self.refill(store, site, counts.keys().copied().chain(known).collect(), check).await;
-            if !matches!(read, Err(QueryError::TooLarge(_))) {
-                return read;
-            }
-        }
-        self.refill(store, site, counts.keys().copied().collect(), check).await
-    }
-
-    /// Takes the events that were committed since the last time; only those that are not there yet if some
-    /// may be.
-    async fn follow(
-        &mut self,
-        store: &dyn Store,
-        site: &Site,
-        some_may_be: bool,
-        check: Check<'_>,
-    ) -> Result<(), QueryError> {
-        while let Some(after) = self.after.filter(|_| !self.heads.is_empty()) {
+    ) -> Result<Step> {
+        let is_open = |day: &Day| open_days(now).contains(day);
+        self.heads.retain(|day, _| is_open(day));
+        self.reading.retain(|events| is_open(&events.day()));
+        if let Some(events) = self.reading.last() {
+            let (page, rest) = events.next(store, site).await?;
+            self.take(store, site, &page, false).await?;
+            self.reading.pop();
+            self.reading.extend(rest);
+            self.relieve(unsealed);
+        } else if let Some(after) = self.after.filter(|_| !self.heads.is_empty()) {
             let committed = store.committed_after(site, after, PAGE).await?;
-            let Some(last) = committed.last() else { break };
-            self.after = Some(last.position);
-            for head in self.heads.values_mut() {
-                let new: Vec<_> = committed
-                    .iter()
-                    .map(|committed| &committed.event)
-                    .filter(|event| !some_may_be || !head.has(event))
-                    .collect();
-                head.extend(new);
+            let is_last = committed.len() < PAGE;
+            if let Some(position) = committed.last().map(|committed| committed.position) {
+                let events: Vec<_> = committed.into_iter().map(|committed| committed.event).collect();
+                let looked_up = self.take(store, site, &events, self.some_may_be).await?;
+                // What was looked up in the log may have been committed after this page.
+                self.some_may_be = looked_up || self.some_may_be && !is_last;
+                self.after = Some(position);
+                self.relieve(unsealed);
             }
-            check(self.memory())?;
-            if committed.len() < PAGE {
-                break;
+            if is_last {
+                return Ok(self.is_complete(counts));
             }
+        } else {
+            return Ok(self.is_complete(counts));
         }
-        Ok(())
+        Ok(Step::More)
     }
 
-    fn is_complete(&self, counts: &Counts) -> bool {
-        counts.iter().all(|(day, events)| self.heads.get(day).is_some_and(|head| head.len() as u64 >= *events))
+    fn relieve(&mut self, unsealed: usize) {
+        self.heads.values_mut().for_each(|head| head.relieve(unsealed));
     }
 
-    /// Reads these days from the log. What is committed meanwhile comes after the position that is
-    /// asked for first, or is in the log already.
-    async fn refill(
-        &mut self,
-        store: &dyn Store,
-        site: &Site,
-        mut days: Vec<Day>,
-        check: Check<'_>,
-    ) -> Result<(), QueryError> {
-        days.sort_unstable();
-        days.dedup();
-        *self = Self::default();
+    fn is_complete(&self, counts: &Counts) -> Step {
+        let has = |(day, events): (&Day, &u64)| self.heads.get(day).is_some_and(|head| head.len() as u64 >= *events);
+        if counts.iter().all(has) { Step::Complete } else { Step::Incomplete }
+    }
+
+    /// Whether the log is being read.
+    pub(super) const fn is_being_read(&self) -> bool {
+        !self.reading.is_empty()
+    }
+
+    /// Begins to read these days and those that it has from the log. What is committed meanwhile comes
+    /// after the position that is asked for first, or is in the log already.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub(super) async fn refill(&mut self, store: &dyn Store, site: &Site, counts: &Counts) -> Result<()> {
         let newest = store.timeline(site, TimelineFrom::all(0), 1).await?.pop();
-        self.after = match newest {
+        let after = match newest {
             Some(event) => store.position(site, event.id).await?,
             None => Some(Position(0)),
         };
-        for day in days {
-            self.heads.insert(day, Head::new(day));
-            let mut events = DayEvents::new(day);
-            while let Some(page) = events.next(store, site).await? {
-                if let Some(head) = self.heads.get_mut(&day) {
-                    head.extend(&page);
-                }
-                check(self.memory())?;
-            }
+        let days: BTreeSet<Day> = self.heads.keys().chain(counts.keys()).copied().collect();
+        let heads: BTreeMap<Day, Head> = days.into_iter().map(|day| (day, Head::new(day))).collect();
+        let reading = heads.keys().map(|day| DayEvents::new(*day)).collect();
+        *self = Self { heads, after, reading, some_may_be: true };
+        Ok(())
+    }
+
+    /// Drops other days than these; answers whether there were any.
+    pub(super) fn keep_only(&mut self, counts: &Counts) -> bool {
+        let before = self.heads.len();
+        self.heads.retain(|day, _| counts.contains_key(day));
+        self.reading.retain(|events| counts.contains_key(&events.day()));
+        self.heads.len() < before
+    }
+
+    /// Adds events to their days, only those that are not there yet if some may be. Answers whether others
+    /// had to be looked up in the log; those may have any position. What cannot be repeated is done at the
+    /// end, where it is not interrupted.
+    async fn take(&mut self, store: &dyn Store, site: &Site, events: &[Event], some_may_be: bool) -> Result<bool> {
+        let (mut unclear, mut found) = (Vec::new(), Vec::new());
+        for head in self.heads.values_mut() {
+            unclear.append(&mut head.reopen(events));
         }
-        self.follow(store, site, true, check).await
+        for (visitor, instant) in &unclear {
+            let all = at_instant(store, site, *instant).await?;
+            found.extend(all.into_iter().filter(|event| event.visitor == *visitor));
+        }
+        for head in self.heads.values_mut() {
+            unclear.iter().for_each(|(visitor, instant)| head.forget(*visitor, *instant));
+            let new: Vec<&Event> = found.iter().filter(|event| !head.has(event)).collect();
+            head.extend(new);
+            let may_be = some_may_be || !unclear.is_empty();
+            let new: Vec<&Event> = events.iter().filter(|event| !may_be || !head.has(event)).collect();
+            head.extend(new);
+        }
+        Ok(!unclear.is_empty())
+    }
+}
+
+/// All events of an instant.
+async fn at_instant(store: &dyn Store, site: &Site, instant: Timestamp) -> Result<Vec<Event>> {
+    let (mut all, mut from) = (Vec::new(), TimelineFrom::Newest { until: instant, offset: 0 });
+    loop {
+        let page = store.timeline(site, from, AT_AN_INSTANT).await?;
+        let last = page.last().filter(|last| page.len() == AT_AN_INSTANT && last.created_at == instant);
+        let next = last.map(|last| TimelineFrom::Below(last.created_at, last.id));
+        all.extend(page.into_iter().filter(|event| event.created_at == instant));
+        match next {
+            Some(next) => from = next,
+            None => return Ok(all),
+        }
     }
 }

@@ -69,7 +69,7 @@ async fn days_that_need_too_much_memory_are_refused_and_others_are_answered() {
     asked.store(&site, closed, 10_000).await;
     asked.store(&site, closed.plus(1), 5).await;
     asked.store(&site, yesterday, 1_000).await;
-    asked.store(&site, today, 10_000).await;
+    asked.store(&site, today, 40_000).await;
     for _ in 0..2 {
         for (of, count) in [(closed, None), (closed.plus(1), Some(5)), (yesterday, Some(1_000)), (today, None)] {
             match (asked.views(&site, of).await, count) {
@@ -83,6 +83,51 @@ async fn days_that_need_too_much_memory_are_refused_and_others_are_answered() {
     }
 }
 
+/// Of three rounds of events, the second has visitors of the first, and the third is late: its events are at
+/// the instants of others of the same visitors.
+#[tokio::test]
+async fn a_day_that_needs_many_pieces_has_the_answers_of_one_in_a_head() {
+    let (asked, site) = (Asked::new().await, Site::default());
+    let large = Service::new(&Config::from_vars([]).unwrap());
+    let midnight = day(9).start().millis() - day(0).start().millis();
+    let view = |number: u64, visitor: u64, time: i64| {
+        let id = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        event(
+            id,
+            visitor,
+            midnight + time,
+            if number % 3 == 0 { "click" } else { "page_view" },
+            &format!("/{}", id % 40),
+        )
+    };
+    let rounds: [Vec<Event>; 3] = [
+        (0..6_000).map(|number| view(number, number / 3, number as i64 * 1_000)).collect(),
+        (6_000..8_000).map(|number| view(number, number % 500 * 4, number as i64 * 1_000)).collect(),
+        (8_000..9_000)
+            .map(|number| view(number, (number - 8_000) / 3 * 2, (number - 8_000) as i64 / 3 * 6_000))
+            .collect(),
+    ];
+    let range = [day(9).to_string(), day(9).to_string()];
+    for events in rounds {
+        asked.store.append(events, asked.now).await.unwrap();
+        let counts = asked.service.counts(&asked.store, &site, asked.now).await.unwrap();
+        for dimensions in [json!([]), json!(["event:page"]), json!(["visit:entry_page", "event:name"])] {
+            let metrics = ["visitors", "visits", "pageviews", "events", "visit_duration", "bounce_rate"];
+            let metrics =
+                if dimensions == json!(["visit:entry_page", "event:name"]) { &metrics[..4] } else { &metrics };
+            let query = json!({"metrics": metrics, "dimensions": dimensions, "date_range": range, "limit": 10_000});
+            let context = large.context(&asked.store, &site, &counts, false, asked.now).await.unwrap();
+            let query = Query::parse(&query, &context).unwrap();
+            let answer =
+                async |service: &Service| service.query(&asked.store, &query, &counts, asked.now).await.unwrap().0;
+            assert_eq!(json!(answer(&asked.service).await), json!(answer(&large).await));
+        }
+    }
+    let counts = asked.service.counts(&asked.store, &site, asked.now).await.unwrap();
+    let open = asked.service.days.open(&asked.store, &site, &counts, asked.now).await.unwrap();
+    assert!(open.head(day(9)).count_parts() > 3, "there are {} parts", open.head(day(9)).count_parts());
+}
+
 #[tokio::test]
 async fn days_that_were_refused_are_not_read_again() {
     let (asked, site) = (Asked::new().await, Site::default());
@@ -93,13 +138,13 @@ async fn days_that_were_refused_are_not_read_again() {
     };
     let other = Asked::new().await;
     let empty = &other.store;
-    for of in [day(5), day(9)] {
-        asked.store(&site, of, 10_000).await;
-        assert!(read(empty, of, 10_000).await.is_ok(), "the empty store has nothing that is too large");
+    for (of, events) in [(day(5), 10_000), (day(9), 40_000)] {
+        asked.store(&site, of, events).await;
+        assert!(read(empty, of, events).await.is_ok(), "the empty store has nothing that is too large");
         asked.service.days.closed.invalidate_all();
-        assert!(matches!(read(&asked.store, of, 10_000).await, Err(QueryError::TooLarge(_))));
-        assert!(matches!(read(empty, of, 10_001).await, Err(QueryError::TooLarge(_))), "it was read again");
-        assert!(read(empty, of, 9_999).await.is_ok(), "events were deleted");
+        assert!(matches!(read(&asked.store, of, events).await, Err(QueryError::TooLarge(_))));
+        assert!(matches!(read(empty, of, events + 1).await, Err(QueryError::TooLarge(_))), "it was read again");
+        assert!(read(empty, of, events - 1).await.is_ok(), "events were deleted");
     }
 }
 
@@ -108,12 +153,12 @@ async fn open_days_are_evicted_when_they_take_too_much_together() {
     let asked = Asked::new().await;
     let sites: Vec<Site> = (0..6).map(|number| Site::parse(&format!("site{number}.example")).unwrap()).collect();
     for site in &sites {
-        asked.store(site, day(9), 1_000).await;
+        asked.store(site, day(9), 3_000).await;
     }
     for round in 0..2 {
         for site in &sites {
-            assert_eq!(asked.views(site, day(9)).await.unwrap(), 1_000 + round, "of {site}");
-            asked.store(site, day(9), 1_001 + round).await;
+            assert_eq!(asked.views(site, day(9)).await.unwrap(), 3_000 + round, "of {site}");
+            asked.store(site, day(9), 3_001 + round).await;
             let open = &asked.service.days.open;
             open.run_pending_tasks().await;
             assert!(open.weighted_size() <= 512 * 1_024 && open.entry_count() > 0);

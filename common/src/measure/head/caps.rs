@@ -1,11 +1,11 @@
 //! Which values of a day are kept, if a dimension has more than [`MOST_VALUES`](super::MOST_VALUES).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::{Head, Property, Sparse};
+use super::{Head, Property};
 use crate::measure::columns::OTHER;
-use crate::measure::question::Field;
-use crate::measure::record::{ARRIVAL_FIELDS, CLIENT_FIELDS};
+use crate::measure::question::{Dimension, Field, Scope};
 use crate::measure::texts::Texts;
 
 /// The kept values of dimensions that have too many; other dimensions keep all.
@@ -23,7 +23,7 @@ pub(super) struct Kept {
     /// For each value the number under which it is kept.
     pub(super) numbers: Vec<u32>,
     /// The values under these numbers.
-    pub(super) texts: Texts,
+    pub(super) texts: Arc<Texts>,
 }
 
 impl Kept {
@@ -45,11 +45,19 @@ impl Kept {
         }
         let other = kept.find(OTHER).unwrap_or_else(|| kept.push(OTHER));
         numbers.iter_mut().filter(|number| **number == u32::MAX).for_each(|number| *number = other);
-        Some(Self { numbers, texts: kept })
+        Some(Self { numbers, texts: Arc::new(kept) })
+    }
+}
+
+impl Kept {
+    /// Renames the numbers of a column.
+    pub(super) fn rename(&self, numbers: &mut [u32]) {
+        numbers.iter_mut().for_each(|number| *number = self.numbers[*number as usize]);
     }
 }
 
 impl Caps {
+    /// Counts over the head and all pieces, whose columns are in memory, so that reading them cannot fail.
     pub(super) fn of(head: &Head) -> Self {
         let mut caps = Self::default();
         for field in Field::ALL.iter().copied() {
@@ -59,18 +67,18 @@ impl Caps {
                 caps.fields.extend(kept.map(|kept| (field, kept)));
             }
         }
-        if head.properties.len() <= head.most_values
-            && head.properties.values().all(|property| property.values.texts().len() <= head.most_values)
-        {
+        let is_capped = |property: &&Property| property.values.texts().len() > head.most_values;
+        if head.properties.len() <= head.most_values && !head.properties.values().any(|of| is_capped(&of)) {
             return caps;
         }
-        // Rows that came twice do not count.
-        let mut used = vec![false; head.len()];
-        head.visitors
-            .iter()
-            .flat_map(|visitor| head.places.get(visitor.rows))
-            .for_each(|row| used[*row as usize] = true);
-        let of_property = |property: &Property| sparse_count(&property.column, property.values.texts().len(), &used);
+        let used: Vec<_> = head.parts().map(|part| (part, part.used_rows())).collect();
+        let of_property = |property: &Property| {
+            let mut counts = vec![0; property.values.texts().len()];
+            for (part, used) in &used {
+                part.each_of_property(property, |row, number| counts[number as usize] += u64::from(used[row]));
+            }
+            counts
+        };
         if head.properties.len() > head.most_values {
             let mut names: Vec<_> = head
                 .properties
@@ -83,12 +91,9 @@ impl Caps {
                 caps.names = Some(names.into_iter().take(head.most_values).map(|(_, name)| name.clone()).collect());
             }
         }
-        for (name, property) in &head.properties {
-            let texts = property.values.texts();
-            if texts.len() > head.most_values {
-                let kept = Kept::new(texts, &of_property(property), head.most_values);
-                caps.properties.extend(kept.map(|kept| (name.clone(), kept)));
-            }
+        for (name, property) in head.properties.iter().filter(|(_, property)| is_capped(property)) {
+            let kept = Kept::new(property.values.texts(), &of_property(property), head.most_values);
+            caps.properties.extend(kept.map(|kept| (name.clone(), kept)));
         }
         caps
     }
@@ -101,51 +106,19 @@ impl Caps {
 
 /// How many rows, or visits, have each value of a field.
 fn count(head: &Head, field: Field) -> Vec<u64> {
-    let mut counts = vec![0; head.texts[field as usize].texts().len()];
-    let rows = &head.rows;
-    let dense = match field {
-        Field::EventName => Some(&rows.name),
-        Field::Page => Some(&rows.page),
-        Field::Hostname => Some(&rows.hostname),
-        _ => None,
-    };
-    let sparse = match field {
-        Field::Theme => Some(&rows.theme),
-        Field::LetterType => Some(&rows.letter_type),
-        Field::Element => Some(&rows.element),
-        _ => None,
-    };
-    let arrival = ARRIVAL_FIELDS.iter().position(|other| *other == field);
-    let client = CLIENT_FIELDS.iter().position(|other| *other == field);
-    if let Some(sparse) = sparse {
-        let mut used = vec![false; head.len()];
-        head.visitors
-            .iter()
-            .flat_map(|visitor| head.places.get(visitor.rows))
-            .for_each(|row| used[*row as usize] = true);
-        return sparse_count(sparse, counts.len(), &used);
-    }
-    for visitor in &head.visitors {
-        if let Some(column) = dense {
-            head.places.get(visitor.rows).iter().for_each(|row| counts[column[*row as usize] as usize] += 1);
-        }
-        for visit in head.visits.get(visitor.visits).iter().filter(|visit| visit.events > 0) {
-            let first = head.first(visit);
-            let value = arrival
-                .map(|at| head.arrival_values[rows.arrival[first] as usize][at])
-                .or_else(|| client.map(|at| head.client_values[rows.client[first] as usize][at]));
-            if let Some(value) = value {
-                counts[value as usize] += 1;
+    let (mut counts, mut numbers) = (vec![0; head.texts[field as usize].texts().len()], Vec::new());
+    for part in head.parts() {
+        let (Ok(visits), Ok(())) = (part.all_visits(), part.values(&Dimension::Field(field), &mut numbers)) else {
+            continue;
+        };
+        for (place, visit) in visits.iter().enumerate() {
+            if field.scope() == Scope::Event {
+                let own = &numbers[visit.start as usize..][..(visit.events + visit.reports) as usize];
+                own.iter().for_each(|number| counts[*number as usize] += 1);
+            } else if visit.events > 0 {
+                counts[numbers[place] as usize] += 1;
             }
         }
-    }
-    counts
-}
-
-fn sparse_count(column: &Sparse, values: usize, used: &[bool]) -> Vec<u64> {
-    let mut counts = vec![0; values];
-    for (row, number) in column.rows.iter().zip(&column.numbers) {
-        counts[*number as usize] += u64::from(used[*row as usize]);
     }
     counts
 }

@@ -4,12 +4,33 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::caps::Caps;
-use super::{Head, Rows, Sparse, Visit};
+use super::piece::{OfRows, OfVisits, Piece};
+use super::{Head, PAGE_VIEW, Property, Rows, Sparse};
 use crate::measure::columns::{Column, Columns, Damaged, VisitRows, Visits};
 use crate::measure::question::{Dimension, Field};
 use crate::measure::record::{ARRIVAL_FIELDS, CLIENT_FIELDS};
 use crate::measure::texts::Texts;
 use crate::time::Day;
+
+/// Visitors of an open day whose rows lie together: those of its head, or those of a piece.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    pub(super) head: &'a Head,
+    pub(super) piece: Option<&'a Piece>,
+}
+
+/// What is read like a part of an open day.
+pub trait AsPart: Send + Sync {
+    /// The part.
+    fn part(&self) -> Part<'_>;
+}
+
+/// What is not in a piece.
+impl AsPart for Head {
+    fn part(&self) -> Part<'_> {
+        Part { head: self, piece: None }
+    }
+}
 
 impl AsRef<dyn Columns> for Head {
     fn as_ref(&self) -> &(dyn Columns + 'static) {
@@ -17,29 +38,29 @@ impl AsRef<dyn Columns> for Head {
     }
 }
 
-impl Columns for Head {
+impl<T: AsPart> Columns for T {
     fn day(&self) -> Day {
-        self.day
+        self.part().head.day
     }
 
     fn rows(&self) -> usize {
-        self.places.all().len()
+        self.part().rows()
     }
 
     fn visits(&self) -> Result<Cow<'_, Visits>, Damaged> {
-        let mut visits = vec![VisitRows::default(); self.visits.all().len()];
-        for (number, visitor) in (0_u32..).zip(&self.visitors) {
-            let places = &mut visits[visitor.visits.start() as usize..];
-            for (place, Visit { start, events, reports, .. }) in places.iter_mut().zip(self.visits.get(visitor.visits))
-            {
-                *place = VisitRows { start: *start, events: *events, reports: *reports, visitor: number };
-            }
-        }
-        Ok(Cow::Owned(Visits { all: visits, starts: Vec::new() }))
+        let part = self.part();
+        Ok(Cow::Owned(match part.piece {
+            Some(piece) => piece.visits()?,
+            None => Visits { all: part.all_visits()?, starts: Vec::new() },
+        }))
     }
 
     fn offsets(&self, visits: &[VisitRows], of: &[u32], offsets: &mut Vec<u32>) -> Result<(), Damaged> {
-        self.gather(&self.rows.time, offsets);
+        let part = self.part();
+        if let Some(piece) = part.piece {
+            return piece.offsets(visits, of, offsets);
+        }
+        part.head.gather(&part.head.rows.time, offsets);
         for visit in of.iter().map(|visit| &visits[*visit as usize]) {
             let own = &mut offsets[visit.start as usize..][..(visit.events + visit.reports) as usize];
             let first = own.first().copied().unwrap_or(0);
@@ -49,64 +70,76 @@ impl Columns for Head {
     }
 
     fn times(&self, _: &[VisitRows], _: &[u32], times: &mut Vec<u32>) -> Result<(), Damaged> {
-        self.gather(&self.rows.time, times);
-        Ok(())
+        self.part().times(times)
     }
 
     fn explicit(&self, visitors: &mut Vec<(u32, [u8; 16])>) -> Result<(), Damaged> {
         visitors.clear();
-        let numbered = (0_u32..).zip(&self.visitors).filter(|(_, visitor)| visitor.explicit);
-        visitors.extend(numbered.map(|(number, visitor)| (number, *visitor.id.as_bytes())));
-        Ok(())
-    }
-
-    fn numbers(&self, column: Column<'_>, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
-        let rows = &self.rows;
-        match column {
-            Column::Time => self.gather(&rows.time, numbers),
-            Column::Depth => self.scatter(&rows.depth, numbers),
-            Column::Visible => self.scatter(&rows.visible, numbers),
-            Column::ClickX => self.scatter(&rows.click[0], numbers),
-            Column::ClickY => self.scatter(&rows.click[1], numbers),
-            Column::Views => self.of_visits(|visit| visit.views, numbers),
-            Column::Duration => self.of_visits(|visit| self.duration(visit), numbers),
-            Column::Value(Dimension::Field(field)) => self.values(*field, numbers),
-            Column::Value(Dimension::Property(name)) => match self.properties.get(&**name) {
-                Some(property) if self.caps().keeps(name) => {
-                    self.scatter(&property.column, numbers);
-                    if let Some(kept) = self.caps().properties.get(&**name) {
-                        numbers.iter_mut().for_each(|number| *number = kept.numbers[*number as usize]);
-                    }
-                }
-                _ => self.scatter(&Sparse::default(), numbers),
-            },
-            Column::Value(Dimension::Goal | Dimension::Time(_)) => return Err(Damaged),
+        let Part { head, piece } = self.part();
+        match piece {
+            Some(piece) => visitors.extend((0..).zip(piece.explicit())),
+            None => {
+                let numbered = (0_u32..).zip(&head.visitors).filter(|(_, visitor)| visitor.explicit);
+                visitors.extend(numbered.map(|(number, visitor)| (number, *visitor.id.as_bytes())));
+            }
         }
         Ok(())
     }
 
+    fn numbers(&self, column: Column<'_>, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+        let part = self.part();
+        match column {
+            Column::Time => part.times(numbers),
+            Column::Depth => part.of_rows(OfRows::Depth, numbers),
+            Column::Visible => part.of_rows(OfRows::Visible, numbers),
+            Column::ClickX => part.of_rows(OfRows::ClickX, numbers),
+            Column::ClickY => part.of_rows(OfRows::ClickY, numbers),
+            Column::Views => part.views(numbers),
+            Column::Duration => part.durations(numbers),
+            Column::Value(dimension) => {
+                let caps = part.head.caps();
+                let kept = match dimension {
+                    Dimension::Field(field) => caps.fields.get(&source(*field)),
+                    Dimension::Property(name) if !caps.keeps(name) => {
+                        numbers.clear();
+                        numbers.resize(part.rows(), 0);
+                        return Ok(());
+                    }
+                    Dimension::Property(name) => caps.properties.get(&**name),
+                    Dimension::Goal | Dimension::Time(_) => return Err(Damaged),
+                };
+                part.values(dimension, numbers)?;
+                if let Some(kept) = kept {
+                    kept.rename(numbers);
+                }
+                Ok(())
+            }
+        }
+    }
+
     fn texts(&self, dimension: &Dimension) -> Result<(Arc<Texts>, bool), Damaged> {
+        let head = self.part().head;
         let (kept, all) = match dimension {
             Dimension::Field(field) => {
                 let field = source(*field);
-                (self.caps().fields.get(&field), Some(&self.texts[field as usize]))
+                (head.caps().fields.get(&field), Some(&head.texts[field as usize]))
             }
             Dimension::Property(name) => {
-                let property = self.properties.get(&**name).filter(|_| self.caps().keeps(name));
-                (self.caps().properties.get(&**name), property.map(|property| &property.values))
+                let property = head.properties.get(&**name).filter(|_| head.caps().keeps(name));
+                (head.caps().properties.get(&**name), property.map(|property| &property.values))
             }
             Dimension::Goal | Dimension::Time(_) => return Err(Damaged),
         };
         let texts = match (kept, all) {
-            (Some(kept), Some(_)) => kept.texts.clone(),
-            (None, Some(all)) => all.texts().clone(),
-            (_, None) => Texts::of(&[""]),
+            (Some(kept), Some(_)) => Arc::clone(&kept.texts),
+            (None, Some(all)) => all.shared(),
+            (_, None) => Arc::new(Texts::of(&[""])),
         };
-        Ok((Arc::new(texts), kept.is_some()))
+        Ok((texts, kept.is_some()))
     }
 
     fn property_names_capped(&self) -> bool {
-        self.caps().names.is_some()
+        self.part().head.caps().names.is_some()
     }
 }
 
@@ -119,46 +152,192 @@ pub(super) const fn source(field: Field) -> Field {
     }
 }
 
+impl Part<'_> {
+    /// How many places the columns of rows have.
+    fn rows(&self) -> usize {
+        self.piece.map_or_else(|| self.head.places.all().len(), Piece::rows)
+    }
+
+    /// The visits, by place; unused places have no rows.
+    pub(super) fn all_visits(&self) -> Result<Vec<VisitRows>, Damaged> {
+        if let Some(piece) = self.piece {
+            return Ok(piece.visits()?.all);
+        }
+        Ok(self.head.visits.all().to_vec())
+    }
+
+    fn times(&self, times: &mut Vec<u32>) -> Result<(), Damaged> {
+        match self.piece {
+            Some(piece) => piece.times(times),
+            None => {
+                self.head.gather(&self.head.rows.time, times);
+                Ok(())
+            }
+        }
+    }
+
+    fn of_rows(&self, column: OfRows, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+        if let Some(piece) = self.piece {
+            return piece.of_rows(column, numbers);
+        }
+        let (head, rows) = (self.head, &self.head.rows);
+        match column {
+            OfRows::Name => head.gather(&rows.name, numbers),
+            OfRows::Page => head.gather(&rows.page, numbers),
+            OfRows::Hostname => head.gather(&rows.hostname, numbers),
+            sparse => head.scatter(rows.sparse(sparse), numbers),
+        }
+        Ok(())
+    }
+
+    /// The numbers of the values of a dimension, before there were too many.
+    pub(super) fn values(&self, dimension: &Dimension, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+        let head = self.head;
+        let field = match dimension {
+            Dimension::Field(field) => *field,
+            Dimension::Property(name) => {
+                let property = head.properties.get(&**name);
+                match (self.piece, property) {
+                    (Some(piece), Some(property)) => return piece.property(property.number, numbers),
+                    (None, Some(property)) => head.scatter(&property.column, numbers),
+                    (_, None) => {
+                        numbers.clear();
+                        numbers.resize(self.rows(), 0);
+                    }
+                }
+                return Ok(());
+            }
+            Dimension::Goal | Dimension::Time(_) => return Err(Damaged),
+        };
+        let at = |list: &[Field]| list.iter().position(|other| *other == field);
+        match field {
+            Field::EventName => self.of_rows(OfRows::Name, numbers),
+            Field::Page => self.of_rows(OfRows::Page, numbers),
+            Field::Hostname => self.of_rows(OfRows::Hostname, numbers),
+            Field::Theme => self.of_rows(OfRows::Theme, numbers),
+            Field::LetterType => self.of_rows(OfRows::LetterType, numbers),
+            Field::Element => self.of_rows(OfRows::Element, numbers),
+            Field::EntryPage => self.viewed(OfRows::Page, false, numbers),
+            Field::ExitPage => self.viewed(OfRows::Page, true, numbers),
+            Field::EntryPageHostname => self.viewed(OfRows::Hostname, false, numbers),
+            Field::ExitPageHostname => self.viewed(OfRows::Hostname, true, numbers),
+            _ => match at(&ARRIVAL_FIELDS) {
+                Some(at) => self.facts(OfVisits::Arrival, |number| head.arrival_values[number as usize][at], numbers),
+                None => {
+                    let at = at(&CLIENT_FIELDS).ok_or(Damaged)?;
+                    self.facts(OfVisits::Client, |number| head.client_values[number as usize][at], numbers)
+                }
+            },
+        }
+    }
+
+    /// Which places of rows, or rows of the head, belong to a visitor.
+    pub(super) fn used_rows(&self) -> Vec<bool> {
+        let mut used = vec![false; self.piece.map_or(self.head.rows.time.len(), Piece::rows)];
+        // Reading a part cannot fail.
+        for visit in self.all_visits().unwrap_or_default() {
+            for place in visit.start..visit.start + visit.events + visit.reports {
+                let row = if self.piece.is_some() { place } else { self.head.places.all()[place as usize] };
+                used[row as usize] = true;
+            }
+        }
+        used
+    }
+
+    /// Calls `each` with the places of [`Self::used_rows`] and numbers of a property's values that are not 0.
+    pub(super) fn each_of_property(&self, property: &Property, mut each: impl FnMut(usize, u32)) {
+        let column = &property.column;
+        match self.piece {
+            // Reading a part cannot fail.
+            Some(piece) => _ = piece.each_of_property(property.number, each),
+            None => column.rows.iter().zip(&column.numbers).for_each(|(row, number)| each(*row as usize, *number)),
+        }
+    }
+
+    /// A fact of the first event of each visit; reports of no visit have none.
+    fn facts(&self, of: OfVisits, value: impl Fn(u32) -> u32, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+        let visits = self.all_visits()?;
+        let fact = |number: u32, visit: &VisitRows| if visit.events == 0 { 0 } else { value(number) };
+        if let Some(piece) = self.piece {
+            piece.of_visits(of, numbers)?;
+            numbers.iter_mut().zip(&visits).for_each(|(number, visit)| *number = fact(*number, visit));
+            return Ok(());
+        }
+        let rows = if of == OfVisits::Arrival { &self.head.rows.arrival } else { &self.head.rows.client };
+        let first = |visit: &VisitRows| rows[self.head.places.all()[visit.start as usize] as usize];
+        numbers.clear();
+        numbers.extend(visits.iter().map(|visit| if visit.events == 0 { 0 } else { fact(first(visit), visit) }));
+        Ok(())
+    }
+
+    /// A value of the first or last page view of each visit.
+    fn viewed(&self, of: OfRows, last: bool, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+        let (mut values, mut names) = (Vec::new(), Vec::new());
+        self.of_rows(of, &mut values)?;
+        self.of_rows(OfRows::Name, &mut names)?;
+        self.each_visit(numbers, |visit| {
+            let mut views = (visit.start..visit.start + visit.events).filter(|row| names[*row as usize] == PAGE_VIEW);
+            let view = if last { views.next_back() } else { views.next() };
+            view.map_or(0, |row| values[row as usize])
+        })
+    }
+
+    fn views(&self, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+        let mut names = Vec::new();
+        self.of_rows(OfRows::Name, &mut names)?;
+        self.each_visit(numbers, |visit| {
+            let own = &names[visit.start as usize..][..visit.events as usize];
+            own.iter().map(|name| u32::from(*name == PAGE_VIEW)).sum()
+        })
+    }
+
+    /// Milliseconds from the first event of each visit to its last.
+    fn durations(&self, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+        let mut times = Vec::new();
+        self.times(&mut times)?;
+        self.each_visit(numbers, |visit| {
+            let own = &times[visit.start as usize..][..visit.events as usize];
+            own.last().copied().unwrap_or(0) - own.first().copied().unwrap_or(0)
+        })
+    }
+
+    fn each_visit(&self, numbers: &mut Vec<u32>, number: impl Fn(&VisitRows) -> u32) -> Result<(), Damaged> {
+        numbers.clear();
+        numbers.extend(self.all_visits()?.iter().map(number));
+        Ok(())
+    }
+}
+
+impl Rows {
+    /// A column that most rows have no number in.
+    pub(super) const fn sparse(&self, column: OfRows) -> &Sparse {
+        match column {
+            OfRows::Theme => &self.theme,
+            OfRows::LetterType => &self.letter_type,
+            OfRows::Element => &self.element,
+            OfRows::Depth => &self.depth,
+            OfRows::Visible => &self.visible,
+            OfRows::ClickX => &self.click[0],
+            _ => &self.click[1],
+        }
+    }
+
+    pub(super) const fn sparse_mut(&mut self, column: OfRows) -> &mut Sparse {
+        match column {
+            OfRows::Theme => &mut self.theme,
+            OfRows::LetterType => &mut self.letter_type,
+            OfRows::Element => &mut self.element,
+            OfRows::Depth => &mut self.depth,
+            OfRows::Visible => &mut self.visible,
+            OfRows::ClickX => &mut self.click[0],
+            _ => &mut self.click[1],
+        }
+    }
+}
+
 impl Head {
     pub(super) fn caps(&self) -> &Caps {
         self.caps.get_or_init(|| Caps::of(self))
-    }
-
-    fn values(&self, field: Field, numbers: &mut Vec<u32>) {
-        let Rows { page, hostname, arrival, client, .. } = &self.rows;
-        let at = |list: &[Field]| list.iter().position(|other| *other == field).unwrap_or_default();
-        // The first page view has a page, reports of no visit have no facts.
-        let viewed = |column: &[u32], visit: &Visit, row: u32| if visit.views == 0 { 0 } else { column[row as usize] };
-        match field {
-            Field::EventName => self.gather(&self.rows.name, numbers),
-            Field::Page => self.gather(page, numbers),
-            Field::Hostname => self.gather(hostname, numbers),
-            Field::Theme => self.scatter(&self.rows.theme, numbers),
-            Field::LetterType => self.scatter(&self.rows.letter_type, numbers),
-            Field::Element => self.scatter(&self.rows.element, numbers),
-            Field::EntryPage => self.of_visits(|visit| viewed(page, visit, visit.entry), numbers),
-            Field::ExitPage => self.of_visits(|visit| viewed(page, visit, visit.exit), numbers),
-            Field::EntryPageHostname => self.of_visits(|visit| viewed(hostname, visit, visit.entry), numbers),
-            Field::ExitPageHostname => self.of_visits(|visit| viewed(hostname, visit, visit.exit), numbers),
-            field if ARRIVAL_FIELDS.contains(&field) => {
-                let at = at(&ARRIVAL_FIELDS);
-                let value = |visit: &Visit| self.arrival_values[arrival[self.first(visit)] as usize][at];
-                self.of_visits(|visit| if visit.events == 0 { 0 } else { value(visit) }, numbers);
-            }
-            _ => {
-                let at = at(&CLIENT_FIELDS);
-                let value = |visit: &Visit| self.client_values[client[self.first(visit)] as usize][at];
-                self.of_visits(|visit| if visit.events == 0 { 0 } else { value(visit) }, numbers);
-            }
-        }
-        if let Some(kept) = self.caps().fields.get(&source(field)) {
-            numbers.iter_mut().for_each(|number| *number = kept.numbers[*number as usize]);
-        }
-    }
-
-    fn of_visits(&self, number: impl Fn(&Visit) -> u32, numbers: &mut Vec<u32>) {
-        numbers.clear();
-        numbers.extend(self.visits.all().iter().map(number));
     }
 
     fn gather(&self, column: &[u32], numbers: &mut Vec<u32>) {
@@ -172,10 +351,7 @@ impl Head {
         if column.rows.is_empty() {
             return;
         }
-        let mut dense = vec![0; self.rows.time.len()];
-        for (row, number) in column.rows.iter().zip(&column.numbers) {
-            dense[*row as usize] = *number;
-        }
+        let dense = column.dense(self.rows.time.len());
         for (number, row) in numbers.iter_mut().zip(self.places.all()) {
             *number = dense[*row as usize];
         }

@@ -7,6 +7,7 @@ use ::bytes::Bytes;
 use super::{CHECKED, Kind, MAGIC, Segment, VERSION, dictionary, numbers, put};
 use crate::measure::columns::{Column, Columns, VisitRows};
 use crate::measure::head::Head;
+use crate::measure::layout::Layout;
 use crate::measure::question::{Dimension, Field, Scope};
 
 /// What is written: sections by kind and name.
@@ -24,23 +25,6 @@ impl Sections {
         if numbers.iter().any(|number| *number != 0) {
             self.0.push((kind, name.to_owned(), numbers::encode_often(numbers, times)));
         }
-    }
-}
-
-/// The order in which the places of a head are written.
-#[derive(Default)]
-struct Order {
-    visits: Vec<u32>,
-    rows: Vec<u32>,
-}
-
-impl Order {
-    fn of_visits(&self, column: &[u32]) -> Vec<u32> {
-        self.visits.iter().map(|place| column[*place as usize]).collect()
-    }
-
-    fn of_rows(&self, column: &[u32]) -> Vec<u32> {
-        self.rows.iter().map(|place| column[*place as usize]).collect()
     }
 }
 
@@ -66,44 +50,17 @@ pub(super) fn encode(head: &Head) -> Segment {
         sections.0.push((Kind::Ids, "visitors".to_owned(), explicit));
     }
 
-    let (mut order, mut more, mut starts, mut gaps) = (Order::default(), Vec::new(), Vec::new(), Vec::new());
-    let (mut events, mut reports) = (Vec::new(), Vec::new());
-    let mut first_before = 0;
-    for (at, visitor) in visitors.iter().enumerate() {
-        let visits = runs[*visitor as usize].clone();
-        more.push(visits.len() as u32 - 1);
-        if at == ids.len() {
-            first_before = 0;
-        }
-        let mut before = first_before;
-        first_before = start(visits.start);
-        for visit in visits {
-            let rows = all[visit as usize];
-            let begun = start(visit);
-            starts.push(begun - before);
-            before = begun;
-            order.visits.push(visit);
-            events.push(rows.events);
-            reports.push(rows.reports);
-            let mut last = begun;
-            for row in rows.start..rows.start + rows.events + rows.reports {
-                if row == rows.start + rows.events {
-                    last = begun;
-                }
-                let time = time[row as usize];
-                if row > rows.start {
-                    gaps.push(time - last);
-                }
-                last = time;
-                order.rows.push(row);
-            }
-        }
-    }
-    sections.put(Kind::OfVisitors, "visits", &more);
-    sections.put(Kind::OfVisits, "start", &starts);
-    sections.put(Kind::OfVisits, "events", &events);
-    sections.put(Kind::OfVisits, "reports", &reports);
-    sections.put(Kind::Gaps, "gap", &gaps);
+    let order = Layout::of(
+        &all,
+        |row| time[row as usize],
+        visitors.iter().map(|visitor| runs[*visitor as usize].clone()),
+        ids.len(),
+    );
+    sections.put(Kind::OfVisitors, "visits", &order.more);
+    sections.put(Kind::OfVisits, "start", &order.starts);
+    sections.put(Kind::OfVisits, "events", &order.events);
+    sections.put(Kind::OfVisits, "reports", &order.reports);
+    sections.put(Kind::Gaps, "gap", &order.gaps);
     let mut column = Vec::new();
     for (name, of) in [("views", Column::Views), ("duration", Column::Duration)] {
         let _ = head.numbers(of, &mut column);
@@ -139,7 +96,7 @@ fn runs(visits: &[VisitRows]) -> Vec<Range<u32>> {
     runs
 }
 
-fn dimensions(head: &Head, order: &Order, properties: impl Iterator<Item = Dimension>, sections: &mut Sections) {
+fn dimensions(head: &Head, order: &Layout, properties: impl Iterator<Item = Dimension>, sections: &mut Sections) {
     let mut column = Vec::new();
     for dimension in Field::ALL.iter().copied().map(Dimension::Field).chain(properties) {
         // Values are sorted, and those that no row has are left out. The values of pages are used by rows;

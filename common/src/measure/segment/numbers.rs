@@ -26,7 +26,7 @@ const SHORTS: u8 = 3;
 const BLOCK: usize = 1_024;
 
 /// The bytes of a column.
-pub(super) fn encode(numbers: &[u32]) -> Vec<u8> {
+pub(in crate::measure) fn encode(numbers: &[u32]) -> Vec<u8> {
     let mut dense = vec![DENSE];
     put_blocks(numbers, &mut dense);
     let used = numbers.iter().filter(|number| **number != 0).count();
@@ -77,7 +77,7 @@ pub(super) fn flat(bytes: &[u8], count: usize) -> Result<Option<Numbers<'_>>, Da
 }
 
 /// Reads a column of exactly `count` numbers from exactly these bytes.
-pub(super) fn decode(bytes: &[u8], count: usize, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+pub(in crate::measure) fn decode(bytes: &[u8], count: usize, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
     if let Some(flat) = flat(bytes, count)? {
         numbers.clear();
         match flat {
@@ -94,23 +94,36 @@ pub(super) fn decode(bytes: &[u8], count: usize, numbers: &mut Vec<u32>) -> Resu
             read_blocks(&mut reader, numbers)?;
         }
         SPARSE => {
-            let used: usize = reader.number_as()?;
-            if used > count {
-                return Err(Damaged);
-            }
-            let (mut gaps, mut values) = (vec![0; used], vec![0; used]);
-            read_blocks(&mut reader, &mut gaps)?;
-            read_blocks(&mut reader, &mut values)?;
             numbers.clear();
             numbers.resize(count, 0);
-            let mut next = 0_usize;
-            for (gap, value) in gaps.into_iter().zip(values) {
-                let at = next.checked_add(gap as usize).ok_or(Damaged)?;
-                *numbers.get_mut(at).ok_or(Damaged)? = value;
-                next = at + 1;
-            }
+            return each(bytes, count, |at, number| numbers[at] = number);
         }
         _ => return Err(Damaged),
+    }
+    reader.end()
+}
+
+/// Calls `each` with the place and the number of those that are not zero.
+pub(in crate::measure) fn each(bytes: &[u8], count: usize, mut each: impl FnMut(usize, u32)) -> Result<(), Damaged> {
+    let mut reader = Reader(bytes);
+    if reader.byte()? != SPARSE {
+        let mut all = Vec::new();
+        decode(bytes, count, &mut all)?;
+        all.iter().enumerate().filter(|(_, number)| **number != 0).for_each(|(at, number)| each(at, *number));
+        return Ok(());
+    }
+    let used: usize = reader.number_as()?;
+    if used > count {
+        return Err(Damaged);
+    }
+    let (mut gaps, mut values) = (vec![0; used], vec![0; used]);
+    read_blocks(&mut reader, &mut gaps)?;
+    read_blocks(&mut reader, &mut values)?;
+    let mut next = 0_usize;
+    for (gap, value) in gaps.into_iter().zip(values) {
+        let at = next.checked_add(gap as usize).filter(|at| *at < count).ok_or(Damaged)?;
+        each(at, value);
+        next = at + 1;
     }
     reader.end()
 }
@@ -144,7 +157,7 @@ fn read_blocks(reader: &mut Reader<'_>, numbers: &mut [u32]) -> Result<(), Damag
 
 /// Reads some numbers of a column of `count` numbers: those at the `places`, which ascend and do not
 /// overlap, one after another. Blocks without any of them are passed over.
-pub(super) fn decode_some(
+pub(in crate::measure) fn decode_some(
     bytes: &[u8],
     count: usize,
     places: impl Iterator<Item = Range<usize>>,

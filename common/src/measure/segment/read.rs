@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::{Damaged, Kind, Section, Segment, dictionary, numbers};
 use crate::measure::columns::{Column, Columns, Numbers, VisitRows, Visits};
+use crate::measure::layout;
 use crate::measure::question::{Dimension, Field, Scope};
 use crate::measure::texts::Texts;
 use crate::time::Day;
@@ -82,40 +83,14 @@ impl Segment {
         self.column(Kind::OfVisitors, "visits", &mut more)?;
         self.column(Kind::OfVisits, "events", &mut events)?;
         self.column(Kind::OfVisits, "reports", &mut reports)?;
-        let (mut row, mut visits) = (0_u64, Vec::with_capacity(events.len()));
-        let mut counts = events.iter().zip(&reports);
-        for (visitor, more) in (0..).zip(&more) {
-            for _ in 0..=*more {
-                let (events, reports) = counts.next().ok_or(Damaged)?;
-                let rows = u64::from(*events) + u64::from(*reports);
-                visits.push(VisitRows { start: row as u32, events: *events, reports: *reports, visitor });
-                row += rows;
-                if rows == 0 || row > self.rows as u64 {
-                    return Err(Damaged);
-                }
-            }
-        }
-        let is_complete = visits.len() == self.visits && row == self.rows as u64;
-        let starts = visits.iter().step_by(Visits::EVERY).map(|visit: &VisitRows| visit.start).collect();
-        if is_complete { Ok(Visits { all: visits, starts }) } else { Err(Damaged) }
+        layout::visits(&more, &events, &reports, self.rows)
     }
 
-    /// The times at which visits begin. Sums wrap, so that damaged numbers are wrong times and nothing worse.
+    /// The times at which visits begin.
     fn starts(&self, visits: &[VisitRows]) -> Result<Vec<u32>, Damaged> {
         let mut starts = Vec::new();
         self.column(Kind::OfVisits, "start", &mut starts)?;
-        let mut first_before = 0_u32;
-        let mut rest = &mut starts[..];
-        for own in visits.chunk_by(|a, b| a.visitor == b.visitor) {
-            let mut before = if own[0].visitor as usize == self.explicit { 0 } else { first_before };
-            let (starts, others) = rest.split_at_mut_checked(own.len()).ok_or(Damaged)?;
-            for start in starts.iter_mut() {
-                before = before.wrapping_add(*start);
-                *start = before;
-            }
-            first_before = starts[0];
-            rest = others;
-        }
+        layout::begin(visits, self.explicit, &mut starts)?;
         Ok(starts)
     }
 
@@ -157,30 +132,13 @@ impl Columns for Segment {
 
     /// Adds up gaps.
     fn offsets(&self, visits: &[VisitRows], of: &[u32], offsets: &mut Vec<u32>) -> Result<(), Damaged> {
-        // Each visit before has a gap less than rows.
-        let places = of.iter().map(|at| {
-            let (visit, at) = (visits[*at as usize], *at as usize);
-            let start = visit.start as usize - at;
-            start..start + (visit.events + visit.reports) as usize - 1
-        });
-        let mut gaps = Vec::new();
+        let (places, mut gaps) = (layout::gaps_of(visits, of), Vec::new());
         match self.section(Kind::Gaps, "gap") {
             Some(section) => numbers::decode_some(self.content(section), self.count(Kind::Gaps)?, places, &mut gaps)?,
             None => gaps.resize(places.map(|places| places.len()).sum(), 0),
         }
         offsets.resize(self.rows, 0);
-        let mut rest = &gaps[..];
-        for visit in of.iter().map(|at| visits[*at as usize]) {
-            let offsets = &mut offsets[visit.start as usize..][..(visit.events + visit.reports) as usize];
-            let (own, others) = rest.split_at_checked(offsets.len() - 1).ok_or(Damaged)?;
-            offsets[0] = 0;
-            for (row, gap) in (1..).zip(own) {
-                let before = if row == visit.events as usize { 0 } else { offsets[row - 1] };
-                offsets[row] = before.wrapping_add(*gap);
-            }
-            rest = others;
-        }
-        Ok(())
+        layout::offsets(visits, of, &gaps, offsets)
     }
 
     fn times(&self, visits: &[VisitRows], of: &[u32], times: &mut Vec<u32>) -> Result<(), Damaged> {

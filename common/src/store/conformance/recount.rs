@@ -23,10 +23,11 @@ pub(super) const RETENTION_DAYS: u32 = 10;
 /// The active window, in milliseconds.
 const WINDOW: i64 = 300_000;
 
-/// What answers queries about a store whose events are kept for [`RETENTION_DAYS`].
+/// What answers queries about a store whose events are kept for [`RETENTION_DAYS`]. Few visitors of open
+/// days stay in a head, so that it answers from pieces too.
 pub(super) fn service() -> Service {
     let days = RETENTION_DAYS.to_string();
-    Service::new(&Config::from_vars([("ANALYTICS_RETENTION_DAYS".to_owned(), days)]).unwrap())
+    Service::new(&Config::from_vars([("ANALYTICS_RETENTION_DAYS".to_owned(), days)]).unwrap()).sealing_early()
 }
 
 fn sites(events: &[Event]) -> BTreeSet<Site> {
