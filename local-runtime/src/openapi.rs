@@ -9,7 +9,7 @@ use common::access::Scope;
 use common::config::Config;
 use common::http::Need;
 use common::http::answers::json;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
@@ -79,8 +79,13 @@ fn document(config: &Config) -> utoipa::openapi::OpenApi {
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document.components.get_or_insert_default().add_security_scheme("token", bearer);
     for (path, item) in &mut document.paths.paths {
-        let (Need::Scope(scope) | Need::AllSites(scope)) = Need::of(path, config) else { continue };
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        let operations = [(Method::GET, &mut item.get), (Method::POST, &mut item.post), (Method::PUT, &mut item.put)];
+        for (method, operation) in operations {
+            let (Some(operation), Need::Scope(scope) | Need::AllSites(scope)) =
+                (operation, Need::of(&method, path, config))
+            else {
+                continue;
+            };
             protect(operation, scope);
         }
     }

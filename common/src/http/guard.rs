@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::json;
 use tower::{Service, layer::layer_fn};
 
@@ -35,9 +35,9 @@ pub enum Need {
 }
 
 impl Need {
-    /// What the route with this pattern needs.
+    /// What a request with this method to the route with this pattern needs.
     #[must_use]
-    pub fn of(route: &str, config: &Config) -> Self {
+    pub fn of(method: &Method, route: &str, config: &Config) -> Self {
         if Ingest::at(route, &config.collect_path).is_some() || route.strip_prefix('/') == Some(&config.script_name) {
             return Self::Nothing;
         }
@@ -55,6 +55,7 @@ impl Need {
             "/metrics" => Self::AllSites(Scope::Read),
             _ => match route.strip_prefix(BASE_PATH) {
                 Some("/cleanup") => Self::AllSites(Scope::Admin),
+                Some("/goals") if method == Method::PUT => Self::Scope(Scope::Admin),
                 Some(rest) if rest.starts_with("/export/") => Self::Scope(Scope::Export),
                 _ => Self::Scope(Scope::Read),
             },
@@ -94,7 +95,7 @@ where
         let Some(route) = request.extensions().get::<MatchedPath>().cloned() else {
             return Box::pin(self.inner.call(request));
         };
-        match admit(route.as_str(), request.headers(), &self.app.config, &self.anyone) {
+        match admit(route.as_str(), &request, &self.app.config, &self.anyone) {
             Ok(caller) => {
                 if let Some(caller) = caller {
                     request.extensions_mut().insert(caller);
@@ -113,11 +114,11 @@ where
 /// alone ([`Params`](super::Params)), so a route that stands outside of the check can read no site.
 fn admit(
     route: &str,
-    headers: &HeaderMap,
+    request: &Request,
     config: &Config,
     anyone: &Arc<Caller>,
 ) -> Result<Option<Arc<Caller>>, Refusal> {
-    let (scope, all_sites) = match Need::of(route, config) {
+    let (scope, all_sites) = match Need::of(request.method(), route, config) {
         Need::Nothing => return Ok(None),
         Need::Scope(scope) => (scope, false),
         Need::AllSites(scope) => (scope, true),
@@ -125,7 +126,7 @@ fn admit(
     if config.read_auth == ReadAuth::Open && scope != Scope::Admin {
         return Ok(Some(Arc::clone(anyone)));
     }
-    let caller = bearer(headers).and_then(|token| config.tokens.caller(token)).ok_or_else(|| {
+    let caller = bearer(request.headers()).and_then(|token| config.tokens.caller(token)).ok_or_else(|| {
         let hint = if config.tokens.is_empty() {
             "; none is configured: set ANALYTICS_TOKENS or ANALYTICS_ADMIN_TOKEN"
         } else {
@@ -200,10 +201,12 @@ mod tests {
     #[test]
     fn a_route_that_is_not_named_is_closed() {
         let config = Config::from_vars([]).unwrap();
-        assert_eq!(Need::of("/api/v1/analytics/new", &config), Need::Scope(Scope::Read));
-        assert_eq!(Need::of("/health/new", &config), Need::Scope(Scope::Read));
-        assert_eq!(Need::of("/mcv/notes", &config), Need::Nothing);
-        assert_eq!(Need::of("/api/v1/analytics/export/themes", &config), Need::Scope(Scope::Export));
-        assert_eq!(Need::of("/api/v1/analytics/cleanup", &config), Need::AllSites(Scope::Admin));
+        assert_eq!(Need::of(&Method::GET, "/api/v1/analytics/new", &config), Need::Scope(Scope::Read));
+        assert_eq!(Need::of(&Method::GET, "/health/new", &config), Need::Scope(Scope::Read));
+        assert_eq!(Need::of(&Method::GET, "/mcv/notes", &config), Need::Nothing);
+        assert_eq!(Need::of(&Method::GET, "/api/v1/analytics/export/themes", &config), Need::Scope(Scope::Export));
+        assert_eq!(Need::of(&Method::POST, "/api/v1/analytics/cleanup", &config), Need::AllSites(Scope::Admin));
+        let goals = |method| Need::of(&method, "/api/v1/analytics/goals", &config);
+        assert_eq!([goals(Method::GET), goals(Method::PUT)], [Need::Scope(Scope::Read), Need::Scope(Scope::Admin)]);
     }
 }

@@ -59,7 +59,8 @@ impl GoalList {
     }
 }
 
-fn read(goal: &Value) -> Result<(Option<Site>, Goal), String> {
+/// Reads one goal, and the site that it is restricted to.
+pub(super) fn read(goal: &Value) -> Result<(Option<Site>, Goal), String> {
     let map = goal.as_object().ok_or("a goal must be an object with a name and one of event, page and filter")?;
     if let Some(key) = map.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(format!("{key:?} is not known; known are {}", KEYS.join(", ")));

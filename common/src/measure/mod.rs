@@ -34,6 +34,7 @@ mod record;
 pub mod scan;
 pub mod segment;
 pub mod service;
+pub mod site_goals;
 pub mod summary;
 pub mod texts;
 pub mod themes;

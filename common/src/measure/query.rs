@@ -34,6 +34,7 @@ use self::compare::Compare;
 use self::filters::of_entry_page;
 use self::input::{Result, flag, list, number, object, text};
 use super::question::{Buckets, Dimension, Field, Filter, Goal, Goals, Metric, Question, Range, Scope, TimeUnit};
+use super::site_goals::NamedFunnel;
 use super::zone::Zone;
 use crate::outcome::{Code, Refusal};
 use crate::site::Site;
@@ -46,8 +47,10 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// The zone of queries that name none.
     pub zone: Zone,
-    /// The site's configured goals.
+    /// The site's goals.
     pub goals: Cow<'a, [Goal]>,
+    /// The site's funnels that have a name.
+    pub funnels: Cow<'a, [NamedFunnel]>,
     /// The first UTC day of which the site has data.
     pub first_day: Option<Day>,
     /// How long a visitor counts as current, in seconds.
@@ -58,7 +61,14 @@ impl Context<'_> {
     /// UTC, no goals, no data, a window of 300 seconds.
     #[must_use]
     pub const fn at(now: Timestamp) -> Context<'static> {
-        Context { now, zone: Zone::UTC, goals: Cow::Borrowed(&[]), first_day: None, active_window_seconds: 300 }
+        Context {
+            now,
+            zone: Zone::UTC,
+            goals: Cow::Borrowed(&[]),
+            funnels: Cow::Borrowed(&[]),
+            first_day: None,
+            active_window_seconds: 300,
+        }
     }
 }
 

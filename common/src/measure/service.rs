@@ -14,6 +14,7 @@ use super::query::{Context, FunnelQuery, FunnelResults, Meta, Query, Results, Re
 use super::question::{Answer, Question};
 use super::scan::clicks::{self, ClickedPlace};
 use super::scan::{self, ScanError, Work};
+use super::site_goals::{self, Kept};
 use super::summary::reading::Reading;
 use super::themes::Themes;
 use super::upkeep;
@@ -53,7 +54,8 @@ pub enum QueryError {
 pub struct Service {
     pub(super) days: Days,
     zone: Zone,
-    goals: GoalList,
+    pub(super) goals: GoalList,
+    pub(super) site_goals: Kept,
     summary_months: u32,
     active_window_seconds: u32,
     retention_days: u32,
@@ -75,6 +77,7 @@ impl Service {
             days: Days::new(config.query_memory),
             zone: config.timezone.clone(),
             goals: config.goals.clone(),
+            site_goals: site_goals::kept(),
             summary_months: config.summary_months,
             active_window_seconds: u32::try_from(config.active_window / SECOND).unwrap_or(u32::MAX),
             retention_days: config.retention_days,
@@ -140,9 +143,11 @@ impl Service {
             true => upkeep::first_day(store, site, counts, self.first_summary(now)..self.first_kept(now)).await?,
             false => counts.keys().next().copied(),
         };
+        let own = self.site_goals(store, site).await?;
         Ok(Context {
             zone: self.zone.clone(),
-            goals: self.goals.of(site).cloned().collect(),
+            goals: self.goals.of(site).chain(&own.goals).cloned().collect(),
+            funnels: own.funnels.clone().into(),
             first_day,
             active_window_seconds: self.active_window_seconds,
             ..Context::at(now)

@@ -17,15 +17,18 @@ pub enum BlockKind {
     Summary = 1,
     /// The beginning of a summary, which is small: what the whole day counts.
     Totals = 2,
+    /// The site's goals and funnels, under day 0: one small document, which follows from nothing else.
+    Goals = 3,
 }
 
 impl BlockKind {
-    /// All of them, by number.
-    pub const ALL: [Self; 3] = [Self::Segment, Self::Summary, Self::Totals];
+    /// Those that follow from events, by number.
+    pub const DERIVED: [Self; 3] = [Self::Segment, Self::Summary, Self::Totals];
 }
 
-/// Blocks can be lost at any time: the core builds them again from the events, or does without.
-/// It also recognises damaged ones, so an engine need not check what it stored.
+/// Blocks that follow from events can be lost at any time: the core builds them again, or does without.
+/// It also recognises damaged ones, so an engine need not check what it stored. What is acknowledged is
+/// nevertheless as durable as an event, because a site's goals are a block, too.
 #[async_trait]
 pub trait Blocks {
     /// Stores a block in place of an earlier one of the same site, kind and day. Later reads

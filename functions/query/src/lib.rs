@@ -1,8 +1,9 @@
 //! Questions of the query language: metrics by dimensions, funnels, retention; the same in Plausible's
-//! formats; the list of sites; and what was not counted.
+//! formats; the list of sites; their goals and funnels; and what was not counted.
 
 mod batch;
 mod export;
+mod goals;
 mod outcomes;
 mod plausible;
 mod sites;
@@ -30,7 +31,7 @@ use utoipa::OpenApi;
 const MOST_BYTES: usize = 64 * 1024;
 
 /// `POST /query`, `GET /query?q=…`, `POST /query/funnel`, `POST /query/retention`, `GET /sites`,
-/// `GET /outcomes` and `GET /export/…`.
+/// `GET /outcomes`, `GET` and `PUT /goals`, and `GET /export/…`.
 pub fn router(app: App) -> Router {
     Router::new()
         .route(&format!("{BASE_PATH}/query"), get(linked).post(sent))
@@ -38,6 +39,7 @@ pub fn router(app: App) -> Router {
         .route(&format!("{BASE_PATH}/query/retention"), post(retention))
         .route(&format!("{BASE_PATH}/sites"), get(sites::sites))
         .route(&format!("{BASE_PATH}/outcomes"), get(outcomes::outcomes))
+        .route(&format!("{BASE_PATH}/goals"), get(goals::get).put(goals::put))
         .merge(export::router())
         .merge(plausible::router())
         .layer(DefaultBodyLimit::max(MOST_BYTES))
@@ -55,6 +57,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         retention,
         sites::sites,
         outcomes::outcomes,
+        goals::get,
+        goals::put,
         export::visitors,
         export::themes,
         export::letters,

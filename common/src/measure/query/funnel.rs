@@ -13,8 +13,8 @@ use crate::measure::question::{Dimension, Field, Number, Question, Scope};
 use crate::outcome::Code;
 use crate::time::{DAY, SECOND};
 
-pub(super) const KEYS: [&str; 9] =
-    ["site", "date_range", "timezone", "steps", "order", "within", "filters", "dimension", "limit"];
+pub(super) const KEYS: [&str; 10] =
+    ["site", "date_range", "timezone", "funnel", "steps", "order", "within", "filters", "dimension", "limit"];
 /// The longest time from the first step to the last, in seconds.
 const LONGEST: i64 = 90 * DAY / SECOND;
 
@@ -39,7 +39,11 @@ impl FunnelQuery {
         let mut filters = Filters::new(context);
 
         let counts = (Funnel::FEWEST_STEPS, Funnel::MOST_STEPS);
-        let steps = map.get("steps").map_or(Ok(&[][..]), |steps| list(steps, "steps"))?;
+        let steps = match (map.get("funnel"), map.get("steps")) {
+            (Some(_), Some(_)) => return Err(refused("a query has a funnel's name or steps, not both")),
+            (Some(name), None) => named(text(name, "funnel")?, context)?,
+            (None, steps) => steps.map_or(Ok(&[][..]), |steps| list(steps, "steps"))?,
+        };
         if !(counts.0..=counts.1).contains(&steps.len()) {
             return Err(refused(format!("a funnel has {} to {} steps, each a filter", counts.0, counts.1)));
         }
@@ -126,6 +130,15 @@ impl FunnelQuery {
         let row = |row: FunnelRow| FunnelResult { steps: steps(&row.steps), value: row.value };
         FunnelResults { results: answer.rows.into_iter().map(row).collect(), total_rows: answer.total_rows }
     }
+}
+
+/// The steps of the site's funnel of this name.
+fn named<'a>(name: &str, context: &'a Context<'_>) -> Result<&'a [Value]> {
+    let funnel = context.funnels.iter().find(|funnel| funnel.name == name);
+    funnel.map(|funnel| funnel.steps.as_slice()).ok_or_else(|| {
+        let names = context.funnels.iter().map(|funnel| funnel.name.as_str());
+        refused(format!("the site has no funnel of this name{}", suggest(name, names)))
+    })
 }
 
 /// What a client gets.

@@ -57,14 +57,14 @@ impl PartialSchema for FunnelRequest {
         let steps = steps.min_items(Some(Funnel::FEWEST_STEPS)).max_items(Some(Funnel::MOST_STEPS));
         let within = "\"visit\", or the most seconds from the first step to the last.";
         let order = "Whether other events may come between two steps.";
-        common("A funnel.")
+        common("A funnel: its steps, or the name of one of the site.")
+            .property("funnel", typed(Type::String, "The name of a funnel that the site has, in the place of steps."))
             .property("steps", steps)
             .property("order", words(order, ["sequential", "strict"]))
             .property("within", anything(within))
             .property("filters", filters())
             .property("dimension", dimension())
             .property("limit", number("The most values of the dimension.", 1, Question::MOST_ROWS, DEFAULT_LIMIT))
-            .required("steps")
             .required("date_range")
             .into()
     }

@@ -85,7 +85,8 @@ macro_rules! store_conformance {
             blocks: blocks_come_back_by_day, a_block_is_replaced_whole, blocks_of_old_days_are_deleted;
             outcomes: what_was_not_stored_adds_up, counters_of_old_days_are_deleted;
             queries: closed_days_are_answered_from_segments, open_days_are_answered_as_events_arrive,
-                facts_and_properties_are_dimensions, queries_are_answered_while_events_arrive;
+                facts_and_properties_are_dimensions, queries_are_answered_while_events_arrive,
+                goals_of_a_site_are_kept;
             rules: cases_have_the_answers_that_follow_from_the_rules;
             summaries: expired_days_are_answered_from_summaries, what_summaries_do_not_know_is_said,
                 derived_data_is_compared_and_repaired;

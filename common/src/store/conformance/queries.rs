@@ -10,8 +10,10 @@ use crate::config::Config;
 use crate::event::Event;
 use crate::measure::days::Counts;
 use crate::measure::facts::{Arrival, ArrivalFields, Client, ClientFields, Facts};
-use crate::measure::query::Query;
+use crate::measure::query::{FunnelQuery, Query};
 use crate::measure::service::Service;
+use crate::measure::site_goals::SiteGoals;
+use crate::site::Site;
 use crate::store::{BlockKind, Store};
 use crate::time::{Day, Timestamp};
 
@@ -162,4 +164,44 @@ pub async fn queries_are_answered_while_events_arrive(fixture: impl Fixture) {
         let expected = json!([[[], [2 * round]]]);
         assert_eq!((a, b, c), (expected.clone(), expected.clone(), expected));
     }
+}
+
+/// Goals and funnels of a site are part of the meaning of its queries, in every process that reads the store, and
+/// no cleanup or rebuild touches them.
+pub async fn goals_of_a_site_are_kept(mut fixture: impl Fixture) {
+    let store = fixture.store();
+    let now = at(NOW);
+    let signup = |who, when| event("signup", who, at(when));
+    let events = [
+        view(1, "2025-12-08T10:00:00Z", "/prices"),
+        signup(1, "2025-12-08T10:01:00Z"),
+        view(2, "2025-12-08T10:00:00Z", "/prices/all"),
+    ];
+    put(store, &events).await;
+    let ours = service();
+    let given = json!({
+        "goals": [{"name": "Signed up", "event": "signup"}, {"name": "Prices", "page": "/prices*"}],
+        "funnels": [{"name": "Sale", "steps": [{"page": "/prices*"}, {"event": "signup"}]}],
+    });
+    let goals = SiteGoals::parse(&given, &[]).unwrap();
+    assert_eq!(ours.site_goals(store, &site()).await.unwrap().json(), json!({"goals": [], "funnels": []}));
+    ours.put_site_goals(store, &site(), goals.clone()).await.unwrap();
+    store.delete_before(day("2025-12-01"), now).await.unwrap();
+    ours.compare_derived(store, true, now, Arc::new(|_, _| {})).await.unwrap();
+    fixture.reopen().await;
+    let store = fixture.store();
+    for service in [ours, service()] {
+        assert_eq!(service.site_goals(store, &site()).await.unwrap().json(), given);
+        let rows = json!({"metrics": ["visitors"], "dimensions": ["event:goal"], "date_range": "day"});
+        assert_eq!(ask(&service, store, rows).await, json!([[["Prices"], [2]], [["Signed up"], [1]]]));
+        let counts = service.counts(store, &site(), now).await.unwrap();
+        let context = service.context(store, &site(), &counts, false, now).await.unwrap();
+        let funnel = FunnelQuery::parse(&json!({"funnel": "Sale", "date_range": "day"}), &context).unwrap();
+        let results = service.funnel(store, &funnel, &counts, now).await.unwrap();
+        assert_eq!(results.results[0].steps.iter().map(|step| step.visitors).collect::<Vec<_>>(), [2, 1]);
+        let unknown = FunnelQuery::parse(&json!({"funnel": "Sales", "date_range": "day"}), &context).unwrap_err();
+        assert!(unknown.message.contains("Sale"), "{}", unknown.message);
+    }
+    let other = Site::parse("other").unwrap();
+    assert_eq!(service().site_goals(store, &other).await.unwrap().json(), json!({"goals": [], "funnels": []}));
 }
