@@ -24,10 +24,25 @@ function compressed(): Plugin {
   };
 }
 
+/** Has the browser fetch the code of the page beside that of the first questions, which asks for it. */
+function preloaded(): Plugin {
+  return {
+    name: "preloaded",
+    apply: "build",
+    transformIndexHtml: {
+      order: "post",
+      handler(_, { bundle }) {
+        const chunks = Object.values(bundle ?? {}).filter((file) => file.type === "chunk" && file.isDynamicEntry);
+        return chunks.map(({ fileName }) => ({ tag: "link", attrs: { rel: "modulepreload", href: `./${fileName}` }, injectTo: "head" }));
+      },
+    },
+  };
+}
+
 const server = process.env.ANALYTICS_URL ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
-  plugins: [compressed()],
+  plugins: [preloaded(), compressed()],
   // Relative addresses work below any prefix.
   base: "./",
   build: {

@@ -1,15 +1,13 @@
 // What the dashboard says of events that were not counted.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { test } from "node:test";
 
+import { accessible } from "./harness/axe.mjs";
 import { event, something, untilFigure } from "./harness/dashboard.mjs";
 import { setUp, until } from "./harness/index.mjs";
 
 const world = setUp();
-const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const BOT = "Googlebot/2.1 (+http://www.google.com/bot.html)";
 
 /** Sends an event as it stands. @param {import("./harness/server.mjs").AnalyticsServer} server @param {object} body @param {Record<string, string>} headers */
@@ -43,13 +41,7 @@ test(
     const link = await page.locator(".counted-more a").getAttribute("href");
     assert.equal(await (await fetch(link ?? "")).text(), ["outcome,reason,events", "counted,,11", "duplicate,,1", "filtered,bot,3", "filtered,opt_out,1", "rejected,INVALID_EVENT,1", ""].join("\r\n"));
     assert.equal(await page.locator("[role=alert]").count(), 0);
-    await page.evaluate(AXE);
-    const found = await page.evaluate(async () => {
-      // @ts-expect-error axe is put into the page by the test
-      const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
-      return violations.map((/** @type {any} */ { id, nodes }) => `${id}: ${nodes[0].html}`);
-    });
-    assert.deepEqual(found, []);
+    await accessible(page, "what was not counted");
     await page.locator(".language").click();
     await until("French", async () => (await line.innerText()).includes("non comptés : 3 robots, 1 refus de suivi, 1 doublon"));
   }),

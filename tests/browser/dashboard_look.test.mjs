@@ -1,31 +1,15 @@
 // How the dashboard looks, and to whom: all sizes, keyboards, screen readers.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { test } from "node:test";
 
+import { accessible } from "./harness/axe.mjs";
 import { ids, something, untilConnection, untilFigure, untilListed } from "./harness/dashboard.mjs";
 import { setUp, until } from "./harness/index.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
 const world = setUp();
-const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-/** Fails on whatever axe finds. @param {Page} page @param {string} what */
-async function accessible(page, what) {
-  // Colours on their way from one to another are neither.
-  await until("nothing moves", () =>
-    page.evaluate(() => document.getAnimations().every((animation) => animation.effect?.getTiming().iterations === Number.POSITIVE_INFINITY)),
-  );
-  const found = await page.evaluate(async () => {
-    // @ts-expect-error axe is put into the page by the test
-    const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
-    return violations.map((/** @type {any} */ { id, nodes }) => `${id}: ${nodes.map((/** @type {any} */ node) => node.html).join(" ")}`);
-  });
-  assert.deepEqual(found, [], what);
-}
 
 for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
   test(
@@ -33,7 +17,6 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     world.test(
       async ({ server, visitor }) => {
         const page = await visitor.open();
-        await page.addInitScript(AXE);
         await page.goto(`${server.origin}/`);
         await page.locator(".welcome").waitFor();
         await untilConnection(page, "live");

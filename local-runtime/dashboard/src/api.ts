@@ -1,5 +1,6 @@
 /** Requests to the server. Addresses are relative, so that the page works below any prefix of a proxy. */
 
+import { adminToken, bearer, token } from "./session";
 import { Malformed, answer, batch } from "./wire";
 
 const API = "api/v1/analytics";
@@ -9,9 +10,10 @@ const MOST_QUERIES = 20;
 
 /**
  * Why there is no answer: the server cannot be reached, limits the requests of this address, cannot
- * reach its database, refuses the question, has a fault, or answers what cannot be read.
+ * reach its database, wants a token that may ask this, refuses the question, has a fault, or answers what
+ * cannot be read.
  */
-export type FailureKind = "unreachable" | "limited" | "unavailable" | "refused" | "broken" | "malformed";
+export type FailureKind = "unreachable" | "limited" | "unavailable" | "closed" | "refused" | "broken" | "malformed";
 
 export class Failure extends Error {
   constructor(
@@ -27,7 +29,7 @@ export class Failure extends Error {
 
   /** Whether the same question may have an answer later. */
   get passes(): boolean {
-    return this.kind !== "refused";
+    return this.kind !== "refused" && this.kind !== "closed";
   }
 }
 
@@ -51,7 +53,15 @@ export function address(path: string, parameters: Parameters = {}): URL {
 export const api = (path: string, parameters?: Parameters): URL => address(`${API}/${path}`, parameters);
 
 /** The address at which a query is answered as CSV. */
-export const csvOf = (query: object): string => api("query", { q: JSON.stringify(query), format: "csv" }).href;
+export const csvOf = (query: object): URL => api("query", { q: JSON.stringify(query), format: "csv" });
+
+/** A table, as text. */
+export async function fetchText(url: URL, body?: object): Promise<string> {
+  const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+  const response = await fetch(url, { ...init, headers: bearer(token.peek()) });
+  if (!response.ok) throw new Failure("refused", String(response.status));
+  return response.text();
+}
 
 export function get<T>(path: string, parameters: Parameters, parse: Parser<T>): Promise<Answer<T>> {
   return request(api(path, parameters), {}, parse);
@@ -59,6 +69,12 @@ export function get<T>(path: string, parameters: Parameters, parse: Parser<T>): 
 
 export function post<T>(path: string, body: object, parse: Parser<T>): Promise<Answer<T>> {
   return request(api(path), { method: "POST", body: JSON.stringify(body) }, parse);
+}
+
+/** Asks what only an administrator may, with the token for that, or else with the reader's. */
+export function asAdmin<T>(method: "GET" | "POST" | "PUT" | "DELETE", path: string, parameters: Parameters, body: object | null, parse: Parser<T>): Promise<Answer<T>> {
+  const headers = bearer(adminToken.peek() ?? token.peek());
+  return request(api(path, parameters), { method, headers, ...(body && { body: JSON.stringify(body) }) }, parse);
 }
 
 async function request<T>(url: URL, init: RequestInit, parse: Parser<T>): Promise<Answer<T>> {
@@ -79,7 +95,7 @@ async function fetchJson(url: URL, init: RequestInit): Promise<unknown> {
   let response: Response;
   let text: string;
   try {
-    response = await fetch(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    response = await fetch(url, { headers: bearer(token.peek()), ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
     text = await response.text();
   } catch (error) {
     throw new Failure("unreachable", String(error));
@@ -95,7 +111,7 @@ async function fetchJson(url: URL, init: RequestInit): Promise<unknown> {
   return body;
 }
 
-const KINDS: Record<string, FailureKind> = { RATE_LIMITED: "limited", UNAVAILABLE: "unavailable", INTERNAL: "broken" };
+const KINDS: Record<string, FailureKind> = { RATE_LIMITED: "limited", UNAVAILABLE: "unavailable", UNAUTHORIZED: "closed", FORBIDDEN: "closed", INTERNAL: "broken" };
 
 /** A failure as the server tells it, with the status, or in the place of an answer. */
 function failed(status: number, body: unknown, seconds: number): Failure {

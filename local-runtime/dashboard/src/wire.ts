@@ -81,6 +81,16 @@ export interface Goals {
   configured: string[];
 }
 
+/** A link that shows one site's dashboard. */
+export interface Share {
+  id: string;
+  createdAt: number;
+  /** Null for never. */
+  expiresAt: number | null;
+  /** What follows the dashboard's address; only when the link was just made. */
+  link: string | null;
+}
+
 export interface SiteSummary {
   name: string;
   lastEvent: number | null;
@@ -261,6 +271,18 @@ export function goals(value: unknown): Goals {
     configured: texts(data.configured),
   };
 }
+
+export function share(value: unknown): Share {
+  const data = fields(value);
+  return {
+    id: text(data, "id"),
+    createdAt: instant(data, "created_at"),
+    expiresAt: optional(instant, data, "expires_at"),
+    link: optional(text, data, "link"),
+  };
+}
+
+export const shares = (value: unknown): Share[] => list(value).map(share);
 
 export function sites(value: unknown): SiteSummary[] {
   return list(value).map(fields).map((row) => ({

@@ -2,6 +2,7 @@ import { signal } from "@preact/signals";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 beforeEach(() => {
+  vi.stubGlobal("location", { search: "" });
   vi.useFakeTimers();
   vi.resetModules();
 });

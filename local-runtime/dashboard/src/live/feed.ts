@@ -3,7 +3,7 @@
  * missed meanwhile. The protocol is described with the server's `live` module.
  */
 
-import { signal } from "@preact/signals";
+import { signal } from "@preact/signals-core";
 import { type Happening, type Message, type Realtime, message } from "../wire";
 import { Backoff } from "./backoff";
 import { Seen } from "./seen";
@@ -70,6 +70,18 @@ export class Feed {
       this.#hear(String(data));
     };
     socket.onclose = () => this.#lost(socket);
+  }
+
+  /** Connects anew, as somebody else; or, with `false`, not until it is started again. */
+  restart(again = true): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    clearTimeout(this.#watch);
+    clearTimeout(this.#again);
+    socket?.close();
+    this.#refused = 0;
+    this.state.value = "connecting";
+    if (again) this.start();
   }
 
   /**

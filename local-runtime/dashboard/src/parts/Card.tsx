@@ -7,9 +7,9 @@ import { LISTED, cards, share, tabQuery } from "../state/figures";
 import { say } from "../text";
 import { metricText, valueName } from "../text/names";
 import type { Row, Rows } from "../wire";
+import { Csv } from "./Csv";
 import { openDetails } from "./Details";
 import { filterBy } from "./Filters";
-import { Icon } from "./Icon";
 import { type AnyReport, Panel } from "./Panel";
 import { Change } from "./Tiles";
 
@@ -24,9 +24,11 @@ interface Props {
   without?: readonly string[];
   of?: AnyReport | null;
   above?: ComponentChildren;
+  /** Its table, where the tab shows something else. */
+  csv?: ComponentChildren;
 }
 
-export function Card({ name, children, without = [], of = cards[name], above }: Props) {
+export function Card({ name, children, without = [], of = cards[name], above, csv }: Props) {
   const words = say.value;
   const tab = chosen(name);
   const data = cards[name].held.value.data;
@@ -41,10 +43,9 @@ export function Card({ name, children, without = [], of = cards[name], above }: 
       actions={
         <>
           <Tabs name={name} />
+          {csv}
           {isList && (
-            <a class="quiet" href={csvOf(tabQuery(tab, { limit: MOST_ROWS }))} download={`${tab.name}.csv`} title={words.csvOf(words.tabs[tab.name] ?? tab.name)}>
-              <Icon name="download" /> <span class="unseen">{words.csvOf(words.tabs[tab.name] ?? tab.name)}</span>
-            </a>
+            <Csv url={csvOf(tabQuery(tab, { limit: MOST_ROWS }))} name={tab.name} what={words.tabs[tab.name] ?? tab.name} small />
           )}
         </>
       }

@@ -1,9 +1,9 @@
 /** One metric over time, with the time before as a second line. The interval that is not over yet is dashed. */
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { say } from "../text";
 import { bucketName, metricText } from "../text/names";
-import { type Unit, UNITS, bucket, isDate } from "../view/range";
+import { type Unit, UNITS, bucket, dateIn, isDate } from "../view/range";
 import { type Metric, go, today } from "../view/view";
 import type { Rows, Value } from "../wire";
 import { Icon } from "./Icon";
@@ -77,7 +77,7 @@ export function Chart(props: Props) {
 }
 
 /** The last date of the answer, in its own time zone. */
-const lastDate = (data: Rows): string => new Intl.DateTimeFormat("sv", { timeZone: data.zone }).format(data.range[1] - 1);
+const lastDate = (data: Rows): string => dateIn(data.zone, data.range[1] - 1);
 
 interface Shown {
   all: readonly Point[];
@@ -129,10 +129,13 @@ function Plot({ all, metric, unit, end, zoom }: Shown & { end: number }) {
   const host = useRef<HTMLDivElement>(null);
   const [{ width, height }, setSize] = useState({ width: 0, height: 240 });
   const [hovered, setHovered] = useState<number | null>(null);
-  useEffect(() => {
+  // Before the first frame, which then has the line.
+  useLayoutEffect(() => {
     const element = host.current;
     if (!element) return;
-    const fit = new ResizeObserver(() => setSize({ width: element.clientWidth, height: element.clientHeight }));
+    const size = (): void => setSize({ width: element.clientWidth, height: element.clientHeight });
+    size();
+    const fit = new ResizeObserver(size);
     fit.observe(element);
     return () => fit.disconnect();
   }, []);

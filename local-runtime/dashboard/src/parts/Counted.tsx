@@ -4,7 +4,7 @@ import { api } from "../api";
 import { known, rangeText, site } from "../state/site";
 import { say } from "../text";
 import { show } from "../text/now";
-import { Icon } from "./Icon";
+import { Csv } from "./Csv";
 
 /** What the line names, in this order, with the outcome and, where it stands for one reason only, the reason. */
 const NAMED = [
@@ -28,7 +28,7 @@ export function Counted() {
   if (rest > 0) parts.push({ name: "other" as never, count: rest });
   const text = parts.filter(({ name, count }) => count > 0 || name === "failed").map(({ name, count }) => words.outcomeNamed[name]?.(count, number(count)) ?? "");
   const failed = sum("failed", null);
-  const csv = api("outcomes", { site, date_range: rangeText(), format: "csv" }).href;
+  const csv = api("outcomes", { site, date_range: rangeText(), format: "csv" });
   return (
     <>
       {failed > 0 && (
@@ -58,9 +58,7 @@ export function Counted() {
               </div>
             ))}
           </dl>
-          <a class="quiet" href={csv} download="outcomes.csv" title={words.csvOf(words.countedTitle)}>
-            <Icon name="download" /> CSV <span class="unseen">{words.countedTitle}</span>
-          </a>
+          <Csv url={csv} name="outcomes" what={words.countedTitle} />
         </div>
       </details>
     </>

@@ -9,6 +9,7 @@ import { say } from "../text";
 import { metricText, valueName } from "../text/names";
 import { show } from "../text/now";
 import { MOST_ROWS, filteredBy } from "./Card";
+import { Csv } from "./Csv";
 import { filterBy } from "./Filters";
 import { Icon } from "./Icon";
 import { Body } from "./Panel";
@@ -79,9 +80,7 @@ function Inside({ now, close }: { now: Asked; close: () => void }) {
         <h2 id="details-title">
           {words.tabs[tab.name] ?? tab.name} {data && <small>{words.rows(data.total, show.value.number(data.total))}</small>}
         </h2>
-        <a class="quiet" href={csvOf({ ...detailsQuery(now), limit: MOST_ROWS })} download={`${tab.name}.csv`}>
-          <Icon name="download" /> CSV
-        </a>
+        <Csv url={csvOf({ ...detailsQuery(now), limit: MOST_ROWS })} name={tab.name} what={words.tabs[tab.name] ?? tab.name} />
         <button type="button" class="icon-button" aria-label={words.close} onClick={close}>
           <Icon name="cross" />
         </button>

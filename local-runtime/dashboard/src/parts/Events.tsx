@@ -1,35 +1,49 @@
 /** What visitors did besides reading: every event by name, links, downloads, forms, properties, funnels, return. */
 
+import { api } from "../api";
 import { chosen, open, property, showProperty } from "../state/cards";
-import { cards, eventNames, retention } from "../state/figures";
+import { cards, eventNames, funnelQuery, funnelSteps, retention, retentionQuery } from "../state/figures";
+import { edit } from "../state/goals";
 import { events } from "../state/timeline";
 import { say } from "../text";
 import { metricText } from "../text/names";
 import { show } from "../text/now";
 import { Card } from "./Card";
+import { Csv } from "./Csv";
 import { Funnel } from "./Funnel";
 
 /** Page views have a card of their own, and reports are no events of interest. */
 const PASSED_OVER = ["page_view", "scroll", "hover"];
 
 export function Events() {
+  const words = say.value;
   const panel = chosen("events")?.panel;
   if (panel === "funnel") {
     return (
-      <Card name="events" of={null}>
+      <Card name="events" of={null} csv={funnelSteps.value.length > 0 && <Csv url={api("query/funnel", { format: "csv" })} body={funnelQuery()} name="funnel" what={words.tabs.funnel ?? ""} small />}>
         <Funnel />
       </Card>
     );
   }
   if (panel === "retention") {
     return (
-      <Card name="events" of={retention}>
+      <Card name="events" of={retention} csv={<Csv url={api("query/retention", { format: "csv" })} body={retentionQuery()} name="return" what={words.tabs.retention ?? ""} small />}>
         <Retention />
       </Card>
     );
   }
   if (open.events.value === "property") {
     return <Card name="events" of={chosen("events") ? cards.events : null} above={<PropertyForm />} />;
+  }
+  if (open.events.value === "goal") {
+    const above = (
+      <p class="funnel-actions">
+        <button type="button" class="button" onClick={() => edit()}>
+          {words.editGoals}
+        </button>
+      </p>
+    );
+    return <Card name="events" above={above} />;
   }
   return <Card name="events" without={open.events.value === "event" ? PASSED_OVER : []} />;
 }

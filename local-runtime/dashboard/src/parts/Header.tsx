@@ -1,9 +1,11 @@
 /** What stays at the top: which site it is, whether it is live, and how the page looks. */
 
 import { LANGUAGES, THEMES, chooseLanguage, chooseTheme, language, theme } from "../state/preferences";
+import { shared } from "../session";
 import { feed } from "../state/live";
 import { MESSAGES, say } from "../text";
 import { Icon, type IconName } from "./Icon";
+import { ShareButton } from "./Share";
 import { Sites } from "./Sites";
 
 const THEME_ICONS: Record<(typeof THEMES)[number], IconName> = { system: "screen", light: "sun", dark: "moon" };
@@ -30,6 +32,7 @@ export function Header() {
         <Sites />
         <Connection />
         <div class="bar-choices">
+          {shared === null && <ShareButton />}
           <button type="button" class="icon-button language" lang={other} title={MESSAGES[other].name} onClick={() => chooseLanguage(other)}>
             {other.toUpperCase()} <span class="unseen">{MESSAGES[other].name}</span>
           </button>

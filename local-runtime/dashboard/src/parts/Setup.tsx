@@ -2,15 +2,16 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { address, api } from "../api";
+import { bearer, token } from "../session";
 import { feed } from "../state/live";
 import { site } from "../state/site";
 import { say } from "../text";
 import { show } from "../text/now";
 import { Icon } from "./Icon";
+import { Snippet } from "./Snippet";
 
 /** curl needs a visitor's id, because its user agent is a bot's. */
 const VISITOR = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
-const COPIED_MS = 2_000;
 const LOOK_EVERY_MS = 5_000;
 
 export function Setup() {
@@ -48,7 +49,7 @@ type Outcomes = Record<string, number>;
 const OUTCOME = /^maicivy_ingest_outcomes_total\{([^}]*)\} (\S+)$/gm;
 
 async function outcomes(): Promise<Outcomes | null> {
-  const text = await fetch(address("metrics"), { signal: AbortSignal.timeout(LOOK_EVERY_MS) })
+  const text = await fetch(address("metrics"), { headers: bearer(token.peek()), signal: AbortSignal.timeout(LOOK_EVERY_MS) })
     .then((answer) => (answer.ok ? answer.text() : null))
     .catch(() => null);
   if (text === null) return null;
@@ -107,33 +108,5 @@ function Check({ is, text }: { is: "done" | "waiting" | "failed"; text: string }
     <li data-is={is}>
       <Icon name={is === "done" ? "check" : is === "failed" ? "cross" : "clock"} /> <span>{text}</span>
     </li>
-  );
-}
-
-function Snippet({ title, code }: { title: string; code: string }) {
-  const words = say.value;
-  const [copied, setCopied] = useState(false);
-  const copy = (): void => {
-    navigator.clipboard.writeText(code).then(
-      () => {
-        setCopied(true);
-        setTimeout(() => setCopied(false), COPIED_MS);
-      },
-      () => undefined,
-    );
-  };
-  return (
-    <div class="snippet">
-      <h3>{title}</h3>
-      <div class="snippet-code">
-        <pre tabIndex={0}>{code}</pre>
-        {/* Only secure contexts have a clipboard. */}
-        {"clipboard" in navigator && (
-          <button type="button" class="quiet" onClick={copy} aria-label={`${words.copy}: ${title}`}>
-            <Icon name={copied ? "check" : "copy"} /> {copied ? words.copied : words.copy}
-          </button>
-        )}
-      </div>
-    </div>
   );
 }

@@ -1,14 +1,14 @@
 /** The metrics of the view, each against the time before, and the one that is chosen over time. */
 
 import { csvOf } from "../api";
-import { chart, chartBefore, chartQuery, metric, metrics, tiles } from "../state/figures";
+import { chart, chartBefore, chartQuery, metric, metrics, tiles, tilesQuery } from "../state/figures";
 import { say } from "../text";
 import { metricText } from "../text/names";
 import { units } from "../view/range";
 import { type Metric, go, today, unit, view } from "../view/view";
 import type { Value } from "../wire";
 import { Chart } from "./Chart";
-import { Icon } from "./Icon";
+import { Csv } from "./Csv";
 import { Body, Failed } from "./Panel";
 
 export function Tiles() {
@@ -39,9 +39,8 @@ export function Tiles() {
         <div class="chart-head">
           <h3>{words.metrics[metric.value]}</h3>
           <Units />
-          <a class="quiet" href={csvOf(chartQuery())} download={`${metric.value}.csv`} title={words.csvOf(words.chart)}>
-            <Icon name="download" /> CSV
-          </a>
+          <Csv url={csvOf(tilesQuery())} name="figures" what={words.figures} />
+          <Csv url={csvOf(chartQuery())} name={metric.value} what={words.chart} />
         </div>
         <Body of={chart} lines={1}>
           {chart.held.value.data && (

@@ -1,6 +1,6 @@
 /** The cards of the page: which dimensions each of them shows, one at a time. */
 
-import { type Signal, computed, signal } from "@preact/signals";
+import { type Signal, computed, signal } from "@preact/signals-core";
 import { read, remembered, write } from "./preferences";
 
 export interface Tab {
@@ -49,6 +49,7 @@ export const TABS = {
   ],
   events: [
     { name: "event", dimension: "event:name", filtersBy: "event:goal" },
+    { name: "goal", dimension: "event:goal" },
     { name: "outbound", dimension: "event:props:url", filters: [named("link_click"), download("false")] },
     { name: "downloads", dimension: "event:props:url", filters: [named("link_click"), download("true")] },
     { name: "forms", dimension: "event:props:element", filters: [named("form_submit")] },

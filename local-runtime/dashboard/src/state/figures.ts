@@ -1,6 +1,6 @@
 /** The figures of the view, as queries. */
 
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals-core";
 import { get, post, query } from "../api";
 import { condition, onlyPage, requires } from "../view/filter";
 import { dateIn, datesOf, type Range } from "../view/range";

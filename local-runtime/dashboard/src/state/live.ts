@@ -1,18 +1,21 @@
 /** Ties the feed to the figures and the timeline. */
 
-import { computed, effect, signal, untracked } from "@preact/signals";
+import { computed, effect, signal, untracked } from "@preact/signals-core";
 import { address, get } from "../api";
 import { Feed } from "../live/feed";
+import { token } from "../session";
 import { running } from "../view/view";
 import type { Realtime } from "../wire";
 import * as wire from "../wire";
 import { isLive } from "./figures";
-import { Report, outage, sleep, spend, touchAll, wake } from "./report";
+import { Report, catchUp, closed, outage, sleep, spend, touchAll, wake } from "./report";
 import { known, site } from "./site";
 import * as timeline from "./timeline";
 
 /** How often the server is asked whether something came by another way than the feed, such as an import. */
 const POLL_MS = 10_000;
+/** The same while something does. */
+const POLL_SOON_MS = 3_000;
 
 /** What the feed said last of now. */
 const heard = signal<Realtime | null>(null);
@@ -20,19 +23,23 @@ const heard = signal<Realtime | null>(null);
 function connect(): WebSocket {
   const url = address("ws/analytics", { site });
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  return new WebSocket(url);
+  // Browsers let pages set no header here.
+  return new WebSocket(url, token.peek() === null ? [] : ["maicivy", `bearer.${token.peek()}`]);
 }
 
 /** Whether the feed was there before: only then can something have been missed. */
 let wasLive = false;
-/** When the feed told of an event last. */
+/** When the feed told of an event last, and when it last had figures. */
 let told = 0;
+let heardAt = 0;
 /** Events that come together make figures out of date once, so that floods cost little. */
 let touching: ReturnType<typeof setTimeout> | undefined;
 const TOGETHER_MS = 150;
 
 export const feed = new Feed(connect, {
   event(event) {
+    // Events of one instant are in another order in the feed, so that one which the first page has may come.
+    if (timeline.newest.held.peek().data?.events.some(({ id }) => id === event.id)) return;
     told = Date.now();
     timeline.happened(event);
     touching ??= setTimeout(touchFigures, TOGETHER_MS);
@@ -42,7 +49,11 @@ export const feed = new Feed(connect, {
     if (before && before.at > figures.at) return;
     heard.value = figures;
     // Another process has stored something.
-    if (before && before.eventsToday !== figures.eventsToday) startOver();
+    if (before && before.eventsToday !== figures.eventsToday) {
+      startOver();
+      if (told < heardAt) look();
+    }
+    heardAt = Date.now();
   },
   gap: startOver,
   open() {
@@ -79,8 +90,32 @@ function startOver(): void {
   touchAll();
 }
 
-/** The number of events that the server has, as it said last. */
+/** The number of events that the server had, as it said last, and when. */
 let counted: number | null = null;
+let countedAt = 0;
+/** Runs while something comes by another way than the feed. */
+let looking: ReturnType<typeof setTimeout> | undefined;
+
+/** Asks soon whether still more has come, such as the rest of an import. */
+function look(): void {
+  clearTimeout(looking);
+  looking = setTimeout(() => void known.ask(), POLL_SOON_MS);
+}
+
+/** The server has said how many events it has. When no more come, the page is made complete at once. */
+function recounted(events: number): void {
+  const [before, foreign] = [counted, told < countedAt];
+  [counted, countedAt] = [events, Date.now()];
+  if (before !== null && before !== events) {
+    startOver();
+    if (foreign && feed.state.peek() === "live") look();
+  } else if (looking !== undefined) {
+    clearTimeout(looking);
+    looking = undefined;
+    startOver();
+    catchUp();
+  }
+}
 
 /** Starts everything. */
 export function start(): void {
@@ -90,9 +125,7 @@ export function start(): void {
   });
   effect(() => {
     const events = known.held.value.data?.[0]?.events;
-    if (events === undefined) return;
-    if (counted !== null && events !== counted) startOver();
-    counted = events;
+    if (events !== undefined) untracked(() => recounted(events));
   });
   let filled = false;
   effect(() => {
@@ -102,16 +135,23 @@ export function start(): void {
     // Without an answer the strip begins with what the feed tells.
     untracked(() => timeline.fillStrip(first)).catch(() => undefined);
   });
+  const connectFeed = (): void => {
+    if (!document.hidden && closed.peek() === null) feed.start();
+  };
   feed.start();
+  // Without a token that is accepted there is no feed, and trying again would change nothing.
+  effect(() => {
+    if (closed.value !== null) feed.restart(false);
+  });
 
-  addEventListener("online", () => feed.start());
+  addEventListener("online", connectFeed);
   document.addEventListener("visibilitychange", () => {
     sleep(document.hidden);
-    if (!document.hidden) feed.start();
+    connectFeed();
   });
   sleep(document.hidden);
   setInterval(() => {
-    if (document.hidden || outage.peek()) return;
+    if (document.hidden || outage.peek() || closed.peek()) return;
     // Perhaps the server is whole again.
     touchAll((report) => report.held.peek().degraded);
     if (feed.state.peek() === "absent") {

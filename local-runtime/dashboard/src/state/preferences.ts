@@ -1,6 +1,6 @@
 /** What a viewer has chosen: language, theme, period. */
 
-import { type Signal, effect, signal } from "@preact/signals";
+import { type Signal, effect, signal } from "@preact/signals-core";
 
 export const LANGUAGES = ["en", "fr"] as const;
 export type Language = (typeof LANGUAGES)[number];

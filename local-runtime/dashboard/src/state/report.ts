@@ -6,7 +6,7 @@
  * one pause when the server cannot answer.
  */
 
-import { type Signal, effect, signal, untracked } from "@preact/signals";
+import { type Signal, effect, signal, untracked } from "@preact/signals-core";
 import { type Answer, Failure } from "../api";
 import { Backoff } from "../live/backoff";
 
@@ -42,6 +42,8 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 /** The failure that concerns all of the page, while there is one: then one question at a time is asked. */
 export const outage = signal<Failure | null>(null);
 const CONCERNS_ALL = ["unreachable", "limited", "unavailable"];
+/** Set while the server wants a token, or another one. */
+export const closed = signal<Failure | null>(null);
 /** When the server answered last. */
 export const answeredAt = signal(Date.now());
 
@@ -106,6 +108,12 @@ export class Report<T> {
     void this.ask(false);
   }
 
+  /** Forgets what another token was answered. */
+  reopen(): void {
+    this.held.value = { data: null, failure: null, degraded: false, outdated: false };
+    if (this.#wanted) this.load();
+  }
+
   async ask(news = true): Promise<void> {
     const generation = this.#generation;
     this.asking = true;
@@ -126,7 +134,7 @@ export class Report<T> {
         this.dirty = true;
         this.pausedUntil = Date.now() + Math.max(this.#backoff.next(), failure.wait);
         if (CONCERNS_ALL.includes(failure.kind)) failed(failure);
-      }
+      } else if (failure.kind === "closed") closed.value = failure;
     }
     this.asking = false;
     plan();
@@ -159,7 +167,7 @@ export function spend(): boolean {
 /** Asks for what is due, and comes back when more is. */
 function plan(): void {
   clearTimeout(timer);
-  if (asleep) return;
+  if (asleep || closed.peek() !== null) return;
   const now = Date.now();
   spent = spent.filter((at) => at > now - MINUTE_MS);
   const quiet = spent.length < QUIET;
@@ -191,9 +199,35 @@ export function wake(): void {
   }
 }
 
+/** How often a minute everything may be asked for whatever events have cost before. */
+const CATCH_UPS = 2;
+let caughtUp: number[] = [];
+
+/** Asks at once for all that may be out of date, as after an import; beyond [`CATCH_UPS`] a minute within the budget. */
+export function catchUp(): void {
+  caughtUp = caughtUp.filter((at) => at > Date.now() - MINUTE_MS);
+  if (caughtUp.length >= CATCH_UPS || asleep || outage.peek() !== null) return;
+  caughtUp.push(Date.now());
+  for (const report of all) {
+    if (!report.dirty) continue;
+    // What is on its way may be too old already; it is asked for again when it is there.
+    if (report.asking) report.asked = 0;
+    else {
+      spent.push(Date.now());
+      void report.ask();
+    }
+  }
+}
+
 /** All answers may be out of date. */
 export function touchAll(which: (report: Report<unknown>) => boolean = () => true): void {
   for (const report of all) if (which(report)) report.touch();
+}
+
+/** With another token everything is asked for anew. */
+export function reopen(): void {
+  closed.value = null;
+  for (const report of all) report.reopen();
 }
 
 /** Everything at once, because the reader asked for it. */

@@ -1,6 +1,6 @@
 /** Which site is looked at: `?site=` names it. */
 
-import { signal } from "@preact/signals";
+import { signal } from "@preact/signals-core";
 import { get } from "../api";
 import { view } from "../view/view";
 import * as wire from "../wire";

@@ -1,6 +1,6 @@
 /** The timeline, and what of it happened in the last minutes. */
 
-import { computed, signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals-core";
 import { get } from "../api";
 import type { Happening, TimelinePage } from "../wire";
 import * as wire from "../wire";

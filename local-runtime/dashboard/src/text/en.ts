@@ -4,8 +4,7 @@ import type { FailureKind } from "../api";
 import type { Named, Unit } from "../view/range";
 import type { Comparison, Metric } from "../view/view";
 
-const plural = new Intl.PluralRules("en");
-const many = (count: number, one: string, other: string): string => (plural.select(count) === "one" ? one : other);
+const many = (count: number, one: string, other: string): string => (count === 1 ? one : other);
 
 type Texts = Record<string, string>;
 
@@ -43,6 +42,7 @@ export const en = {
     unreachable: "The server cannot be reached. This page keeps trying.",
     limited: "Too many requests came from your network address. The page goes on in a moment.",
     unavailable: "The server is there, but its database does not answer. This page keeps trying.",
+    closed: "",
     refused: "",
     broken: "",
     malformed: "",
@@ -52,11 +52,37 @@ export const en = {
     unreachable: "The server cannot be reached.",
     limited: "Too many requests from your network address.",
     unavailable: "The server’s database does not answer.",
+    closed: "The token may not read this.",
     refused: "The server does not accept this question.",
     broken: "The server has a fault; its log says which.",
     malformed: "The server’s answer could not be read.",
   } as Record<FailureKind, string>,
   retry: "Try again",
+
+  share: "Share",
+  shareTitle: (site: string) => `Share “${site}”`,
+  shareText: "A link shows this site’s dashboard to all who have it, and nothing else, until it expires or is revoked.",
+  shareLifetime: "The link lasts",
+  shareLifetimes: { "7d": "7 days", "30d": "30 days", "365d": "a year", "": "until it is revoked" } as Texts,
+  shareMake: "Make a link",
+  shareMade: "The new link, which is shown only now",
+  shareEmbed: "To show it within another page",
+  shareEmbedHint: "List that page’s origin in ANALYTICS_FRAME_ANCESTORS at the server.",
+  shareNone: "There is no link yet.",
+  shareLinks: "Links",
+  shareSince: (time: string) => `made on ${time}`,
+  shareUntil: (time: string) => `until ${time}`,
+  shareForEver: "until it is revoked",
+  revoke: "Revoke",
+  goOn: "Go on",
+
+  signInTitle: "These figures are not public",
+  signInText: "The server shows them to those who have a token.",
+  token: "Token",
+  tokenKept: "It is kept until this tab is closed.",
+  tokenWrong: "The server does not accept this token.",
+  tokenOfOther: "This token may not read this site.",
+  signIn: "Sign in",
 
   // Range, filters, comparison.
   viewed: "What is shown",

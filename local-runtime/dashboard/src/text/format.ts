@@ -1,5 +1,6 @@
 /** Numbers and times as readers of a language write them. */
 
+import { kept } from "../kept";
 import { midnight } from "../view/range";
 
 export interface Formats {
@@ -38,57 +39,50 @@ export interface Formats {
 
 /** Formats of a language; `zone` for tests, or else the viewer's. */
 export function formats(locale: string, zone?: string): Formats {
-  const number = new Intl.NumberFormat(locale);
-  const short = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
-  const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 });
-  const precise = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 });
+  const utc = { timeZone: "UTC" };
   const here = zone === undefined ? {} : { timeZone: zone };
-  const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium", ...here });
-  const instant = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "long", ...here });
-  const dayHere = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", ...here });
-  const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: "UTC" });
-  const dayLong = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
-  const month = new Intl.DateTimeFormat(locale, { month: "long", year: "numeric", timeZone: "UTC" });
-  const monthShort = new Intl.DateTimeFormat(locale, { month: "short", timeZone: "UTC" });
-  const dateLong = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
-  const year = new Intl.DateTimeFormat(locale, { year: "numeric", timeZone: "UTC" });
+  const numbers = kept((options: Intl.NumberFormatOptions) => new Intl.NumberFormat(locale, options));
+  const dates = kept((options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(locale, options));
+  const relative = kept((options: Intl.RelativeTimeFormatOptions) => new Intl.RelativeTimeFormat(locale, options));
+  const month = (): Intl.DateTimeFormat => dates({ month: "long", year: "numeric", ...utc });
+  const number = (): Intl.NumberFormat => numbers({});
+  const instants = (zone: string): Intl.DateTimeFormat => dates({ dateStyle: "medium", timeStyle: "short", timeZone: zone });
   // "1m 54s" is English; elsewhere units are written in full, "1 min 54 s".
   const units = locale.startsWith("en") ? "narrow" : "short";
   /** Whole months and years are called by their names. */
   const days = (from: string, to: string): string => {
     const wholeMonth = from.endsWith("-01") && from.slice(0, 7) === to.slice(0, 7) && new Date(midnight(to) + 86_400_000).getUTCDate() === 1;
-    if (wholeMonth) return month.format(midnight(from));
-    if (from.endsWith("-01-01") && to === `${from.slice(0, 4)}-12-31`) return year.format(midnight(from));
-    return dateLong.formatRange(midnight(from), midnight(to));
+    if (wholeMonth) return month().format(midnight(from));
+    if (from.endsWith("-01-01") && to === `${from.slice(0, 4)}-12-31`) return dates({ year: "numeric", ...utc }).format(midnight(from));
+    return dates({ day: "numeric", month: "short", year: "numeric", ...utc }).formatRange(midnight(from), midnight(to));
   };
-  const relative = new Intl.RelativeTimeFormat(locale, { style: "short", numeric: "always" });
+  const ago = (count: number, unit: Intl.RelativeTimeFormatUnit): string => relative({ style: "short", numeric: "always" }).format(-count, unit);
   return {
-    number: (value) => number.format(value),
-    short: (value) => (Math.abs(value) < 10_000 ? number : short).format(value),
-    precise: (value) => precise.format(value),
-    position: (value) => percent.format(value / 100),
-    clock: (at) => clock.format(at),
-    instant: (at) => instant.format(at),
-    dayHere: (at) => dayHere.format(at),
-    day: (date) => day.format(midnight(date)),
-    dayLong: (date) => dayLong.format(midnight(date)),
-    month: (date, short) => (short ? monthShort : month).format(midnight(date)),
+    number: (value) => number().format(value),
+    short: (value) => (Math.abs(value) < 10_000 ? number() : numbers({ notation: "compact", maximumFractionDigits: 1 })).format(value),
+    precise: (value) => numbers({ style: "percent", maximumFractionDigits: 1 }).format(value),
+    position: (value) => numbers({ style: "percent", maximumFractionDigits: 0 }).format(value / 100),
+    clock: (at) => dates({ timeStyle: "medium", ...here }).format(at),
+    instant: (at) => dates({ dateStyle: "medium", timeStyle: "long", ...here }).format(at),
+    dayHere: (at) => dates({ weekday: "long", day: "numeric", month: "long", ...here }).format(at),
+    day: (date) => dates({ day: "numeric", month: "short", ...utc }).format(midnight(date)),
+    dayLong: (date) => dates({ weekday: "short", day: "numeric", month: "short", year: "numeric", ...utc }).format(midnight(date)),
+    month: (date, short) => (short ? dates({ month: "short", ...utc }) : month()).format(midnight(date)),
     days: (from, to) => days(from, to),
-    hour: (at, zone, short) =>
-      new Intl.DateTimeFormat(locale, short ? { timeStyle: "short", timeZone: zone } : { dateStyle: "medium", timeStyle: "short", timeZone: zone }).format(at),
-    hours: (from, to, zone) => new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short", timeZone: zone }).formatRange(from, to),
+    hour: (at, zone, short) => (short ? dates({ timeStyle: "short", timeZone: zone }) : instants(zone)).format(at),
+    hours: (from, to, zone) => instants(zone).formatRange(from, to),
     duration: (seconds) => {
       const parts = seconds < 3_600 ? [[Math.floor(seconds / 60), "minute"], [seconds % 60, "second"]] : [[Math.floor(seconds / 3_600), "hour"], [Math.floor((seconds % 3_600) / 60), "minute"]];
       const shown = (parts as [number, string][]).filter(([value], at) => value > 0 || (at === 1 && seconds < 60));
-      return shown.map(([value, unit]) => new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: units, maximumFractionDigits: 0 }).format(value)).join(" ");
+      return shown.map(([value, unit]) => numbers({ style: "unit", unit, unitDisplay: units, maximumFractionDigits: 0 }).format(value)).join(" ");
     },
     ago: (ms) => {
       const seconds = Math.max(0, Math.round(ms / 1_000));
-      if (seconds < 60) return relative.format(-seconds, "second");
-      if (seconds < 3_600) return relative.format(-Math.floor(seconds / 60), "minute");
-      if (seconds < 86_400) return relative.format(-Math.floor(seconds / 3_600), "hour");
-      return relative.format(-Math.floor(seconds / 86_400), "day");
+      if (seconds < 60) return ago(seconds, "second");
+      if (seconds < 3_600) return ago(Math.floor(seconds / 60), "minute");
+      if (seconds < 86_400) return ago(Math.floor(seconds / 3_600), "hour");
+      return ago(Math.floor(seconds / 86_400), "day");
     },
-    zone: () => clock.resolvedOptions().timeZone,
+    zone: () => dates({ timeStyle: "medium", ...here }).resolvedOptions().timeZone,
   };
 }

@@ -2,8 +2,7 @@
 
 import type { Messages } from "./en";
 
-const plural = new Intl.PluralRules("fr");
-const many = (count: number, one: string, other: string): string => (plural.select(count) === "one" ? one : other);
+const many = (count: number, one: string, other: string): string => (count < 2 ? one : other);
 
 export const fr: Messages = {
   name: "Français",
@@ -39,6 +38,7 @@ export const fr: Messages = {
     unreachable: "Le serveur est injoignable. De nouvelles tentatives ont lieu automatiquement.",
     limited: "Trop de requêtes proviennent de votre adresse réseau. La page reprend dans un instant.",
     unavailable: "Le serveur répond, mais pas sa base de données. De nouvelles tentatives ont lieu automatiquement.",
+    closed: "",
     refused: "",
     broken: "",
     malformed: "",
@@ -48,11 +48,37 @@ export const fr: Messages = {
     unreachable: "Le serveur est injoignable.",
     limited: "Trop de requêtes depuis votre adresse réseau.",
     unavailable: "La base de données du serveur ne répond pas.",
+    closed: "Ce jeton ne permet pas de lire cela.",
     refused: "Le serveur n’accepte pas cette question.",
     broken: "Le serveur a rencontré une erreur ; son journal précise laquelle.",
     malformed: "La réponse du serveur est illisible.",
   },
   retry: "Réessayer",
+
+  share: "Partager",
+  shareTitle: (site) => `Partager « ${site} »`,
+  shareText: "Un lien montre le tableau de bord de ce site, et rien d’autre, à toutes les personnes qui l’ont, jusqu’à ce qu’il expire ou soit révoqué.",
+  shareLifetime: "Le lien est valable",
+  shareLifetimes: { "7d": "7 jours", "30d": "30 jours", "365d": "un an", "": "jusqu’à sa révocation" },
+  shareMake: "Créer un lien",
+  shareMade: "Le nouveau lien, affiché uniquement maintenant",
+  shareEmbed: "Pour l’afficher dans une autre page",
+  shareEmbedHint: "Ajoutez l’origine de cette page à ANALYTICS_FRAME_ANCESTORS sur le serveur.",
+  shareNone: "Il n’y a pas encore de lien.",
+  shareLinks: "Liens",
+  shareSince: (time) => `créé le ${time}`,
+  shareUntil: (time) => `jusqu’au ${time}`,
+  shareForEver: "jusqu’à sa révocation",
+  revoke: "Révoquer",
+  goOn: "Continuer",
+
+  signInTitle: "Ces chiffres ne sont pas publics",
+  signInText: "Le serveur les montre aux personnes qui ont un jeton.",
+  token: "Jeton",
+  tokenKept: "Il est conservé jusqu’à la fermeture de cet onglet.",
+  tokenWrong: "Le serveur n’accepte pas ce jeton.",
+  tokenOfOther: "Ce jeton ne permet pas de lire ce site.",
+  signIn: "Se connecter",
 
   viewed: "Ce qui est affiché",
   range: "Période",

@@ -1,6 +1,6 @@
 /** The dashboard's words in the language that was chosen. */
 
-import { computed } from "@preact/signals";
+import { computed } from "@preact/signals-core";
 import { type Language, language } from "../state/preferences";
 import { type Messages, en } from "./en";
 import { fr } from "./fr";

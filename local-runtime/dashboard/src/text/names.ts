@@ -1,5 +1,6 @@
 /** Names of values, metrics and times in the reader's language. */
 
+import { kept } from "../kept";
 import { language } from "../state/preferences";
 import type { Range, Unit } from "../view/range";
 import { isDate } from "../view/range";
@@ -16,6 +17,8 @@ export function dimensionName(dimension: string): string {
 
 const CODES: Record<string, Intl.DisplayNamesType> = { "visit:country": "region", "visit:language": "language" };
 
+const displayNames = kept(([language, type]: [string, Intl.DisplayNamesType]) => new Intl.DisplayNames(language, { type, fallback: "none" }));
+
 /** A value of a dimension as it is read. */
 export function valueName(dimension: string, value: string): string {
   const known = say.value.values[value === "" ? "" : `${dimension} ${value}`];
@@ -23,7 +26,7 @@ export function valueName(dimension: string, value: string): string {
   const type = CODES[dimension];
   if (type) {
     try {
-      const name = new Intl.DisplayNames(language.value, { type, fallback: "none" }).of(value);
+      const name = displayNames([language.value, type]).of(value);
       if (name) return name.charAt(0).toUpperCase() + name.slice(1);
     } catch {
       // No code.

@@ -1,6 +1,6 @@
 /** The formats of the language that was chosen. */
 
-import { computed } from "@preact/signals";
+import { computed } from "@preact/signals-core";
 import { locale } from "../state/preferences";
 import { formats } from "./format";
 

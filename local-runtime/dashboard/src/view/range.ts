@@ -1,5 +1,7 @@
 /** Ranges of time: by name, as the API names them, or from one day or instant to another. */
 
+import { kept } from "../kept";
+
 export const NAMED = ["30m", "day", "1d", "7d", "28d", "91d", "month", "1mo", "year", "12mo", "all"] as const;
 export type Named = (typeof NAMED)[number];
 /** Two dates `YYYY-MM-DD`, both included, or two instants with an offset. */
@@ -36,10 +38,12 @@ export function plusMonths(date: string, months: number): string {
 
 export const daysBetween = (from: string, to: string): number => Math.round((midnight(to) - midnight(from)) / DAY_MS);
 
+/** Swedish writes dates as ISO 8601 does. */
+const swedish = kept((zone: string) => new Intl.DateTimeFormat("sv", { timeZone: zone }));
+
 /** The date of an instant in a time zone. */
 export function dateIn(zone: string, at: number): string {
-  // Swedish writes dates as ISO 8601 does.
-  return new Intl.DateTimeFormat("sv", { timeZone: zone }).format(at);
+  return zone === "UTC" ? dateOf(at) : swedish(zone).format(at);
 }
 
 /** Two ends from an address, if they are a range. */

@@ -1,6 +1,6 @@
 /** What the page shows: one range, one set of filters, one comparison. All of it is in the address. */
 
-import { computed, signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals-core";
 import { type Filter, parsed, written } from "./filter";
 import { NAMED, type Range, UNITS, type Unit, dateIn, isRunning, parseEnds, units } from "./range";
 
@@ -50,8 +50,14 @@ export function parse(search: string): View {
   };
 }
 
-/** The query string of a view; `site` is kept as it is. */
-export function search(view: View, site: string | null): string {
+/** Parameters of the address that are no part of the view, and stay. */
+const STAYING = ["embed", "share"];
+
+/** Whether the page is part of another one, which has its own header. */
+export const embedded = new URLSearchParams(location.search).get("embed") === "1";
+
+/** The query string of a view; `site`, and `more` parameters, are kept as they are. */
+export function search(view: View, site: string | null, more: readonly (readonly [string, string])[] = []): string {
   const parts: string[] = [];
   const put = (name: string, value: string): unknown => parts.push(`${name}=${encodeURIComponent(value).replaceAll("%3A", ":")}`);
   if (site !== null) put("site", site);
@@ -63,6 +69,7 @@ export function search(view: View, site: string | null): string {
   if (view.unit !== null) put("unit", view.unit);
   if (view.metric !== DEFAULT.metric) put("metric", view.metric);
   for (const filter of view.filters) parts.push(`f=${written(filter)}`);
+  for (const [name, value] of more) put(name, value);
   return parts.length === 0 ? "" : `?${parts.join("&")}`;
 }
 
@@ -93,8 +100,9 @@ export function go(change: Partial<View>): void {
   const next = { ...view.value, ...change };
   // A unit that was chosen for one range may not suit another.
   if (change.range !== undefined && change.unit === undefined) next.unit = null;
-  const site = new URLSearchParams(location.search).get("site");
-  const address = `${location.pathname}${search(next, site)}`;
+  const query = new URLSearchParams(location.search);
+  const more = [...query].filter(([name]) => STAYING.includes(name));
+  const address = `${location.pathname}${search(next, query.get("site"), more)}`;
   view.value = next;
   if (address !== location.pathname + location.search) history.pushState(null, "", address);
 }

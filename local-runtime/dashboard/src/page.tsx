@@ -1,0 +1,6 @@
+/** The page, once its code is there. */
+
+import { render } from "preact";
+import { App } from "./parts/App";
+
+render(<App />, document.body);
