@@ -20,6 +20,7 @@ use crate::{binary, random};
 pub struct Home {
     parts: Arc<Parts>,
     environment: BTreeMap<String, String>,
+    shell: Option<String>,
 }
 
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Home {
         }
         let store = Fresh::new(engine, &dir.path().join("data"));
         let variables = store.variables();
-        let home = Self { parts: Arc::new(Parts { store, dir }), environment: BTreeMap::new() };
+        let home = Self { parts: Arc::new(Parts { store, dir }), environment: BTreeMap::new(), shell: None };
         let home = home.env("ANALYTICS_ADDR", "127.0.0.1:0").env("ANALYTICS_RATE_LIMIT", "1000000");
         variables.into_iter().fold(home, |home, (name, value)| home.env(name, value))
     }
@@ -128,10 +129,24 @@ impl Home {
         self.command_of(binary::path(), arguments)
     }
 
+    /// As it is after this line of shell.
+    #[must_use]
+    pub fn after(mut self, shell: &str) -> Self {
+        self.shell = Some(shell.to_owned());
+        self
+    }
+
     /// Another program with these arguments, not yet started.
     #[must_use]
     pub fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program);
+        let mut command = match &self.shell {
+            None => Command::new(program),
+            Some(shell) => {
+                let mut command = Command::new("/bin/sh");
+                command.arg("-c").arg(format!("{shell}; exec \"$0\" \"$@\"")).arg(program);
+                command
+            }
+        };
         command.args(arguments).current_dir(self.path()).env_clear();
         if let Some(path) = binary::variable("PATH") {
             command.env("PATH", path);

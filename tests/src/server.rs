@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+#[cfg(target_os = "linux")]
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -77,6 +79,15 @@ impl Server {
     pub async fn try_send(&self, request: Request) -> std::io::Result<Answer> {
         let mut connection = Connection::open_from(self.address, request.source).await?;
         connection.send(&request.header("connection", "close")).await
+    }
+
+    /// Lets the process's files grow to so many bytes and no further, or to any size again. It must
+    /// ignore the signal that it gets otherwise ([`Home::after`] `trap '' XFSZ`).
+    #[cfg(target_os = "linux")]
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok());
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(id.and_then(Pid::from_raw), Resource::Fsize, limit).expect("a limit can be set");
     }
 
     /// Sends one event.

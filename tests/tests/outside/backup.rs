@@ -88,6 +88,49 @@ async fn a_server_whose_file_was_removed_is_not_ready() {
     assert!(server.written().contains("removed or replaced"), "{}", server.written());
 }
 
+/// The disk is full while the server runs, as far as the process can tell: events are refused, questions
+/// answered, and once there is room all goes on. Nothing that was answered is missing.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_full_disk_refuses_events_until_there_is_room() {
+    let server = Home::on(Engine::Sqlite).after("trap '' XFSZ").serve().await;
+    let event = || json!({"event_type": "scroll", "visitor_id": uuid(), "event_data": {"text": "x".repeat(8_000)}});
+    server.store(&event()).await;
+    let written = std::fs::metadata(server.home.data().join("analytics.db-wal")).unwrap().len();
+    server.limit_files(Some(written + 200_000));
+    let mut stored = 1;
+    let refused = loop {
+        let answer = server.event(&event()).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        stored += 1;
+        assert!(stored < 1_000, "there is room");
+    };
+    refused.refused("there is no room", 503, "UNAVAILABLE");
+    assert!(refused.header("retry-after").is_some());
+    until("it is not ready", async || match server.send(get("/health/ready")).await {
+        answer if answer.status == 503 => Ok(()),
+        answer => Err(answer.text()),
+    })
+    .await;
+    assert_eq!(server.data("/stats").await["total_events"], stored);
+    let scrape = server.scrape().await;
+    let outcomes = |outcome| scrape.sum("maicivy_ingest_outcomes_total", &[("outcome", outcome)]) as u64;
+    assert_eq!((outcomes("stored"), outcomes("failed")), (stored, 1));
+
+    server.limit_files(None);
+    until("it is ready", async || match server.send(get("/health/ready")).await {
+        answer if answer.status == 200 => Ok(()),
+        answer => Err(answer.text()),
+    })
+    .await;
+    server.store(&event()).await;
+    let home = server.kill().await;
+    home.run(&["verify"]).await.expect_code(0);
+    assert_eq!(home.after(":").serve().await.data("/stats").await["total_events"], stored + 1);
+}
+
 /// A disk without a free byte, as far as the process can tell.
 #[cfg(unix)]
 #[tokio::test]
