@@ -77,6 +77,8 @@ pub struct Metrics {
     pub redis_breaker_open: IntGauge,
     pub redis_sites_behind: IntGauge,
     pub redis_rebuilds_total: IntCounter,
+    /// By service, for those that the process's store has.
+    pub outages_total: IntCounterVec,
     pub database_query_duration_seconds: HistogramVec,
     pub group_commit_events: Histogram,
     pub websocket_messages_total: IntCounterVec,
@@ -142,6 +144,11 @@ impl Metrics {
                 .int_gauge("redis_sites_behind", "Sites whose aggregates in Redis wait to be repaired")?,
             redis_rebuilds_total: unshown
                 .counter("redis_rebuilds_total", "Sites whose aggregates in Redis were built anew")?,
+            outages_total: make.counters(
+                "outages_total",
+                "Times that a service that the store needs or uses stopped answering",
+                &["service"],
+            )?,
             database_query_duration_seconds: make.histograms(
                 "database_query_duration_seconds",
                 "Time of one query or transaction, its wait for a connection included",

@@ -20,10 +20,10 @@ mod servers;
 use async_trait::async_trait;
 use common::store::Store;
 use common::store::conformance::Fixture;
-use common::store::postgres::{Options, Postgres};
+use common::store::postgres::Postgres;
 use common::testing::redis::RedisServer;
 
-use self::servers::{Databases, redis, sql};
+use self::servers::{Databases, PATIENT, redis, sql};
 
 struct Both {
     store: Postgres,
@@ -35,7 +35,7 @@ struct Both {
 /// Nothing when there are no servers.
 async fn fresh() -> Option<Both> {
     let databases = Databases::fresh().await?;
-    Some(Both { store: databases.open(Options::PROCESS).await, databases, _redis: None })
+    Some(Both { store: databases.open(PATIENT).await, databases, _redis: None })
 }
 
 #[async_trait]
@@ -46,7 +46,7 @@ impl Fixture for Both {
 
     async fn reopen(&mut self) {
         self.store.close().await;
-        self.store = self.databases.open(Options::PROCESS).await;
+        self.store = self.databases.open(PATIENT).await;
     }
 
     async fn corrupt(&self) {
@@ -72,11 +72,10 @@ common::store_conformance!(fresh);
 mod cluster {
     use std::net::{Ipv4Addr, TcpListener};
 
-    use common::store::postgres::Options;
     use common::testing::redis::RedisServer;
 
     use super::Both;
-    use super::servers::Databases;
+    use super::servers::{Databases, PATIENT};
 
     /// A cluster of one node that has all slots.
     async fn fresh() -> Option<Both> {
@@ -95,7 +94,7 @@ mod cluster {
         };
         assert_eq!(across.unwrap_err().code(), Some("CROSSSLOT"), "it is a cluster");
         databases.redis = format!("{}/0", redis.url());
-        Some(Both { store: databases.open(Options::PROCESS).await, databases, _redis: Some(redis) })
+        Some(Both { store: databases.open(PATIENT).await, databases, _redis: Some(redis) })
     }
 
     common::store_conformance!(fresh);

@@ -49,7 +49,7 @@ pub(crate) async fn append(app: &App, site: &str, events: usize) -> Vec<Uuid> {
         };
         let id = event.id;
         app.store.append(vec![event], now).await.unwrap();
-        while feed.recv().await.unwrap().iter().all(|committed| committed.event.id != id) {}
+        while feed.recv().await.unwrap().committed().iter().all(|committed| committed.event.id != id) {}
         ids.push(id);
     }
     ids

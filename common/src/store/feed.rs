@@ -47,14 +47,36 @@ pub struct Committed {
     pub event: Event,
 }
 
+/// What subscribers of the feed receive.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// Events of any sites, each site's in order of position.
+    Committed(Arc<[Committed]>),
+    /// Events of this site may be missing. Positions of those that follow may have been given before,
+    /// to events that are gone (a database that was restored from a copy).
+    Gap(Site),
+}
+
+impl News {
+    /// The events, none of a gap.
+    #[must_use]
+    pub fn committed(&self) -> &[Committed] {
+        match self {
+            Self::Committed(committed) => committed,
+            Self::Gap(_) => &[],
+        }
+    }
+}
+
 /// The event log, read.
 #[async_trait]
 pub trait Feed {
     /// Events of every site, as they are committed, each site's in order of position, and each
     /// before its `append` is answered, unless what another process committed before it is
     /// still on its way. Whether it has events that other processes append, the engine's
-    /// documentation says; they are found with [`Self::committed_after`] in any case.
-    fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>>;
+    /// documentation says; they are found with [`Self::committed_after`] in any case. What it cannot
+    /// have is a [`News::Gap`].
+    fn subscribe(&self) -> broadcast::Receiver<News>;
 
     /// The place of a stored event, after which the feed can be resumed. The latest 100,000 events
     /// of all sites together have one on every engine; older ones may be answered as unknown.

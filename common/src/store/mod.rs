@@ -30,7 +30,7 @@ use async_trait::async_trait;
 pub use self::admin::{Admin, Difference, Progress, Recount, Step};
 pub use self::append::{Append, Appended};
 pub use self::blocks::{BlockKind, Blocks};
-pub use self::feed::{Committed, Feed, Position, TimelineFrom};
+pub use self::feed::{Committed, Feed, News, Position, TimelineFrom};
 pub use self::keep::{CLAIM, Keep, Secret, SecretName, Waited};
 pub use self::limits::{Bucket, SharedLimits};
 pub use self::not_stored::Outcomes;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use common::event::Event;
 use common::metrics::Metrics;
 use common::period::{Period, PeriodKey};
+use common::source::{Source, System};
 use common::store::conformance::samples::{at, event, on_page, quiet, site};
 use common::store::dynamodb::DynamoDb;
 use common::store::roles::*;
 use common::store::{Appended, StoreError, TimelineFrom};
-use common::time::Timestamp;
+use common::time::{SECOND, Timestamp};
 
 use crate::proxy::{Fault, Proxy};
 use crate::table::Table;
@@ -57,7 +58,7 @@ async fn a_lost_answer_counts_nothing_twice() {
     );
     assert!(proxy.is_done());
     let heard = feed.recv().await.unwrap();
-    assert_eq!(heard.iter().map(|committed| committed.event.clone()).collect::<Vec<_>>(), events);
+    assert_eq!(heard.committed().iter().map(|committed| committed.event.clone()).collect::<Vec<_>>(), events);
     assert_eq!(metrics.visitors_total.get(), 3, "visitors new to their day");
     exact(&store, 4, 3).await;
 }
@@ -93,6 +94,119 @@ async fn a_service_that_stays_busy_is_unavailable_and_nothing_is_lost() {
     assert!(proxy.seen() < 60, "delays grow");
     let store = table.open().await;
     assert_eq!(store.append(events, now()).await.unwrap(), [Appended::Stored, Appended::Stored]);
+    exact(&store, 2, 1).await;
+}
+
+/// Commits whose answers never came are in the feed once the service answers again, before whatever
+/// comes later, whether or not they are sent again.
+#[tokio::test]
+async fn what_was_committed_without_an_answer_is_in_the_feed() {
+    let Some((_table, proxy, store)) = behind().await else { return };
+    let mut feed = store.subscribe();
+    store.append(vec![event("scroll", 9, now())], now()).await.unwrap();
+    feed.recv().await.unwrap();
+    let events = views(2, 3);
+    let mut heard = Vec::new();
+    for (number, event) in events.iter().enumerate() {
+        proxy.fail("TransactWriteItems", Fault::LoseAnswer);
+        let unknown = store.append(vec![event.clone()], now()).await;
+        assert!(matches!(unknown, Err(StoreError::Unavailable { .. })), "{unknown:?}");
+        proxy.heal();
+        match number {
+            0 => assert_eq!(store.append(vec![event.clone()], now()).await.unwrap(), [Appended::Duplicate]),
+            1 => assert_eq!(store.append(views(1, 1), now()).await.unwrap(), [Appended::Stored]),
+            _ => {}
+        }
+        let news = feed.recv().await.unwrap();
+        assert_eq!(news.committed().iter().map(|it| it.event.id).collect::<Vec<_>>(), [event.id], "{number}");
+        heard.extend(news.committed().to_vec());
+        if number == 1 {
+            heard.extend(feed.recv().await.unwrap().committed().to_vec());
+        }
+    }
+    assert!(heard.is_sorted_by_key(|committed| committed.position));
+    assert_eq!(store.committed_after(&site(), heard[0].position, 9).await.unwrap(), heard[1..]);
+    exact(&store, 5, 3).await;
+}
+
+/// A request that waits too long for those before it is refused, and not stored afterwards.
+#[tokio::test]
+async fn a_request_refused_while_waiting_is_not_stored() {
+    let Some((_table, proxy, store)) = behind().await else { return };
+    store.append(views(1, 1), now()).await.unwrap();
+    proxy.fail("TransactWriteItems", Fault::Throttle);
+    let seen = proxy.seen();
+    let waits = async {
+        while proxy.seen() == seen {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        store.append(views(1, 1), now()).await
+    };
+    let (first, second) = tokio::join!(store.append(views(1, 1), now()), waits);
+    assert!(matches!(first, Err(StoreError::Unavailable { .. })), "{first:?}");
+    assert!(matches!(second, Err(StoreError::Unavailable { .. })), "{second:?}");
+    proxy.heal();
+    store.append(views(1, 1), now()).await.unwrap();
+    exact(&store, 2, 1).await;
+}
+
+/// The clock of one process is minutes ahead: what others store afterwards has later positions all the
+/// same.
+#[tokio::test]
+async fn a_clock_that_is_ahead_hides_no_events() {
+    let Some(table) = Table::fresh().await else { return };
+    let (ahead, right) = (table.open().await, table.open().await);
+    let clock = || System.now();
+    let early = event("scroll", 1, clock().plus(200 * SECOND));
+    ahead.append(vec![early.clone()], clock().plus(200 * SECOND)).await.unwrap();
+    let place = ahead.position(&site(), early.id).await.unwrap().unwrap();
+    let late = event("scroll", 2, clock());
+    right.append(vec![late.clone()], clock()).await.unwrap();
+    for store in [&ahead, &right] {
+        let after = store.committed_after(&site(), place, 9).await.unwrap();
+        assert_eq!(after.into_iter().map(|committed| committed.event).collect::<Vec<_>>(), [late.clone()]);
+    }
+}
+
+/// Keys that may read and not write, a table without room, and one that is gone: events are refused at
+/// once and questions answered; readiness says so, until it is over.
+#[tokio::test]
+async fn a_table_that_takes_no_writes_is_not_ready() {
+    let Some(table) = Table::fresh().await else { return };
+    let Some(endpoint) = table.endpoint() else { return };
+    let proxy = Proxy::before(endpoint).await;
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let store = table.open_with(Some(proxy.url()), Arc::clone(&metrics)).await;
+    store.append(views(1, 2), now()).await.unwrap();
+    for (fault, stored) in [(Fault::Deny, 2), (Fault::Full, 3), (Fault::Gone, 4)] {
+        store.check().await.unwrap();
+        proxy.fail("TransactWriteItems", fault);
+        let seen = proxy.seen();
+        assert!(store.append(views(1, 1), now()).await.is_err(), "{fault:?}");
+        assert!(proxy.seen() < seen + 3, "trying again is of no use");
+        assert!(store.check().await.is_err(), "{fault:?}");
+        let totals = store.totals(&site(), PeriodKey::of(Period::Day, now().day())).await.unwrap();
+        assert_eq!(totals.events, stored, "{fault:?}");
+        proxy.heal();
+        assert_eq!(store.append(views(1, 1), now()).await.unwrap(), [Appended::Stored]);
+        store.check().await.unwrap();
+    }
+    exact(&store, 5, 1).await;
+    assert_eq!(metrics.outages_total.with_label_values(&["dynamodb"]).get(), 2, "one that is full answers");
+}
+
+/// Connections stay and say nothing.
+#[tokio::test]
+async fn a_silent_service_is_given_up() {
+    let Some((_table, proxy, store)) = behind().await else { return };
+    store.append(views(1, 1), now()).await.unwrap();
+    proxy.fail("TransactWriteItems", Fault::Silent);
+    let events = views(1, 1);
+    let refused = store.append(events.clone(), now()).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
+    assert!(store.check().await.is_err());
+    proxy.heal();
+    assert_eq!(store.append(events, now()).await.unwrap(), [Appended::Stored]);
     exact(&store, 2, 1).await;
 }
 
@@ -235,5 +349,5 @@ async fn a_service_that_is_not_there_is_unavailable() {
     let started = std::time::Instant::now();
     let opened = DynamoDb::open(&url, 90, metrics).await;
     assert!(matches!(opened, Err(StoreError::Unavailable { .. })), "{opened:?}");
-    assert!(started.elapsed() < std::time::Duration::from_secs(6));
+    assert!(started.elapsed() < std::time::Duration::from_secs(30), "it is not tried for ever");
 }

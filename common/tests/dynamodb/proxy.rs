@@ -26,12 +26,22 @@ pub(crate) enum Fault {
     Conflict,
     /// All but the first of a batch stays unprocessed.
     Unprocessed,
+    /// It is refused: the keys may not do this.
+    Deny,
+    /// It is refused: there is no room for more.
+    Full,
+    /// It is refused: there is no such table.
+    Gone,
+    /// It is never answered.
+    Silent,
 }
 
 #[derive(Default)]
 struct Plan {
     /// Faults of requests for this operation, in turn.
     faults: Mutex<VecDeque<(&'static str, Fault)>>,
+    /// What every request for this operation meets.
+    lasting: Mutex<Option<(&'static str, Fault)>>,
     meanwhile: Mutex<Option<Meanwhile>>,
     seen: AtomicU64,
 }
@@ -65,6 +75,17 @@ impl Proxy {
         self.plan.faults.lock().unwrap().extend(faults.iter().map(|fault| (operation, *fault)));
     }
 
+    /// Every request for an operation meets this fault, until [`Self::heal`].
+    pub(crate) fn fail(&self, operation: &'static str, fault: Fault) {
+        *self.plan.lasting.lock().unwrap() = Some((operation, fault));
+    }
+
+    /// No request meets any fault from now on.
+    pub(crate) fn heal(&self) {
+        *self.plan.lasting.lock().unwrap() = None;
+        self.plan.faults.lock().unwrap().clear();
+    }
+
     /// The next lost answer is lost after this.
     pub(crate) fn meanwhile(&self, work: impl Future<Output = ()> + Send + 'static) {
         *self.plan.meanwhile.lock().unwrap() = Some(Box::pin(work));
@@ -85,13 +106,12 @@ async fn pass(State((plan, to)): State<(Arc<Plan>, String)>, headers: HeaderMap,
     plan.seen.fetch_add(1, Ordering::Relaxed);
     let mut body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
     let target = headers["x-amz-target"].to_str().unwrap().to_owned();
+    let is_for = |operation: &str| target.ends_with(&format!(".{operation}"));
     let fault = {
         let mut faults = plan.faults.lock().unwrap();
         match faults.front() {
-            Some((operation, _)) if target.ends_with(&format!(".{operation}")) => {
-                faults.pop_front().map(|(_, fault)| fault)
-            }
-            _ => None,
+            Some((operation, _)) if is_for(operation) => faults.pop_front().map(|(_, fault)| fault),
+            _ => plan.lasting.lock().unwrap().filter(|(operation, _)| is_for(operation)).map(|(_, fault)| fault),
         }
     };
     let refused = |kind: &str, more: &str| {
@@ -100,6 +120,10 @@ async fn pass(State((plan, to)): State<(Arc<Plan>, String)>, headers: HeaderMap,
     };
     let mut unprocessed = None;
     match fault {
+        Some(Fault::Deny) => return refused("AccessDeniedException", ""),
+        Some(Fault::Gone) => return refused("ResourceNotFoundException", ""),
+        Some(Fault::Silent) => std::future::pending().await,
+        Some(Fault::Full) => return refused("ItemCollectionSizeLimitExceededException", ""),
         Some(Fault::Throttle) => return refused("ProvisionedThroughputExceededException", ""),
         Some(Fault::Conflict) => {
             let reasons = r#","CancellationReasons":[{"Code":"None"},{"Code":"TransactionConflict"}]"#;

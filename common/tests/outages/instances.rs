@@ -7,20 +7,23 @@ use std::time::Duration;
 use common::event::Event;
 use common::identity::{Identity, PseudonymOf};
 use common::site::Site;
-use common::source::System;
+use common::source::{Source, System};
+use common::store::conformance::samples::quiet;
 use common::store::postgres::{Options, Postgres};
 use common::store::roles::*;
-use common::store::{Appended, Bucket, Committed, Secret, SecretName};
+use common::store::{Appended, Bucket, Committed, News, Secret, SecretName};
+use common::time::DAY;
+use futures_util::FutureExt as _;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::{Bench, PATIENCE, check, healed};
+use crate::{Bench, PATIENCE, PATIENT, check, healed};
 
 /// Receives this many events, and asserts that no more follow.
-async fn heard(feed: &mut broadcast::Receiver<Arc<[Committed]>>, count: usize) -> Vec<Committed> {
+pub(crate) async fn heard(feed: &mut broadcast::Receiver<News>, count: usize) -> Vec<Committed> {
     let mut heard = Vec::new();
     while heard.len() < count {
-        heard.extend(tokio::time::timeout(PATIENCE, feed.recv()).await.unwrap().unwrap().iter().cloned());
+        heard.extend(tokio::time::timeout(PATIENCE, feed.recv()).await.unwrap().unwrap().committed().iter().cloned());
     }
     let more = tokio::time::timeout(Duration::from_millis(300), feed.recv()).await;
     assert!(more.is_err(), "{more:?}");
@@ -35,7 +38,7 @@ async fn known(store: &Postgres, bench: &Bench) {
         let current = async |store: &Postgres| store.realtime(&site, bench.now, crate::WINDOW).await.unwrap();
         let fresh = bench.another(Options::FUNCTION).await;
         while current(store).await != current(&fresh).await {
-            assert!(started.elapsed() < Duration::from_secs(2), "{site}");
+            assert!(started.elapsed() < PATIENCE, "{site}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -76,8 +79,8 @@ async fn append_to_all(bench: &mut Bench, stores: &[&Postgres], count: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_listener_receives_every_event_once_and_in_order() {
     let Some(mut bench) = Bench::start().await else { return };
-    let (two, three) = (bench.another(Options::PROCESS).await, bench.another(Options::PROCESS).await);
-    let one = bench.another(Options::PROCESS).await;
+    let (two, three) = (bench.another(PATIENT).await, bench.another(PATIENT).await);
+    let one = bench.another(PATIENT).await;
     let stores = [&one, &two, &three];
     let mut feeds = stores.map(|store| store.subscribe());
     append_to_all(&mut bench, &stores, 300).await;
@@ -94,7 +97,7 @@ async fn every_listener_receives_every_event_once_and_in_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_feed_survives_an_outage() {
     let Some(mut bench) = Bench::start().await else { return };
-    let (one, two) = (bench.another(Options::PROCESS).await, bench.another(Options::PROCESS).await);
+    let (one, two) = (bench.another(PATIENT).await, bench.another(PATIENT).await);
     let stores = [&one, &two];
     let mut feeds = stores.map(|store| store.subscribe());
     append_to_all(&mut bench, &stores, 40).await;
@@ -116,11 +119,56 @@ async fn the_feed_survives_an_outage() {
     bench.well().await;
 }
 
+/// The clock of one instance is ahead for a request by more than a year: no answer of any is wrong
+/// afterwards, and Redis has what it should.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_was_ahead_is_forgotten() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.now = System.now();
+    let two = bench.another(PATIENT).await;
+    bench.append(40).await;
+    bench.projected().await;
+    let (ahead, events) = (bench.now.plus(400 * DAY), bench.made(3));
+    bench.store.append(events.clone(), ahead).await.unwrap();
+    bench.events.extend(events);
+    for site in ["a", "b"].map(|name| Site::parse(name).unwrap()) {
+        two.realtime(&site, ahead, crate::WINDOW).await.unwrap();
+    }
+    bench.append(10).await;
+    known(&two, &bench).await;
+    bench.well().await;
+}
+
+/// Answers that an instance has kept are old when another process has rebuilt the figures.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_elsewhere_makes_answers_old() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(20).await;
+    let two = bench.another(PATIENT).await;
+    let kept = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let Some(version) = two.version() {
+                break version;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let kept = kept.await.unwrap();
+    let recounted = bench.store.rebuild(bench.now, quiet()).await.unwrap();
+    assert_eq!(recounted.differences, []);
+    let older = async {
+        while two.version() == Some(kept) {
+            tokio::time::sleep(Duration::from_millis(20)).await
+        }
+    };
+    tokio::time::timeout(PATIENCE, older).await.expect("kept answers are old");
+}
+
 /// Batches that are too large for a message are read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_batches_are_heard_too() {
     let Some(bench) = Bench::start().await else { return };
-    let two = bench.another(Options::PROCESS).await;
+    let two = bench.another(PATIENT).await;
     let mut feed = two.subscribe();
     let fields = serde_json::json!({"text": "x".repeat(4_000)});
     let events: Vec<Event> = bench
@@ -136,7 +184,7 @@ async fn large_batches_are_heard_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_leaves_behind_another_repairs() {
     let Some(mut bench) = Bench::start().await else { return };
-    let two = bench.another(Options::PROCESS).await;
+    let two = bench.another(PATIENT).await;
     append_to_all(&mut bench, &[&two], 30).await;
     bench.projected().await;
     // As a crash right after a commit leaves it: Redis stands where it stood before.
@@ -162,8 +210,8 @@ async fn what_one_leaves_behind_another_repairs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_salts_and_claims_are_shared() {
     let Some(bench) = Bench::start().await else { return };
-    let two = Arc::new(bench.another(Options::PROCESS).await);
-    let one = Arc::new(bench.another(Options::PROCESS).await);
+    let two = Arc::new(bench.another(PATIENT).await);
+    let one = Arc::new(bench.another(PATIENT).await);
     let bucket = Bucket { name: "events", key: 5, most: 3 };
     let (first, second) = (one.limits().unwrap(), two.limits().unwrap());
     assert_eq!(first.charge(bucket, 1).await, Some(Ok(())));
@@ -197,18 +245,15 @@ async fn limits_salts_and_claims_are_shared() {
 /// by its own buckets.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_cannot_tell_during_an_outage() {
-    let Some(mut bench) = Bench::start().await else { return };
+    let Some(mut bench) = Bench::with(PATIENT).await else { return };
     let limits = bench.store.limits().unwrap();
     let bucket = Bucket { name: "events", key: 5, most: 1 };
     assert_eq!(limits.charge(bucket, 1).await, Some(Ok(())));
     bench.redis.kill();
     assert_eq!(limits.charge(bucket, 1).await, None);
-    let started = std::time::Instant::now();
     for _ in 0..1_000 {
-        assert_eq!(limits.charge(bucket, 1).await, None);
+        assert_eq!(limits.charge(bucket, 1).now_or_never(), Some(None), "nothing is waited for");
     }
-    // Hardly one of them waited for a timeout of 250 ms.
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     bench.redis.run().await;
     healed(&bench.store).await;
     assert_eq!(limits.charge(bucket, 1).await, Some(Ok(())));

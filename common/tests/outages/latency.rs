@@ -33,7 +33,9 @@ const WAIT: Duration = Duration::from_millis(250);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_does_not_slow_appends_down() {
     let Some(mut bench) = Bench::alone().await else { return };
-    measured(&mut bench, Duration::from_secs(1)).await;
+    let before = measured(&mut bench, Duration::from_secs(1)).await;
+    // On a machine that does other things at the same time everything takes longer.
+    let most = WAIT.max(before[before.len() / 2] * 4);
     for frozen in [false, true] {
         if frozen {
             bench.redis.pause()
@@ -43,7 +45,7 @@ async fn an_outage_does_not_slow_appends_down() {
         let took = measured(&mut bench, Duration::from_secs(2)).await;
         bench.degraded().await;
         let median = took[took.len() / 2];
-        assert!(median < WAIT, "half of the appends took {median:?} and more, frozen: {frozen}");
+        assert!(median < most, "half of the appends took {median:?} and more, frozen: {frozen}");
         if frozen {
             bench.redis.resume()
         } else {

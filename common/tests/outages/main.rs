@@ -34,7 +34,7 @@ use common::time::{SECOND, Timestamp};
 use serde_json::json;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use self::servers::Databases;
+use self::servers::{Databases, PATIENT};
 
 /// How long repairs may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -65,17 +65,17 @@ enum Turn {
 
 impl Bench {
     async fn start() -> Option<Self> {
-        Self::with(Options::PROCESS).await
+        Self::with(PATIENT).await
     }
 
     /// While no other test runs.
     async fn alone() -> Option<Self> {
-        Self::new(Options::PROCESS, Turn::Mine(TURN.write().await)).await
+        Self::new(PATIENT, Turn::Mine(TURN.write().await)).await
     }
 
     /// One more.
     async fn beside(&self) -> Option<Self> {
-        Self::new(Options::PROCESS, Turn::Others).await
+        Self::new(PATIENT, Turn::Others).await
     }
 
     async fn with(options: Options) -> Option<Self> {
@@ -101,7 +101,7 @@ impl Bench {
         self.store.close().await;
         self.metrics = Arc::new(Metrics::new().unwrap());
         let (postgres, redis) = (&self.databases.postgres, self.redis.url());
-        self.store = Postgres::open(postgres, &redis, Options::PROCESS, Arc::clone(&self.metrics)).await.unwrap();
+        self.store = Postgres::open(postgres, &redis, PATIENT, Arc::clone(&self.metrics)).await.unwrap();
     }
 
     /// Events of all kinds, by a few visitors, over two sites and the last day.

@@ -1,19 +1,19 @@
 //! Each way in which Redis can fail.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::metrics::Metrics;
 use common::store::conformance::samples::{event, on_site, quiet};
+use common::store::postgres::Postgres;
 use common::store::roles::*;
 
 use crate::servers::sql;
-use crate::{Bench, PATIENCE};
+use crate::{Bench, PATIENCE, PATIENT};
 
-/// What an append may take at most while Redis is away: the timeout of the first command that
-/// is not answered, and room for a busy machine.
-const SLOWEST: Duration = Duration::from_secs(2);
-
+/// What does not wait for Redis ends.
 async fn timely<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(SLOWEST, what).await.unwrap()
+    tokio::time::timeout(PATIENCE, what).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,7 +21,7 @@ async fn stopped_and_started_empty() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.append(50).await;
     bench.check().await;
-    assert!(!bench.is_degraded());
+    bench.healed().await;
     bench.redis.kill();
     for _ in 0..5 {
         timely(bench.append(10)).await;
@@ -35,6 +35,7 @@ async fn stopped_and_started_empty() {
     bench.append(10).await;
     bench.well().await;
     assert_eq!(bench.metrics.redis_breaker_open.get(), 0);
+    assert_eq!(bench.metrics.outages_total.with_label_values(&["redis"]).get(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,18 +55,17 @@ async fn frozen() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.append(50).await;
     bench.projected().await;
+    let rebuilt = bench.metrics.redis_rebuilds_total.get();
     bench.redis.pause();
-    // Nothing waits for it, not even while its timeout runs.
-    let started = Instant::now();
+    // Whether each of them waits for its timeout, `latency` looks.
     for _ in 0..20 {
         timely(bench.append(1)).await;
     }
-    assert!(started.elapsed() < 20 * Duration::from_millis(250), "{:?}", started.elapsed());
     bench.check().await;
     bench.degraded().await;
     bench.redis.resume();
     bench.well().await;
-    assert_eq!(bench.metrics.redis_rebuilds_total.get(), 2, "both sites when they were new");
+    assert_eq!(bench.metrics.redis_rebuilds_total.get(), rebuilt, "only when they were new");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,6 +85,7 @@ async fn connections_are_cut() {
     bench.append(7).await;
     // A rebuild whose last reply is lost is complete, and not counted.
     bench.projected().await;
+    let rebuilt = bench.metrics.redis_rebuilds_total.get();
     for _ in 0..10 {
         bench.append(7).await;
         bench.redis.command::<()>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
@@ -93,7 +94,7 @@ async fn connections_are_cut() {
         bench.check().await;
     }
     bench.well().await;
-    assert_eq!(bench.metrics.redis_rebuilds_total.get(), 2, "both sites when they were new");
+    assert_eq!(bench.metrics.redis_rebuilds_total.get(), rebuilt, "only when they were new");
 }
 
 /// Emptied again and again.
@@ -123,6 +124,7 @@ async fn started_from_an_older_copy() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.append(50).await;
     bench.projected().await;
+    let rebuilt = bench.metrics.redis_rebuilds_total.get();
     bench.redis.command::<()>(&["SAVE"]).await;
     bench.append(50).await;
     bench.redis.kill();
@@ -131,7 +133,7 @@ async fn started_from_an_older_copy() {
     bench.append(10).await;
     bench.check().await;
     bench.well().await;
-    assert_eq!(bench.metrics.redis_rebuilds_total.get(), 2, "both sites when they were new");
+    assert_eq!(bench.metrics.redis_rebuilds_total.get(), rebuilt, "only when they were new");
 }
 
 /// A process that was started while Redis was away has seen no watermark.
@@ -184,13 +186,14 @@ async fn without_room() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.append(50).await;
     bench.projected().await;
+    let rebuilt = bench.metrics.redis_rebuilds_total.get();
     bench.redis.command::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
     timely(bench.append(5)).await;
     bench.degraded().await;
     bench.check().await;
     bench.redis.command::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
     bench.well().await;
-    assert_eq!(bench.metrics.redis_rebuilds_total.get(), 2, "both sites when they were new");
+    assert_eq!(bench.metrics.redis_rebuilds_total.get(), rebuilt, "only when they were new");
 }
 
 /// A database that was restored from an older copy has fewer events than Redis has counted.
@@ -232,6 +235,51 @@ async fn filled_from_another_database() {
     bench.well().await;
 }
 
+/// Two stores on one Redis would each rebuild what the other one wrote, for ever. The one that came
+/// first keeps it; the other one does without until that has gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shared_with_another_store() {
+    let Some(mut bench) = Bench::start().await else { return };
+    let Some(mut other) = bench.beside().await else { return };
+    bench.append(30).await;
+    bench.projected().await;
+    let rebuilt = bench.metrics.redis_rebuilds_total.get();
+    other.store.close().await;
+    other.metrics = Arc::new(Metrics::new().unwrap());
+    let (postgres, redis) = (&other.databases.postgres, bench.redis.url());
+    other.store = Postgres::open(postgres, &redis, PATIENT, Arc::clone(&other.metrics)).await.unwrap();
+    other.append(20).await;
+    other.check().await;
+    bench.append(10).await;
+    bench.well().await;
+    assert_eq!(bench.metrics.redis_rebuilds_total.get(), rebuilt, "only when they were new");
+    assert_eq!(other.store.degraded(), ["redis"]);
+    bench.store.close().await;
+    other.healed().await;
+    std::mem::swap(&mut bench.redis, &mut other.redis);
+    other.append(10).await;
+    other.well().await;
+}
+
+/// Keys of periods that are evicted while no instance looks: Redis's figures begin at 0 again, and no
+/// answer is made of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn evicted_while_stopped() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(50).await;
+    bench.projected().await;
+    bench.store.close().await;
+    let keys: Vec<String> = bench.redis.command(&["KEYS", "analytics:{*}:stats:*"]).await;
+    for key in keys.iter().chain(&["analytics:{a}:realtime:visitors".to_owned()]) {
+        bench.redis.command::<u64>(&["DEL", key]).await;
+    }
+    bench.reopen().await;
+    bench.append(1).await;
+    bench.check().await;
+    bench.store.rebuild(bench.now, quiet()).await.unwrap();
+    bench.well().await;
+}
+
 /// The store's process dies between its commit and its call of Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_after_a_commit() {
@@ -260,7 +308,7 @@ async fn postgresql_connections_are_cut() {
         let events = bench.made(10);
         let started = Instant::now();
         while bench.store.append(events.clone(), bench.now).await.is_err() {
-            assert!(started.elapsed() < Duration::from_secs(10));
+            assert!(started.elapsed() < PATIENCE);
         }
         bench.events.extend(events);
         bench.check().await;

@@ -1,11 +1,12 @@
 //! A PostgreSQL that was restored from a copy, which Redis was not: its positions are given again,
 //! to other events, and Redis must not take them for those that it has counted.
 
+use common::store::News;
 use common::store::conformance::samples::{event, on_site};
-use common::store::postgres::Options;
 use common::store::roles::*;
 
-use crate::Bench;
+use crate::instances::heard;
+use crate::{Bench, PATIENCE, PATIENT};
 
 /// Where nothing listens.
 const NOWHERE: &str = "redis://127.0.0.1:1";
@@ -48,7 +49,7 @@ async fn overtaken_while_redis_was_away() {
     bench.well().await;
     bench.store.close().await;
     bench.restore(&copy, 40).await;
-    let (databases, options) = (&bench.databases, Options::PROCESS);
+    let (databases, options) = (&bench.databases, PATIENT);
     bench.store = databases.open_at(&databases.postgres, NOWHERE, options).await;
     bench.append_others(30).await;
     bench.store.close().await;
@@ -86,6 +87,51 @@ async fn caught_up_exactly() {
     bench.append_others(20).await;
     bench.check().await;
     bench.well().await;
+}
+
+/// The live feed says that events are missing before it goes on, whether fewer, as many or more have
+/// come than were lost, and whichever instance stores them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_feed_has_a_gap() {
+    for others in [10, 20, 30] {
+        let Some(mut bench) = Bench::start().await else { return };
+        let copy = bench.copied().await;
+        let two = bench.another(PATIENT).await;
+        let mut feeds = [bench.store.subscribe(), two.subscribe()];
+        bench.append(20).await;
+        for feed in &mut feeds {
+            assert_eq!(heard(feed, 20).await.len(), 20);
+        }
+        bench.restore(&copy, 40).await;
+        bench.append_others(others).await;
+        for feed in &mut feeds {
+            let mut missing = Vec::new();
+            while missing.len() < 2 {
+                match tokio::time::timeout(PATIENCE, feed.recv()).await.unwrap().unwrap() {
+                    News::Gap(site) => missing.push(site.to_string()),
+                    News::Committed(committed) => {
+                        let told = committed.iter().all(|it| missing.contains(&it.event.site.to_string()));
+                        assert!(told, "{others} others: {committed:?}");
+                    }
+                }
+            }
+            missing.sort();
+            assert_eq!(missing, ["a", "b"]);
+        }
+        // From then on it has all, after what was stored meanwhile.
+        bench.append_others(5).await;
+        let last = bench.events.last().unwrap().id;
+        for feed in &mut feeds {
+            let mut ids = Vec::new();
+            while !ids.contains(&last) {
+                let news = tokio::time::timeout(PATIENCE, feed.recv()).await.unwrap().unwrap();
+                ids.extend(news.committed().iter().map(|committed| committed.event.id));
+            }
+            for event in &bench.events[40 + others..] {
+                assert_eq!(ids.iter().filter(|id| **id == event.id).count(), 1);
+            }
+        }
+    }
 }
 
 /// A server that was only started again has all that it had: nothing is rebuilt.

@@ -15,7 +15,7 @@ use common::store::{Appended, StoreError, TimelineFrom};
 use common::time::Timestamp;
 use uuid::Uuid;
 
-use crate::servers::Databases;
+use crate::servers::{Databases, PATIENT, sql};
 
 const NOW: &str = "2025-12-08T10:00:00Z";
 
@@ -67,7 +67,7 @@ async fn a_crash_at_any_point_is_healed() {
     let now = at(NOW);
     let mut answered = HashSet::new();
     for round in 0..12 {
-        let store = Arc::new(databases.open(Options::PROCESS).await);
+        let store = Arc::new(databases.open(PATIENT).await);
         let batches: Vec<Vec<Event>> = (0..6).map(|who| some(1 + random(9), who)).collect();
         let mut appends = Vec::new();
         for batch in batches {
@@ -87,7 +87,7 @@ async fn a_crash_at_any_point_is_healed() {
         // No close: what was under way stops where it is.
         drop(store);
         if round % 3 == 2 {
-            let store = databases.open(Options::PROCESS).await;
+            let store = databases.open(PATIENT).await;
             holds(&store, &answered, now).await;
             store.close().await;
         }
@@ -99,7 +99,7 @@ async fn a_crash_at_any_point_is_healed() {
 async fn disturbances_under_load_are_healed() {
     let Some(databases) = Databases::fresh().await else { return };
     let now = at(NOW);
-    let store = Arc::new(databases.open(Options::PROCESS).await);
+    let store = Arc::new(databases.open(PATIENT).await);
     let done = Arc::new(AtomicBool::new(false));
     let mut senders = Vec::new();
     for who in 0..4 {
@@ -165,7 +165,7 @@ async fn a_function_survives_dropped_connections() {
     }
     assert_eq!(counted, stored.len() as u64, "whichever instance answers");
     store.close().await;
-    let store = databases.open(Options::PROCESS).await;
+    let store = databases.open(PATIENT).await;
     holds(&store, &stored, now).await;
     store.close().await;
 }
@@ -176,7 +176,7 @@ async fn a_function_survives_dropped_connections() {
 async fn connections_to_a_standby_are_not_kept() {
     let Some(databases) = Databases::fresh().await else { return };
     let now = at(NOW);
-    let store = databases.open(Options::PROCESS).await;
+    let store = databases.open(PATIENT).await;
     store.append(some(5, 0), now).await.unwrap();
     // Sessions keep what they began with.
     databases.set_read_only(true).await;
@@ -187,5 +187,39 @@ async fn connections_to_a_standby_are_not_kept() {
     databases.set_read_only(false).await;
     store.append(some(5, 2), now).await.unwrap();
     store.check().await.unwrap();
+    store.close().await;
+}
+
+/// A disk without room and a damaged page, as PostgreSQL reports them: events are refused and readiness
+/// says so, questions are answered, and it goes on by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_cannot_write_is_not_ready() {
+    let Some(databases) = Databases::fresh().await else { return };
+    let now = at(NOW);
+    let store = databases.open(PATIENT).await;
+    let first = some(5, 0);
+    let mut stored: HashSet<Uuid> = first.iter().map(|event| event.id).collect();
+    store.append(first, now).await.unwrap();
+    for code in ["53100", "XX001"] {
+        sql(
+            &databases.postgres,
+            &format!(
+                "create or replace function refuse() returns trigger language plpgsql as
+                     $$ begin raise 'no' using errcode = '{code}'; end $$;
+                 create trigger refuse before insert on analytics_events for each statement execute function refuse()"
+            ),
+        )
+        .await;
+        let refused = some(5, 1);
+        assert!(store.append(refused.clone(), now).await.is_err(), "{code}");
+        assert!(store.check().await.is_err(), "{code}");
+        assert_eq!(store.sites().await.unwrap().len(), 2, "{code}");
+        sql(&databases.postgres, "drop trigger refuse on analytics_events").await;
+        // Sent again, it is stored once.
+        store.append(refused.clone(), now).await.unwrap();
+        store.check().await.unwrap();
+        stored.extend(refused.iter().map(|event| event.id));
+        holds(&store, &stored, now).await;
+    }
     store.close().await;
 }

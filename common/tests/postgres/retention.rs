@@ -1,21 +1,18 @@
 //! Days go whatever becomes of Redis, and weeks and months count their visitors as before.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use common::event::Event;
 use common::period::{Period, PeriodKey};
-use common::store::Store;
 use common::store::conformance::samples::{at, event, put, site};
-use common::store::postgres::Options;
+use common::store::{Admin as _, Store, StoreError};
 use common::time::{Day, Timestamp};
 
-use crate::servers::{Databases, sql};
+use crate::servers::wire::Wire;
+use crate::servers::{Databases, PATIENT, sql};
 
 /// Nothing listens there.
 const NO_REDIS: &str = "redis://127.0.0.1:1/";
-/// Making partitions for all days takes its time.
-const OPTIONS: Options = Options { append_within: Duration::from_secs(30), ..Options::PROCESS };
 /// How many days have events.
 const DAYS: i32 = 120;
 
@@ -51,7 +48,7 @@ async fn visitors(store: &dyn Store) -> BTreeMap<PeriodKey, u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn days_go_without_redis_and_visitors_stay_counted() {
     let Some(databases) = Databases::fresh().await else { return };
-    let store = databases.open_at(&databases.postgres, NO_REDIS, OPTIONS).await;
+    let store = databases.open_at(&databases.postgres, NO_REDIS, PATIENT).await;
     put(&store, &events()).await;
     let mut expected = visitors(&store).await;
     assert_eq!(expected[&PeriodKey::of(Period::Month, now().day().plus(-30))], 29, "28 days of February");
@@ -73,5 +70,28 @@ async fn days_go_without_redis_and_visitors_stay_counted() {
          end $$",
     )
     .await;
+    store.close().await;
+}
+
+/// A dump holds all tables until it is complete. Cleanup does not queue for them, behind which events
+/// would have to wait, and goes on when it is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cleanup_keeps_out_of_the_way_of_a_dump() {
+    let Some(databases) = Databases::fresh().await else { return };
+    let wire = Wire::before(&databases.postgres).await;
+    let store = databases.open_at(&wire.url, NO_REDIS, PATIENT).await;
+    put(&store, &events()[..40]).await;
+    let (dump, connection) = tokio_postgres::connect(&databases.postgres, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    dump.batch_execute("begin; lock table analytics_events in access share mode").await.unwrap();
+    wire.look_out("set local lock_timeout");
+    let cutoff = now().day().plus(-5);
+    let step = store.delete_before(cutoff, now()).await;
+    assert!(matches!(step, Err(StoreError::Unavailable { .. })), "{step:?}");
+    assert!(!wire.has_come(), "it does not queue for a lock");
+    put(&store, &[event("page_view", 1, now())]).await;
+    dump.batch_execute("rollback").await.unwrap();
+    clean(&store, cutoff).await;
+    assert!(wire.has_come());
     store.close().await;
 }

@@ -2,16 +2,15 @@
 
 use common::period::Period;
 use common::store::conformance::samples::{at, event, key, put, quiet, site, visitor};
-use common::store::postgres::Options;
 use common::store::roles::*;
 use common::store::{TimelineFrom, Totals};
 
-use crate::servers::{Databases, sql};
+use crate::servers::{Databases, PATIENT, sql};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_start_at_once() {
     let Some(databases) = Databases::fresh().await else { return };
-    let open = || databases.open(Options::PROCESS);
+    let open = || databases.open(PATIENT);
     let (a, b, c, d) = tokio::join!(open(), open(), open(), open());
     let now = at("2025-12-08T10:00:00Z");
     for store in [a, b, c, d] {
@@ -75,7 +74,7 @@ async fn a_store_of_release_0_1_0_is_migrated() {
         data.replace(&format!("${who}"), &uuid::Uuid::from_bytes(*visitor(who).as_bytes()).to_string())
     });
     sql(&databases.postgres, &data).await;
-    let store = databases.open(Options::PROCESS).await;
+    let store = databases.open(PATIENT).await;
     let totals = async |period, day| store.totals(&site(), key(period, day)).await.unwrap();
     let figures = async |period, day| {
         let totals = totals(period, day).await;
@@ -112,7 +111,7 @@ async fn a_store_of_release_0_1_0_is_migrated() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_schema_is_fine() {
     let Some(databases) = Databases::fresh().await else { return };
-    databases.open(Options::PROCESS).await.close().await;
+    databases.open(PATIENT).await.close().await;
     sql(
         &databases.postgres,
         "insert into analytics_migrations (version, name, applied_on, checksum)
@@ -122,7 +121,7 @@ async fn a_newer_schema_is_fine() {
          create table analytics_of_a_newer_release (n int)",
     )
     .await;
-    let store = databases.open(Options::PROCESS).await;
+    let store = databases.open(PATIENT).await;
     let now = at("2025-12-08T10:00:00Z");
     let new = event("scroll", 1, now);
     put(&store, std::slice::from_ref(&new)).await;
@@ -134,7 +133,7 @@ async fn a_newer_schema_is_fine() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_schema_may_grow_under_a_running_engine() {
     let Some(databases) = Databases::fresh().await else { return };
-    let store = databases.open(Options::PROCESS).await;
+    let store = databases.open(PATIENT).await;
     let now = at("2025-12-08T10:00:00Z");
     put(&store, &[event("scroll", 1, now)]).await;
     assert_eq!(store.timeline(&site(), TimelineFrom::all(0), 9).await.unwrap().len(), 1);

@@ -1,12 +1,11 @@
 //! Destroyed secrets are gone from the table's file, even while snapshots are open.
 
 use common::store::conformance::samples::at;
-use common::store::postgres::Options;
 use common::store::{Keep as _, Secret, SecretName, StoreError};
 use common::time::{DAY, Timestamp};
 use tokio_postgres::{Client, NoTls};
 
-use crate::servers::Databases;
+use crate::servers::{Databases, PATIENT};
 
 fn now() -> Timestamp {
     at("2026-03-10T02:00:00Z")
@@ -28,7 +27,7 @@ async fn stands_in_file(client: &Client, bytes: &[u8]) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn destroyed_secrets_leave_the_file() {
     let Some(databases) = Databases::fresh().await else { return };
-    let store = databases.open(Options::PROCESS).await;
+    let store = databases.open(PATIENT).await;
     let [old, kept] = [[0xA7; 32], [0x5C; 32]];
     let until = |bytes, expires| Secret { bytes, expires };
     let salt = SecretName::Salt(now().day());
@@ -50,7 +49,7 @@ async fn destroyed_secrets_leave_the_file() {
     let snapshot = reader.build_transaction().isolation_level(tokio_postgres::IsolationLevel::RepeatableRead).start();
     let snapshot = snapshot.await.unwrap();
     snapshot.query("select from analytics_sites", &[]).await.unwrap();
-    let another = databases.open(Options::PROCESS).await;
+    let another = databases.open(PATIENT).await;
     assert_eq!(another.destroy_secrets(now()).await.unwrap(), 0, "it was deleted before");
     assert!(!stands_in_file(&watcher, &old).await, "and is gone from the file now");
     snapshot.rollback().await.unwrap();

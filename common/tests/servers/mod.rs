@@ -8,9 +8,14 @@ pub(crate) mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use common::metrics::Metrics;
 use common::store::postgres::{Options, Postgres};
+
+/// As a process, however busy the machine is: what is slow is not away.
+pub(crate) const PATIENT: Options =
+    Options { append_within: Duration::from_secs(30), limit_within: Duration::from_secs(5), ..Options::PROCESS };
 
 /// A fresh PostgreSQL database and a Redis database with nothing in it.
 #[derive(Debug)]

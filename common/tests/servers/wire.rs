@@ -66,6 +66,11 @@ impl Wire {
         assert!(matches!(reached, Ok(Ok(_))), "no such statement comes");
     }
 
+    /// Whether such a statement has come.
+    pub(crate) fn has_come(&self) -> bool {
+        self.watch.borrow().seen > 0
+    }
+
     /// Lets everything pass.
     pub(crate) fn release(&self) {
         self.watch.send_replace(Watch::default());

@@ -9,7 +9,7 @@ use common::App;
 use common::collect::error_text;
 use common::identity::Pseudonyms;
 use common::site::Site;
-use common::store::{Committed, Position, StoreError};
+use common::store::{Committed, News, Position, StoreError};
 use prometheus::IntCounter;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -91,11 +91,7 @@ impl Hub {
 
     /// Passes events and heartbeats on until told to stop. `events` is the store's feed,
     /// subscribed to before the first client can connect.
-    pub(crate) async fn run(
-        self: Arc<Self>,
-        events: Receiver<Arc<[Committed]>>,
-        newcomers: mpsc::UnboundedReceiver<Newcomer>,
-    ) {
+    pub(crate) async fn run(self: Arc<Self>, events: Receiver<News>, newcomers: mpsc::UnboundedReceiver<Newcomer>) {
         let stop = self.stop.clone();
         let both = async { tokio::join!(self.pass_on(events, newcomers), self.keep_beat()) };
         stop.run_until_cancelled(both).await;
@@ -150,7 +146,7 @@ impl Hub {
         self.lock().values().map(|(channel, _)| Arc::clone(channel)).collect()
     }
 
-    async fn pass_on(&self, mut events: Receiver<Arc<[Committed]>>, mut newcomers: mpsc::UnboundedReceiver<Newcomer>) {
+    async fn pass_on(&self, mut events: Receiver<News>, mut newcomers: mpsc::UnboundedReceiver<Newcomer>) {
         let mut passed = 0;
         let mut waiting: Vec<(u64, Newcomer)> = Vec::new();
         let mut ring_at = Instant::now();
@@ -166,9 +162,12 @@ impl Hub {
                 () = tokio::time::sleep_until(ring_at), if unheard => {}
                 Some(newcomer) = newcomers.recv() => waiting.push((passed + events.len() as u64, newcomer)),
                 batch = events.recv() => match batch {
-                    Ok(batch) => {
+                    Ok(news) => {
                         passed += 1;
-                        unheard |= self.publish(&batch).await;
+                        unheard |= match news {
+                            News::Committed(batch) => self.publish(&batch).await,
+                            News::Gap(site) => self.begin_anew(&site),
+                        };
                     }
                     Err(RecvError::Lagged(batches)) => {
                         passed += batches;
@@ -199,6 +198,13 @@ impl Hub {
             }
         }
         true
+    }
+
+    /// Sends a gap to the clients of a site. Answers whether it has any.
+    fn begin_anew(&self, site: &Site) -> bool {
+        let channels = self.lock();
+        let channel = channels.get(site).map(|(channel, _)| channel);
+        channel.inspect(|channel| channel.write(Log::begin_anew)).is_some()
     }
 
     /// Reads from the store what the feed lost. Where that is more than clients are caught up

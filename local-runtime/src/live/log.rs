@@ -100,6 +100,12 @@ impl Log {
         self.bytes = 0;
     }
 
+    /// As [`Self::tear`], and places that follow may have been those of events that are gone.
+    pub(super) fn begin_anew(&mut self) {
+        self.tear();
+        self.last = None;
+    }
+
     /// What there is from a number on.
     pub(super) fn read(&self, from: u64) -> Reading {
         let Some(first) = from.checked_sub(self.oldest) else { return Reading::TooLate(self.next()) };
@@ -185,5 +191,9 @@ mod tests {
         assert_eq!(log.read(next), Reading::UpToDate, "came before");
         log.push(Position(9), Some("x".into()));
         assert_eq!(positions(log.read(next)), [9]);
+        log.begin_anew();
+        let Reading::TooLate(next) = log.read(next + 1) else { panic!("{log:?}") };
+        log.push(Position(2), Some("x".into()));
+        assert_eq!(positions(log.read(next)), [2], "another event at a place that was given before");
     }
 }

@@ -1,4 +1,4 @@
-//! The live feed: WebSocket `/ws/analytics[?site=…]`.
+//! The live feed: WebSocket `/ws/analytics[?site=…][&after=<event id>]`.
 //!
 //! # Protocol
 //! All messages are JSON objects in text frames. Those about an event have an `id`; those with
@@ -32,6 +32,8 @@
 //!   yet. What was sent here already is thus not sent again. What arrives meanwhile follows,
 //!   but for what `resume` has just sent (`seen`). `began` is then the event after `p`, so that
 //!   asking again sends nothing twice.
+//! - What is sent before a client says `resume` is newer than what that sends. A client that connects
+//!   with `after` gets everything in order of place: it is resumed before anything else is sent.
 //! - After [`MOST_MISSED`] events `resume` stops with `gap`, and leaves `began` where it is:
 //!   the client may resume again after the last event that it got.
 //! - An event that is not known, because retention deleted it or another site has it, is

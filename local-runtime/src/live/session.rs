@@ -10,6 +10,7 @@ use common::collect::error_text;
 use common::store::{Committed, Position};
 use futures_util::SinkExt;
 use tokio::time::{Instant, Sleep, sleep, timeout};
+use uuid::Uuid;
 
 use super::allowance::Allowance;
 use super::hub::{Hub, Subscription};
@@ -36,6 +37,8 @@ pub(super) struct Session {
     began: Option<Position>,
     /// Every event up to this place was sent, or is known to the client from elsewhere.
     seen: Option<Position>,
+    /// Events that were stored after this one come before any other.
+    after: Option<Uuid>,
     /// Whether a ping is out.
     pinged: bool,
     _place: Place,
@@ -57,13 +60,20 @@ impl From<axum::Error> for End {
 }
 
 impl Session {
-    pub(super) fn new(hub: Arc<Hub>, socket: WebSocket, subscription: Subscription, place: Place) -> Self {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        socket: WebSocket,
+        subscription: Subscription,
+        place: Place,
+        after: Option<Uuid>,
+    ) -> Self {
         Self {
             socket,
             allowance: Allowance::new(Instant::now()),
             next: subscription.start,
             began: None,
             seen: None,
+            after,
             pinged: false,
             subscription,
             hub,
@@ -88,6 +98,9 @@ impl Session {
     async fn converse(&mut self) -> Result<(), End> {
         let hub = Arc::clone(&self.hub);
         self.send_stats().await?;
+        if let Some(after) = self.after.take() {
+            self.resume(after).await?;
+        }
         let alarm = sleep(hub.timing.ping);
         tokio::pin!(alarm);
         loop {
@@ -168,7 +181,8 @@ impl Session {
     /// Tells the client that it has missed events, and goes on at the log's entry `next`.
     async fn send_gap(&mut self, next: u64) -> Result<(), End> {
         self.next = next;
-        self.began = None;
+        // Places that follow may be those of events that are gone.
+        (self.began, self.seen) = (None, None);
         self.hub.app.metrics.websocket_gaps_total.inc();
         self.send(vec![message::gap()]).await
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::App;
 use common::source::System;
-use common::store::Position;
+use common::store::{News, Position};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -193,13 +193,13 @@ async fn a_feed_that_fell_behind_is_caught_up() {
         app.store.committed_after(&site, Position(0), 5_000).await.unwrap().split_off(before)
     };
     let first = stored(1).await;
-    events.send(first.clone().into()).unwrap();
+    events.send(News::Committed(first.clone().into())).unwrap();
     client::until(|| subscription.channel.log().next() == 1).await;
 
     // Two batches into a channel for one, without a pause: the first of them is lost.
     let lost = stored(2).await;
     for committed in &lost {
-        events.send([committed.clone()].into()).unwrap();
+        events.send(News::Committed([committed.clone()].into())).unwrap();
     }
     client::until(|| subscription.channel.log().next() == 3).await;
     let super::log::Reading::Next(placed) = subscription.channel.log().read(subscription.start) else {

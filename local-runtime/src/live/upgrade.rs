@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use common::http::{Params, may_follow};
 use common::outcome::{Code, Refusal};
+use uuid::Uuid;
 
 use super::LARGEST_MESSAGE;
 use super::hub::Hub;
@@ -39,12 +40,15 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
     get,
     path = "/ws/analytics",
     tag = "live",
-    params(("site" = Option<String>, Query, description = "Which site; `default` when none is named")),
+    params(
+        ("site" = Option<String>, Query, description = "Which site; `default` when none is named"),
+        ("after" = Option<Uuid>, Query, description = "The last event that was received: those stored since come first"),
+    ),
     responses(
         (status = 101, description = "Live from here on"),
-        (status = 400, description = "`site` is none, or this is no WebSocket handshake"),
+        (status = 400, description = "`site` or `after` is none, or this is no WebSocket handshake"),
         (status = 401, description = "The origin is not allowed"),
-        (status = 503, description = "Too many live connections; try again after `Retry-After` seconds"),
+        (status = 503, description = "Too many live connections, or the server is stopping; try again after `Retry-After` seconds"),
     )
 )]
 pub(crate) async fn connect(
@@ -54,8 +58,9 @@ pub(crate) async fn connect(
     let app = hub.app.clone();
     let address = keys.of(&request, &app);
     let (mut parts, _) = request.into_parts();
-    let site = Params::of(&parts).site(&app);
-    let site = site.map_err(IntoResponse::into_response)?;
+    let params = Params::of(&parts);
+    let site = params.site(&app).map_err(IntoResponse::into_response)?;
+    let after = after(&params).map_err(IntoResponse::into_response)?;
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
     let upgrade = upgrade.map_err(IntoResponse::into_response)?;
     if !may_follow(&parts.headers, &app.config.allowed_origins) {
@@ -66,10 +71,15 @@ pub(crate) async fn connect(
         );
         return Err(refusal.into_response());
     }
-    let place = hub.admission.admit(Some(address)).filter(|_| !hub.stop.is_cancelled()).ok_or_else(|| {
+    let unavailable = |why| {
         hub.app.metrics.websocket_rejected_total.inc();
-        Refusal::new(Code::Unavailable, "there are too many live connections; try again later").into_response()
-    })?;
+        Refusal::new(Code::Unavailable, why).into_response()
+    };
+    if hub.stop.is_cancelled() {
+        return Err(unavailable("the server is stopping; connect again"));
+    }
+    let place = hub.admission.admit(Some(address));
+    let place = place.ok_or_else(|| unavailable("there are too many live connections; try again later"))?;
     let session = hub.sessions.token();
     Ok(upgrade
         // What is sent beside the token, and the only one that is answered.
@@ -81,7 +91,15 @@ pub(crate) async fn connect(
         .max_frame_size(LARGEST_MESSAGE)
         .on_upgrade(move |socket| async move {
             let subscription = hub.join(&site).await;
-            Session::new(hub, socket, subscription, place).run().await;
+            Session::new(hub, socket, subscription, place, after).run().await;
             drop(session);
         }))
+}
+
+/// The event after which the feed is to begin, if one is named.
+fn after(params: &Params) -> Result<Option<Uuid>, Refusal> {
+    let parse = |text: &str| {
+        text.parse().map_err(|_| Refusal::new(Code::InvalidCursor, "after must be the id of an event, a UUID"))
+    };
+    params.get("after").map(parse).transpose()
 }

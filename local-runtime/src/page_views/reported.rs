@@ -2,13 +2,12 @@
 //! page's address and reports them too, at about the time of the request. There is no answer that
 //! it could read first, so the layer waits for its report.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use common::App;
 use common::event::{Event, SentEvent};
 use common::event_type::EventType;
-use common::store::{Committed, TimelineFrom};
+use common::store::{News, TimelineFrom};
 use common::time::{SECOND, Timestamp};
 use common::visitor::VisitorId;
 use tokio::sync::broadcast::Receiver;
@@ -20,7 +19,7 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(3);
 const REPORTED_BEFORE: i64 = 3 * SECOND;
 
 /// What the store commits from a request on.
-pub(super) type Feed = Receiver<Arc<[Committed]>>;
+pub(super) type Feed = Receiver<News>;
 
 /// Whether the tracker reports this view of a visitor, requested at `now`; `feed` has what was
 /// committed since. It waits for [`REPORT_TIMEOUT`], and no longer than `stop`.
@@ -48,8 +47,8 @@ pub(super) async fn is_reported(
     let reported = async {
         loop {
             match feed.recv().await {
-                Ok(committed) => {
-                    if committed.iter().any(|it| it.event.site == view.site && is_report(&it.event)) {
+                Ok(news) => {
+                    if news.committed().iter().any(|it| it.event.site == view.site && is_report(&it.event)) {
                         return;
                     }
                 }

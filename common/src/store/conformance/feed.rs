@@ -27,7 +27,7 @@ pub async fn commits_are_heard_in_order(fixture: impl Fixture) {
     }
     let mut heard = Vec::new();
     while heard.len() < events.len() {
-        heard.extend(feed.recv().await.unwrap().iter().cloned());
+        heard.extend(feed.recv().await.unwrap().committed().iter().cloned());
     }
     assert!(heard[0].position < heard[1].position, "in order of position within a site");
     assert_eq!(heard.into_iter().map(|committed| committed.event).collect::<Vec<Event>>(), events);
@@ -42,7 +42,7 @@ pub async fn duplicates_are_not_heard(fixture: impl Fixture) {
     store.append(vec![first.clone(), second.clone()], now).await.unwrap();
     let mut heard = Vec::new();
     while heard.len() < 2 {
-        heard.extend(feed.recv().await.unwrap().iter().map(|committed| committed.event.id));
+        heard.extend(feed.recv().await.unwrap().committed().iter().map(|committed| committed.event.id));
     }
     assert_eq!(heard, [first.id, second.id]);
 }

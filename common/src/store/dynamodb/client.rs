@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::ConsumedCapacity;
+use prometheus::IntCounter;
 
 use super::errors::{Failure, closed};
 use crate::store::Result;
@@ -55,11 +56,29 @@ pub(super) struct Table {
     pub(super) name: Arc<str>,
     meter: Arc<Meter>,
     closed: Arc<AtomicBool>,
+    /// Whether the last request got no answer, or only that the service is busy.
+    away: Arc<AtomicBool>,
+    outages: Option<IntCounter>,
 }
 
 impl Table {
     pub(super) fn new(client: Client, name: &str) -> Self {
-        Self { client, name: name.into(), meter: Arc::default(), closed: Arc::default() }
+        let (meter, closed, away) = (Arc::default(), Arc::default(), Arc::default());
+        Self { client, name: name.into(), meter, closed, away, outages: None }
+    }
+
+    /// Counts how often the service stops answering.
+    pub(super) fn counting(self, outages: IntCounter) -> Self {
+        Self { outages: Some(outages), ..self }
+    }
+
+    fn set_away(&self, away: bool) {
+        if !self.away.swap(away, Ordering::Relaxed)
+            && away
+            && let Some(outages) = &self.outages
+        {
+            outages.inc();
+        }
     }
 
     /// Another table of the same store.
@@ -105,10 +124,14 @@ impl Table {
             match send().await.map_err(Failure::of) {
                 Err(Failure::Transient(reason)) => {
                     if !backoff.wait().await {
+                        self.set_away(true);
                         return Err(Failure::Transient(reason));
                     }
                 }
-                other => return other,
+                other => {
+                    self.set_away(matches!(other, Err(Failure::Final(_))));
+                    return other;
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region, SharedHttpClient};
 
 use super::client::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT};
+use super::clock::ServiceClock;
 use super::errors::{failed, unavailable};
 use super::http;
 use crate::config::{DynamoDbUrl, Keys, Platform};
@@ -16,8 +17,13 @@ use crate::store::Result;
 /// # Errors
 /// When region or keys are configured nowhere.
 pub async fn client(url: &DynamoDbUrl) -> Result<Client> {
+    client_with(url, &ServiceClock::default()).await
+}
+
+/// The same, which sets a clock by the service's answers.
+pub(super) async fn client_with(url: &DynamoDbUrl, clock: &ServiceClock) -> Result<Client> {
     let platform = Platform::from_env();
-    let http = http::client(CONNECT_TIMEOUT).map_err(failed)?;
+    let http = http::client(CONNECT_TIMEOUT, clock).map_err(failed)?;
     let builder = match configured(url, platform) {
         Some((region, keys)) => {
             let keys = Credentials::new(keys.id, keys.secret, keys.token, None, "environment");

@@ -8,7 +8,7 @@
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_dynamodb::config::{IntoShared, SharedHttpClient};
@@ -17,6 +17,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector as Connect, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_types::body::SdkBody;
+use http::header::DATE;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -24,19 +25,24 @@ use hyper_util::rt::TokioExecutor;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::clock::ServiceClock;
+
 /// The connections.
 #[derive(Debug, Clone)]
-struct Http(Client<HttpsConnector<HttpConnector>, SdkBody>);
+struct Http {
+    client: Client<HttpsConnector<HttpConnector>, SdkBody>,
+    clock: ServiceClock,
+}
 
-/// A client that gives up a connection that is not made in this time.
+/// A client that gives up a connection that is not made in this time, and sets a clock by the answers.
 ///
 /// # Errors
 /// When the cryptography knows no version of TLS.
-pub(super) fn client(connect: Duration) -> Result<SharedHttpClient, rustls::Error> {
-    trusting(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }, connect)
+pub(super) fn client(connect: Duration, clock: &ServiceClock) -> Result<SharedHttpClient, rustls::Error> {
+    trusting(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }, connect, clock)
 }
 
-fn trusting(roots: RootCertStore, connect: Duration) -> Result<SharedHttpClient, rustls::Error> {
+fn trusting(roots: RootCertStore, connect: Duration, clock: &ServiceClock) -> Result<SharedHttpClient, rustls::Error> {
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
@@ -46,7 +52,8 @@ fn trusting(roots: RootCertStore, connect: Duration) -> Result<SharedHttpClient,
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(connect));
     let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
-    let connector = SharedHttpConnector::new(Http(Client::builder(TokioExecutor::new()).build(https)));
+    let client = Client::builder(TokioExecutor::new()).build(https);
+    let connector = SharedHttpConnector::new(Http { client, clock: clock.clone() });
     Ok(http_client_fn(move |_, _| connector.clone()).into_shared())
 }
 
@@ -56,9 +63,13 @@ impl Connect for Http {
             Ok(request) => request,
             Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         };
-        let answer = self.0.request(request);
+        let answer = self.client.request(request);
+        let clock = self.clock.clone();
         HttpConnectorFuture::new(async move {
             let answer = answer.await.map_err(|error| ConnectorError::io(error.into()))?;
+            if let Some(Ok(date)) = answer.headers().get(DATE).map(|date| date.to_str()) {
+                clock.note(date, Instant::now());
+            }
             HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })

@@ -17,7 +17,8 @@
 //! strongly consistent. A process that appends nothing reads at half the price, and sees what others
 //! append a moment later, usually well within a second. The live feed shows what this process stored,
 //! and a feed that is resumed misses none of it (`in_flight`). Positions of several processes are in
-//! the order of their clocks, so it may miss what another process committed in the same moment.
+//! the order of their clocks, corrected by the service's (`clock`), so it may miss what another process
+//! committed in the same moment.
 //!
 //! The items are in `keys`, what it all costs is in docs/dynamodb.md.
 
@@ -25,6 +26,7 @@ mod append;
 mod batch;
 mod blocks;
 mod client;
+mod clock;
 mod connection;
 mod errors;
 mod events;
@@ -63,6 +65,7 @@ use uuid::Uuid;
 
 pub use self::client::Consumed;
 use self::client::Table;
+use self::clock::ServiceClock;
 pub use self::connection::client;
 use self::errors::ENGINE;
 use self::in_flight::InFlight;
@@ -71,7 +74,7 @@ use self::writer::{Queue, Writer};
 use super::commits::LastCommit;
 use super::not_stored::Counts;
 use super::{
-    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, Outcomes, Position, Progress,
+    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, News, Outcomes, Position, Progress,
     Realtime, Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::config::DynamoDbUrl;
@@ -91,10 +94,11 @@ pub struct DynamoDb {
     secrets: Table,
     retained: CachedRetained,
     retention: i64,
-    feed: broadcast::Sender<Arc<[Committed]>>,
+    feed: broadcast::Sender<News>,
     /// The writer is started by the first append: most functions only read.
     writer: Mutex<Option<(Queue, oneshot::Receiver<()>)>>,
     in_flight: Arc<InFlight>,
+    clock: ServiceClock,
     last_commit: LastCommit,
     metrics: Arc<Metrics>,
 }
@@ -133,7 +137,9 @@ impl DynamoDb {
     }
 
     async fn connect(url: &DynamoDbUrl, retention_days: u32, metrics: Arc<Metrics>) -> Result<Self> {
-        let table = Table::new(client(url).await?, url.table());
+        let clock = ServiceClock::default();
+        let table = Table::new(connection::client_with(url, &clock).await?, url.table());
+        let table = table.counting(metrics.outages_total.with_label_values(&[ENGINE]));
         let (feed, _) = broadcast::channel(FEED);
         Ok(Self {
             secrets: table.sibling(url.secrets()),
@@ -143,6 +149,7 @@ impl DynamoDb {
             feed,
             writer: Mutex::default(),
             in_flight: Arc::default(),
+            clock,
             last_commit: LastCommit::default(),
             metrics,
         })
@@ -163,6 +170,7 @@ impl DynamoDb {
                 retention: self.retention,
                 feed: self.feed.clone(),
                 in_flight: Arc::clone(&self.in_flight),
+                clock: self.clock.clone(),
                 last_commit: self.last_commit.clone(),
                 metrics: Arc::clone(&self.metrics),
                 state: writer::State::default(),
@@ -221,7 +229,7 @@ impl LiveTotals for DynamoDb {
 
 #[async_trait]
 impl Feed for DynamoDb {
-    fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>> {
+    fn subscribe(&self) -> broadcast::Receiver<News> {
         self.feed.subscribe()
     }
 

@@ -9,6 +9,7 @@ mod group;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,15 +19,19 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use self::group::{Group, Waiting};
 use super::append::{Batch, Cancelled, Entry, Known, Transaction};
 use super::client::{Backoff, Table};
+use super::clock::ServiceClock;
 use super::errors::{ENGINE, closed, unavailable};
 use super::in_flight::InFlight;
+use super::keys::{self, Key, by_key};
 use super::positions::{Positions, raise_floor};
+use super::rows;
 use super::spread::Spread;
 use super::write::{MOST_WRITES, Transacted};
 use crate::event::Event;
 use crate::metrics::Metrics;
+use crate::site::Site;
 use crate::store::commits::LastCommit;
-use crate::store::{Appended, Committed, Position, Result, StoreError};
+use crate::store::{Appended, Committed, News, Position, Result, StoreError};
 use crate::time::Timestamp;
 
 /// The most events that are taken together.
@@ -35,6 +40,13 @@ const MOST_TOGETHER: usize = 1_000;
 const QUEUE: usize = 16_384;
 /// How long a request waits for a place in the queue.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a request may wait for those before it. What waits longer is not begun: its client is
+/// refused after 10 s, and has to send it again.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(4);
+/// Events of which it is not known whether they were committed, at most; more are a gap of the feed.
+const MOST_UNCONFIRMED: usize = 2_000;
+/// How long finding out about them may take, and how long lies between two attempts.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often the time of the last position is recorded.
 const FLOOR_INTERVAL: Duration = Duration::from_secs(60);
 /// How long events wait while a rebuild has locked their day.
@@ -76,7 +88,7 @@ impl Queue {
 
     pub(super) async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
         let (answer, answered) = oneshot::channel();
-        let request = Request::Append(Waiting { events, now, answer });
+        let request = Request::Append(Waiting { events, now, since: Instant::now(), answer });
         self.0.send_timeout(request, QUEUE_TIMEOUT).await.map_err(|error| match error {
             SendTimeoutError::Timeout(_) => StoreError::Overloaded { engine: ENGINE },
             SendTimeoutError::Closed(_) => closed(),
@@ -99,8 +111,9 @@ impl Queue {
 pub(super) struct Writer {
     pub(super) table: Table,
     pub(super) retention: i64,
-    pub(super) feed: broadcast::Sender<Arc<[Committed]>>,
+    pub(super) feed: broadcast::Sender<News>,
     pub(super) in_flight: Arc<InFlight>,
+    pub(super) clock: ServiceClock,
     pub(super) last_commit: LastCommit,
     pub(super) metrics: Arc<Metrics>,
     pub(super) state: State,
@@ -113,12 +126,14 @@ pub(super) struct State {
     spread: Spread,
     /// None before the first event.
     positions: Option<Positions>,
+    /// In order of position.
+    unconfirmed: Vec<Entry>,
     floor_raised: Option<Instant>,
 }
 
 impl Writer {
     async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some(request) = requests.recv().await {
+        while let Some(request) = self.next(&mut requests).await {
             let mut together = Vec::new();
             let mut next = Some(request);
             let mut pause = None;
@@ -126,8 +141,10 @@ impl Writer {
             while let Some(request) = next.take() {
                 match request {
                     Request::Append(waiting) => {
-                        events += waiting.events.len();
-                        together.push(waiting);
+                        if let Some(waiting) = waiting.within(BEGIN_TIMEOUT) {
+                            events += waiting.events.len();
+                            together.push(waiting);
+                        }
                     }
                     Request::Pause { paused, until } => {
                         pause = Some((paused, until));
@@ -152,13 +169,69 @@ impl Writer {
         }
     }
 
+    /// The next request. What is unconfirmed is looked for meanwhile.
+    async fn next(&mut self, requests: &mut mpsc::Receiver<Request>) -> Option<Request> {
+        while !self.state.unconfirmed.is_empty() {
+            match tokio::time::timeout(CONFIRM_TIMEOUT, requests.recv()).await {
+                Ok(request) => return request,
+                // While the service is away it is tried again.
+                Err(_) => drop(self.confirm(None).await),
+            }
+        }
+        requests.recv().await
+    }
+
+    /// Finds out which events were committed though no answer said so, and delivers them: before any
+    /// that are committed later, of which `lowest` is the first position.
+    async fn confirm(&mut self, lowest: Option<Position>) -> Result<()> {
+        if self.state.unconfirmed.is_empty() {
+            return Ok(());
+        }
+        let key = |entry: &Entry| keys::by_id(&entry.event.site, entry.event.id);
+        // An event that was sent again is there twice.
+        let all: HashSet<Key> = self.state.unconfirmed.iter().map(key).collect();
+        let all: Vec<Key> = all.into_iter().collect();
+        let asked = tokio::time::timeout(CONFIRM_TIMEOUT, self.table.get_all(&all, true)).await;
+        let found = by_key(asked.map_err(|_| unavailable("no answer in time"))??);
+        let unconfirmed = std::mem::take(&mut self.state.unconfirmed);
+        let committed = unconfirmed
+            .into_iter()
+            .filter(|entry| found.get(&key(entry)).and_then(rows::position) == Some(entry.position));
+        let news: Vec<_> = committed.map(|entry| Committed { position: entry.position, event: entry.event }).collect();
+        self.in_flight.settle(lowest);
+        if !news.is_empty() {
+            let _ = self.feed.send(News::Committed(news.into()));
+        }
+        Ok(())
+    }
+
+    /// Notes that these may have been committed.
+    fn not_confirmed(&mut self, entries: impl Iterator<Item = Entry>) {
+        self.state.unconfirmed.extend(entries);
+        self.keep_unconfirmed(MOST_UNCONFIRMED);
+    }
+
+    /// Gives up all but the latest of what is unconfirmed.
+    fn keep_unconfirmed(&mut self, most: usize) {
+        let over = self.state.unconfirmed.len().saturating_sub(most);
+        let sites: BTreeSet<Site> = self.state.unconfirmed.drain(..over).map(|entry| entry.event.site).collect();
+        for site in sites {
+            let _ = self.feed.send(News::Gap(site));
+        }
+    }
+
     /// Appends the events of several requests, and answers each.
     async fn append(&mut self, requests: Vec<Waiting>) {
         let started = Instant::now();
         let (mut group, mut entries) = Group::new(requests);
         if !entries.is_empty() {
             let appended = self.append_entries(&mut entries, &mut group.outcomes).await;
-            self.in_flight.settle(None);
+            if appended.is_err() {
+                let open = entries.into_iter().zip(&group.outcomes).filter(|(_, outcome)| outcome.is_none());
+                // Without a position it was not sent.
+                self.not_confirmed(open.map(|(entry, _)| entry).filter(|entry| entry.position > Position(0)));
+            }
+            self.in_flight.settle(self.state.unconfirmed.first().map(|entry| entry.position));
             self.metrics.queried("append", started.elapsed());
             match &appended {
                 Ok(()) => self.last_commit.succeeded(),
@@ -187,11 +260,13 @@ impl Writer {
             none => none.insert(Positions::register(&self.table).await?),
         };
         if state.floor_raised.is_none_or(|raised| raised.elapsed() > FLOOR_INTERVAL) {
-            let latest = times.iter().map(|time| time.millis()).max().unwrap_or(0);
+            let at = Instant::now();
+            let latest = times.iter().map(|time| self.clock.correct(*time, at).millis()).max().unwrap_or(0);
             raise_floor(&self.table, latest.max(positions.last())).await?;
             state.floor_raised = Some(Instant::now());
         }
-        Ok(self.in_flight.assign(positions, times.iter().copied()))
+        let at = Instant::now();
+        Ok(self.in_flight.assign(positions, times.iter().map(|time| self.clock.correct(*time, at))))
     }
 
     /// Writes transactions until every entry has an outcome.
@@ -221,7 +296,12 @@ impl Writer {
                 continue;
             }
             let transaction = batch.finish(|site| self.state.spread.pick(site));
-            let cancelled = match self.table.transact(&transaction.writes).await? {
+            let transacted = self.table.transact(&transaction.writes).await?;
+            // The service answers again: what is delivered from here on comes later.
+            if self.confirm(Some(entries[waiting[0]].position)).await.is_err() {
+                self.keep_unconfirmed(0);
+            }
+            let cancelled = match transacted {
                 Transacted::Done => Cancelled::Committed,
                 Transacted::Cancelled(reasons) => transaction.judge(&reasons, entries),
             };
@@ -263,6 +343,6 @@ impl Writer {
         let in_flight = entries.iter().zip(&*outcomes).find(|(_, outcome)| outcome.is_none());
         self.in_flight.settle(in_flight.map(|(entry, _)| entry.position));
         // There may be no subscriber.
-        let _ = self.feed.send(news.into());
+        let _ = self.feed.send(News::Committed(news.into()));
     }
 }

@@ -1,12 +1,13 @@
 //! Connections: the session's settings are made wherever one is opened.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod};
 use deadpool_postgres::{Runtime, Timeouts};
+use prometheus::IntCounter;
 use tokio::time::timeout_at;
 use tokio_postgres::error::{Error, SqlState};
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -49,12 +50,15 @@ pub(super) struct Connections {
     identity: ServerIdentity,
     /// Whether the last question got no answer from the server.
     away: Arc<AtomicBool>,
+    outages: IntCounter,
 }
 
 /// Which database was connected to last. Clones share it.
 #[derive(Debug, Clone, Default)]
 struct ServerIdentity {
     latest: Arc<Mutex<String>>,
+    /// The sum of the latest.
+    sum: Arc<AtomicU32>,
     epoch: Arc<AtomicU64>,
 }
 
@@ -70,6 +74,7 @@ impl ServerIdentity {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(identity) = identity.filter(|identity| *identity != *latest) {
             identity.clone_into(&mut latest);
+            self.sum.store(crc32fast::hash(latest.as_bytes()), Ordering::Release);
             self.epoch.fetch_add(1, Ordering::AcqRel);
         }
         Ok(())
@@ -108,13 +113,20 @@ impl Connections {
             let idle = status.available;
             PoolStatus { in_use: status.size.saturating_sub(idle), idle, waiting: status.waiting }
         });
-        Ok(Self { address: Arc::new(address), pool, metrics, identity, away: Arc::default() })
+        let outages = metrics.outages_total.with_label_values(&[ENGINE]);
+        Ok(Self { address: Arc::new(address), pool, metrics, identity, away: Arc::default(), outages })
     }
 
     /// Grows whenever a connection leads to another database than the one before (restart, failover,
     /// restore), before anything is asked on it. What was committed before may be missing then.
     pub(super) fn epoch(&self) -> u64 {
         self.identity.epoch.load(Ordering::Acquire)
+    }
+
+    /// A sum over what identifies the database that was connected to last: processes on the same
+    /// database have the same.
+    pub(super) fn identity(&self) -> u32 {
+        self.identity.sum.load(Ordering::Acquire)
     }
 
     /// A connection outside of the pool, for work that takes long.
@@ -172,11 +184,17 @@ impl Connections {
         match &answer {
             // Too many questions at a time say nothing about the server.
             Err(Failure::Pool(PoolError::Timeout(_) | PoolError::Closed)) => {}
-            Err(Failure::Query(error)) => self.away.store(is_gone(error), Ordering::Relaxed),
-            Err(_) => self.away.store(true, Ordering::Relaxed),
-            Ok(_) => self.away.store(false, Ordering::Relaxed),
+            Err(Failure::Query(error)) => self.set_away(is_gone(error)),
+            Err(_) => self.set_away(true),
+            Ok(_) => self.set_away(false),
         }
         answer.map_err(StoreError::from)
+    }
+
+    fn set_away(&self, away: bool) {
+        if !self.away.swap(away, Ordering::Relaxed) && away {
+            self.outages.inc();
+        }
     }
 
     /// Whether the server answered the last question. A process that runs in the background asks

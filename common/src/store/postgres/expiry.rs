@@ -4,6 +4,9 @@
 //! detached and renamed, in one transaction that no question and no event waits for longer than
 //! [`LOCK_TIMEOUT`]; then it is dropped. What a crash leaves is found by its name.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use tokio_postgres::error::{Error, SqlState};
 use tokio_postgres::{Client, Transaction};
 
@@ -18,7 +21,14 @@ use crate::time::{Day, Timestamp};
 /// How long others wait behind a detaching at most; it is tried again, less and less often.
 const LOCK_TIMEOUT: &str = "100ms";
 /// How often a detaching is tried in one step.
-const TRIES: u32 = 20;
+const TRIES: u32 = 10;
+/// By how much longer each pause between two tries is than the one before.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The other transactions that hold a lock on one of two tables.
+const HOLDERS: &str = "select distinct virtualtransaction from pg_locks
+    where locktype = 'relation' and granted and pid <> pg_backend_pid()
+      and database = (select oid from pg_database where datname = current_database())
+      and relation in (to_regclass($1), to_regclass($2))";
 /// Rows that one statement deletes at most.
 const ROWS: i64 = 10_000;
 /// Totals of days live as long as events, and at least this long.
@@ -47,6 +57,7 @@ pub(super) async fn delete_before(connections: &Connections, cutoff: Day, now: T
     let kept_since = before.map_or(cutoff, |before| before.max(cutoff));
     if before != Some(kept_since) {
         keep::note(&client, "kept_since", kept_since.number().into()).await?;
+        keep::note_change(&client).await?;
     }
     if let Some(table) = first_table(&client, EXPIRED).await? {
         return Ok(Step { deleted: drop_table(&client, &table).await?, done: false });
@@ -83,18 +94,32 @@ async fn first_table(client: &Client, prefix: &str) -> Result<Option<String>, Er
 }
 
 /// Detaches a partition and gives it a name that nothing looks at.
+///
+/// While a long transaction holds one of the two tables, such as a dump's, it is not tried: that could
+/// not succeed, and events would wait behind every try.
 async fn detach(client: &mut Client, table: &str, parent: &str) -> Result<()> {
     let mut transaction = client.transaction().await?;
+    let mut before = holders(&transaction, table, parent).await?;
     for attempt in 0..TRIES {
-        match try_detach(&mut transaction, table, parent).await {
-            Ok(()) => return Ok(transaction.commit().await?),
-            Err(error) if is_locked(&error) => {
-                tokio::time::sleep(std::time::Duration::from_millis(50 * u64::from(attempt))).await;
-            }
-            Err(error) => return Err(error.into()),
+        if !before.is_empty() {
+            tokio::time::sleep(PAUSE * (attempt + 1)).await;
         }
+        let now = holders(&transaction, table, parent).await?;
+        if before.is_disjoint(&now) {
+            match try_detach(&mut transaction, table, parent).await {
+                Ok(()) => return Ok(transaction.commit().await?),
+                Err(error) if is_locked(&error) => tokio::time::sleep(PAUSE * attempt).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        before = now;
     }
-    Err(unavailable("an old partition is in use"))
+    Err(unavailable("a long transaction, such as a dump, holds an old partition; it is tried again"))
+}
+
+async fn holders(client: &Transaction<'_>, table: &str, parent: &str) -> Result<HashSet<String>, Error> {
+    let rows = client.query(HOLDERS, &[&table, &parent]).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// Detaches in a moment between others' transactions.

@@ -27,6 +27,14 @@ pub(super) async fn note(client: &Client, name: &str, value: i64) -> Result<(), 
     client.execute(put, &[&name, &value]).await.map(drop)
 }
 
+/// Notes that answers have changed other than by events: other processes look for it twice a second,
+/// and do not use answers of before any more.
+pub(super) async fn note_change(client: &Client) -> Result<(), Error> {
+    let note = "insert into analytics_meta (name, value) values ('changes', 1)
+        on conflict (name) do update set value = analytics_meta.value + 1";
+    client.execute(note, &[]).await.map(drop)
+}
+
 /// The first day whose events are all there, once days were dropped.
 pub(super) async fn kept_since(client: &Client) -> Result<Option<Day>, Error> {
     let number = fact(client, "kept_since").await?;
@@ -36,7 +44,8 @@ pub(super) async fn kept_since(client: &Client) -> Result<Option<Day>, Error> {
 /// Moves the first kept day back to this one, where it lies after it.
 pub(super) async fn lower_kept(client: &Client, to: Day) -> Result<(), Error> {
     let lower = "update analytics_meta set value = least(value, $1) where name = 'kept_since'";
-    client.execute(lower, &[&i64::from(to.number())]).await.map(drop)
+    client.execute(lower, &[&i64::from(to.number())]).await?;
+    note_change(client).await
 }
 
 /// A small write that is durable when it returns: a server in recovery, one that is read only and

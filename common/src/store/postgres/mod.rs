@@ -53,7 +53,7 @@ use self::writer::Handle;
 use super::commits::LastCommit;
 use super::not_stored::Counts;
 use super::{
-    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, Outcomes, Position, Progress,
+    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, News, Outcomes, Position, Progress,
     Realtime, Recount, Result, Secret, SecretName, SharedLimits, Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::event::Event;
@@ -75,17 +75,26 @@ pub struct Options {
     /// How long an append may take until its events are durable. After that it fails, and whether
     /// they are stored is not known: appending the same events again tells.
     pub append_within: Duration,
+    /// How long a request may wait for Redis to charge a shared rate limit; after that it is charged to
+    /// the process's own.
+    pub limit_within: Duration,
     /// Whether the tables are created where there are none.
     pub create: bool,
 }
 
 impl Options {
     /// A process that runs until it is stopped.
-    pub const PROCESS: Self = Self { background: true, pool: 8, append_within: Duration::from_secs(1), create: true };
+    pub const PROCESS: Self = Self {
+        background: true,
+        pool: 8,
+        append_within: Duration::from_secs(1),
+        limit_within: Duration::from_millis(50),
+        create: true,
+    };
     /// A process that is frozen between requests: what was begun ends, by timeouts of its own, before
     /// the answer.
     pub const FUNCTION: Self =
-        Self { background: false, pool: 1, append_within: Duration::from_secs(10), create: true };
+        Self { background: false, pool: 1, append_within: Duration::from_secs(10), ..Self::PROCESS };
     /// A process that imports: no client waits for its answers.
     pub const IMPORT: Self = Self { append_within: Duration::from_secs(30), ..Self::PROCESS };
     /// A process that does one thing with a store that is there.
@@ -118,7 +127,7 @@ impl Postgres {
         }
         migrate::migrate(&mut connection).await?;
         drop(connection);
-        let live = Live::open(redis, connections.clone(), options.background, Arc::clone(&metrics)).await?;
+        let live = Live::open(redis, connections.clone(), options, Arc::clone(&metrics)).await?;
         let live = Arc::new(live);
         let last_commit = LastCommit::default();
         let within = options.append_within;
@@ -219,7 +228,7 @@ impl LiveTotals for Postgres {
 
 #[async_trait]
 impl Feed for Postgres {
-    fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>> {
+    fn subscribe(&self) -> broadcast::Receiver<News> {
         self.live.subscribe()
     }
 

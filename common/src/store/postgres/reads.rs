@@ -1,5 +1,7 @@
 //! Reading the event log.
 
+use std::collections::HashMap;
+
 use tokio_postgres::error::Error;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -10,6 +12,7 @@ use super::values::count;
 use crate::event::Event;
 use crate::site::Site;
 use crate::store::{Committed, Position, Result, TimelineFrom};
+use crate::time::Timestamp;
 
 /// The number of the site that is the first parameter; null for one that was never seen.
 pub(super) const SITE: &str = "(select id from analytics_sites where name = $1)";
@@ -76,22 +79,47 @@ pub(super) async fn committed_after(
         .await
 }
 
-/// All sites, and how many events of each were ever committed.
-pub(super) async fn positions(connections: &Connections) -> Result<Vec<(Site, u64)>> {
+/// What other processes may have changed.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// How many events of each site were ever committed.
+    pub(super) positions: HashMap<Site, u64>,
+    /// Grows when answers change other than by events ([`keep::note_change`](super::keep::note_change)).
+    pub(super) changes: u64,
+    /// The server's clock.
+    pub(super) now: Timestamp,
+}
+
+/// Looks what other processes may have changed.
+pub(super) async fn look(connections: &Connections) -> Result<Found> {
     connections
         .ask("positions", |client| async move {
-            let rows = query(&client, "select name, position from analytics_sites", &[]).await?;
+            let rows = query(
+                &client,
+                "select now(), coalesce((select value from analytics_meta where name = 'changes'), 0), name, position
+                 from (values (1)) as one left join analytics_sites on true",
+                &[],
+            )
+            .await?;
+            let first = rows.first();
             let positions = rows.iter().filter_map(|row| {
-                let site = Site::parse(row.try_get(0).ok()?)?;
-                Some(row.try_get(1).map(|position| (site, count(position))))
+                let site = Site::parse(row.try_get(2).ok()?)?;
+                Some(row.try_get(3).map(|position| (site, count(position))))
             });
-            positions.collect()
+            Ok(Found {
+                positions: positions.collect::<Result<_, Error>>()?,
+                changes: first.map(|row| row.try_get(1)).transpose()?.map_or(0, count),
+                now: first.map_or(Ok(Timestamp::from_millis(0)), |row| row.try_get(0))?,
+            })
         })
         .await
 }
 
 /// Which events stand at these positions of sites, as far as they are kept.
 pub(super) async fn ids_at(connections: &Connections, places: &[(Site, u64)]) -> Result<Vec<(Site, Uuid)>> {
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
     let names: Vec<&str> = places.iter().map(|(site, _)| site.as_str()).collect();
     let positions: Vec<i64> = places.iter().map(|(_, position)| *position as i64).collect();
     connections

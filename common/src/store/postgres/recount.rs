@@ -57,7 +57,9 @@ pub(super) async fn rebuild(connections: &Connections, progress: &Progress) -> R
         )
         .await?;
     client.execute("delete from analytics_visitors where month >= $1", &[&month_of(since)]).await?;
-    client.batch_execute("insert into analytics_visitors select * from recount_visitors; commit").await?;
+    client.batch_execute("insert into analytics_visitors select * from recount_visitors").await?;
+    keep::note_change(&client).await?;
+    client.batch_execute("commit").await?;
     Ok(recount)
 }
 

@@ -48,7 +48,7 @@ use self::readers::Readers;
 use self::writer::Handle;
 use super::not_stored::Counts;
 use super::{
-    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, Outcomes, Position, Progress,
+    Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, News, Outcomes, Position, Progress,
     Realtime, Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals, Waited,
 };
 use crate::event::Event;
@@ -71,7 +71,7 @@ pub struct Sqlite {
     writer: RwLock<Option<Handle>>,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
     readers: Readers,
-    feed: broadcast::Sender<Arc<[Committed]>>,
+    feed: broadcast::Sender<News>,
     version: Arc<AtomicU64>,
     _lock: Lock,
 }
@@ -251,7 +251,7 @@ impl LiveTotals for Sqlite {
 
 #[async_trait]
 impl Feed for Sqlite {
-    fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>> {
+    fn subscribe(&self) -> broadcast::Receiver<News> {
         self.feed.subscribe()
     }
 

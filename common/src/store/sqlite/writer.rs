@@ -15,7 +15,7 @@ use super::connection::{ENGINE, closed, damaged, is_damage};
 use super::upkeep::Upkeep;
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::store::{Appended, Committed, Position, Result, StoreError};
+use crate::store::{Appended, Committed, News, Position, Result, StoreError};
 use crate::time::{HOUR, Timestamp};
 
 /// How many requests may wait for the writer; more are refused as overload.
@@ -95,7 +95,7 @@ pub(super) struct Writer {
     data_version: i64,
     pruned: Timestamp,
     version: Arc<AtomicU64>,
-    feed: broadcast::Sender<Arc<[Committed]>>,
+    feed: broadcast::Sender<News>,
     metrics: Arc<Metrics>,
     upkeep: Upkeep,
 }
@@ -107,7 +107,7 @@ pub(super) fn start(
     connection: Connection,
     checkpointer: Checkpointer,
     version: Arc<AtomicU64>,
-    feed: broadcast::Sender<Arc<[Committed]>>,
+    feed: broadcast::Sender<News>,
     metrics: Arc<Metrics>,
 ) -> Result<(Handle, oneshot::Receiver<()>)> {
     let mut writer = Writer {
@@ -199,7 +199,7 @@ impl Writer {
                 }
                 if !committed.is_empty() && self.feed.receiver_count() > 0 {
                     // Receivers may leave meanwhile.
-                    let _ = self.feed.send(committed.into());
+                    let _ = self.feed.send(News::Committed(committed.into()));
                 }
                 for (reply, answers) in replies {
                     // A client that went away gets no answer; its events are stored all the same.

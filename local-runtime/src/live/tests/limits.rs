@@ -1,5 +1,8 @@
 //! What clients may not do.
 
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Error;
+
 use super::client::Client;
 use super::{TIMING, served};
 use crate::testing::append;
@@ -73,6 +76,24 @@ async fn connections_are_limited_in_all_and_by_address() {
     super::client::until(|| app.metrics.websocket_connections.get() == 2).await;
     assert!(from("192.0.2.3").await.is_ok());
     server.stop().await;
+}
+
+/// Not that there are too many: that would be looked for in the wrong place.
+#[tokio::test]
+async fn a_server_that_is_stopping_says_so() {
+    let (_app, _files, server) = served(&[("ANALYTICS_SHUTDOWN_DELAY", "2")], TIMING).await;
+    let url = format!("ws://{}/ws/analytics", server.address);
+    let stopping = server.begin_to_stop();
+    let refused = loop {
+        // The first ones may be there before it stops.
+        if let Err(Error::Http(refused)) = connect_async(&url).await {
+            break refused;
+        }
+    };
+    assert_eq!(refused.status(), 503);
+    let text = String::from_utf8(refused.into_body().unwrap()).unwrap();
+    assert!(text.contains("stopping"), "{text}");
+    stopping.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -44,6 +44,27 @@ async fn events_that_were_live_already_are_not_repeated() {
     server.stop().await;
 }
 
+/// A client that names its last event when it connects gets all in order, however many are stored
+/// meanwhile.
+#[tokio::test]
+async fn a_connection_may_begin_after_an_event() {
+    let (app, _files, server) = served(&[], TIMING).await;
+    let mut stored = append(&app, "default", 5).await;
+    let path = format!("/ws/analytics?after={}", stored[1]);
+    let (client, more) = tokio::join!(Client::connect_to(&server, &path, &[]), append(&app, "default", 40));
+    let mut client = client.unwrap();
+    stored.extend(more);
+    stored.extend(append(&app, "default", 5).await);
+    assert_eq!(client.next().await["type"], "initial_stats");
+    assert_eq!(client.ids(stored.len() - 2).await, stored[2..]);
+    client.has_nothing().await;
+    for (path, answer) in [("/ws/analytics?after=5", 400), ("/ws/analytics?after=", 400)] {
+        let refused = Client::connect_to(&server, path, &[]).await.err().unwrap();
+        assert_eq!(refused.status(), answer, "{path}");
+    }
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn an_event_that_is_not_known_is_a_gap() {
     let (app, _files, server) = served(&[], TIMING).await;

@@ -87,7 +87,7 @@ fn table(http: SharedHttpClient, url: &str) -> Table {
 async fn a_trusted_certificate_is_accepted() {
     let mut roots = RootCertStore::empty();
     roots.add(certificates()[1].clone()).unwrap();
-    let table = table(trusting(roots, Duration::from_secs(1)).unwrap(), &service());
+    let table = table(trusting(roots, Duration::from_secs(1), &ServiceClock::default()).unwrap(), &service());
     for _ in 0..3 {
         let item = table.get(&Key::new("p", "s"), true).await.unwrap().unwrap();
         assert_eq!(item["n"].as_n().unwrap(), "7");
@@ -96,7 +96,7 @@ async fn a_trusted_certificate_is_accepted() {
 
 #[tokio::test]
 async fn an_unknown_certificate_is_refused() {
-    let table = table(client(Duration::from_secs(1)).unwrap(), &service());
+    let table = table(client(Duration::from_secs(1), &ServiceClock::default()).unwrap(), &service());
     let Err(StoreError::Unavailable { reason, .. }) = table.get(&Key::new("p", "s"), true).await else {
         panic!("it was trusted");
     };

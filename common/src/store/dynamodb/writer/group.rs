@@ -1,6 +1,7 @@
 //! Requests that are appended together.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -8,7 +9,7 @@ use uuid::Uuid;
 use crate::event::Event;
 use crate::site::Site;
 use crate::store::dynamodb::append::Entry;
-use crate::store::dynamodb::errors::ENGINE;
+use crate::store::dynamodb::errors::{ENGINE, unavailable};
 use crate::store::{Appended, Position, Result, StoreError};
 use crate::time::Timestamp;
 
@@ -17,6 +18,8 @@ use crate::time::Timestamp;
 pub(super) struct Waiting {
     pub(super) events: Vec<Event>,
     pub(super) now: Timestamp,
+    /// When they came.
+    pub(super) since: Instant,
     pub(super) answer: oneshot::Sender<Result<Vec<Appended>>>,
 }
 
@@ -36,11 +39,23 @@ struct Grouped {
     answer: oneshot::Sender<Result<Vec<Appended>>>,
 }
 
+impl Waiting {
+    /// Gives up a request that has waited for longer than this, or whose client has gone: what was
+    /// refused must not be stored later.
+    pub(super) fn within(self, limit: Duration) -> Option<Self> {
+        if self.since.elapsed() <= limit {
+            return Some(self).filter(|waiting| !waiting.answer.is_closed());
+        }
+        let _ = self.answer.send(Err(unavailable("requests before this one took too long")));
+        None
+    }
+}
+
 impl Group {
     pub(super) fn new(waiting: Vec<Waiting>) -> (Self, Vec<Entry>) {
         let mut entries: Vec<Entry> = Vec::new();
         let mut seen: HashMap<(Site, Uuid), usize> = HashMap::new();
-        let requests = waiting.into_iter().map(|Waiting { events, now, answer }| {
+        let requests = waiting.into_iter().map(|Waiting { events, now, answer, .. }| {
             let of_request = events.into_iter().map(|event| {
                 let at = *seen.entry((event.site.clone(), event.id)).or_insert(entries.len());
                 let repeated = at < entries.len();

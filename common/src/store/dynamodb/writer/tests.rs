@@ -33,7 +33,7 @@ async fn each_request_is_answered_for_its_own_events() {
     let waiting = requests.map(|events| {
         let (answer, answered) = oneshot::channel();
         answers.push(answered);
-        Waiting { events, now, answer }
+        Waiting { events, now, since: Instant::now(), answer }
     });
     let (mut group, entries) = Group::new(waiting.into());
     assert_eq!(entries.iter().map(|entry| entry.event.clone()).collect::<Vec<_>>(), events);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -12,12 +12,13 @@ use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
 use super::sequence::Sequence;
+use super::watch::Positions;
 use super::{SiteBatch, keys, message};
 use crate::site::Site;
 use crate::store::postgres::connection::Connections;
 use crate::store::postgres::presence::Presence;
 use crate::store::postgres::reads;
-use crate::store::{Committed, Position, Result};
+use crate::store::{Committed, News, Position, Result};
 
 /// How many commits a listener may lag behind before it must catch up by reading.
 const CAPACITY: usize = 1_024;
@@ -39,8 +40,8 @@ pub(super) struct Feed {
     store: String,
     /// This instance's name in messages.
     instance: Uuid,
-    sender: broadcast::Sender<Arc<[Committed]>>,
-    sequences: Mutex<HashMap<Site, Sequence>>,
+    sender: broadcast::Sender<News>,
+    sequences: Mutex<Sequences>,
     pub(super) presence: Presence,
     version: AtomicU64,
     connected: AtomicBool,
@@ -50,16 +51,25 @@ pub(super) struct Feed {
     gap: Notify,
 }
 
+/// How far each site was delivered.
+#[derive(Debug)]
+struct Sequences {
+    of: HashMap<Site, Sequence>,
+    /// The database's epoch that these are positions of. In another one they may have been given to
+    /// other events: nothing is delivered until [`Feed::compare`] has found out.
+    epoch: u64,
+}
+
 impl Feed {
-    /// What is committed by now is old.
-    pub(super) fn new(connections: Connections, store: &str, positions: &[(Site, u64)]) -> Self {
-        let sequences = positions.iter().map(|(site, position)| (site.clone(), Sequence::after(*position)));
+    /// What is committed by now, in this epoch, is old.
+    pub(super) fn new(connections: Connections, store: &str, epoch: u64, positions: &Positions) -> Self {
+        let of = positions.iter().map(|(site, position)| (site.clone(), Sequence::after(*position))).collect();
         Self {
             connections,
             store: store.to_owned(),
             instance: Uuid::new_v4(),
             sender: broadcast::channel(CAPACITY).0,
-            sequences: Mutex::new(sequences.collect()),
+            sequences: Mutex::new(Sequences { of, epoch }),
             presence: Presence::default(),
             version: AtomicU64::new(0),
             connected: AtomicBool::new(false),
@@ -68,7 +78,7 @@ impl Feed {
         }
     }
 
-    pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>> {
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<News> {
         self.sender.subscribe()
     }
 
@@ -96,10 +106,15 @@ impl Feed {
     /// is no other instance.
     pub(super) fn publish(&self, batch: &SiteBatch) -> Cmd {
         let events = self.has_others.load(Ordering::Relaxed).then_some(&*batch.committed);
-        let message = message::write(&self.store, self.instance, batch.from, batch.to, events);
+        let message = message::write(&self.history(), self.instance, batch.from, batch.to, events);
         let mut publish = redis::cmd("PUBLISH");
         publish.arg(keys::channel(&batch.site)).arg(message);
         publish
+    }
+
+    /// Of which positions messages speak: those of this store, in the database that it is in now.
+    fn history(&self) -> String {
+        format!("{}/{:08x}", self.store, self.connections.identity())
     }
 
     /// Notes how many instances received what was published.
@@ -107,20 +122,24 @@ impl Feed {
         self.has_others.store(receivers > u64::from(self.is_connected()), Ordering::Relaxed);
     }
 
-    fn sequences(&self) -> MutexGuard<'_, HashMap<Site, Sequence>> {
+    fn sequences(&self) -> MutexGuard<'_, Sequences> {
         self.sequences.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes all of a site's events after `from` up to `to`.
-    pub(super) fn offer(&self, site: &Site, from: u64, to: u64, events: &[Committed]) {
+    /// Takes all of a site's events after `from` up to `to`. Answers whether they were taken: those of
+    /// a database that was not compared yet are read again when it was.
+    pub(super) fn offer(&self, site: &Site, from: u64, to: u64, events: &[Committed]) -> bool {
         // In no order: only the latest event of a visitor counts.
         self.presence.see(site, events);
         self.changed();
         let mut sequences = self.sequences();
-        let sequence = sequences.entry(site.clone()).or_default();
+        if self.connections.epoch() != sequences.epoch {
+            return false;
+        }
+        let sequence = sequences.of.entry(site.clone()).or_default();
         if !self.follows(site) {
-            sequence.skip_to(to);
-            return;
+            sequence.skip_to(to, events.last());
+            return true;
         }
         let due = sequence.offer(from, to, events.to_vec());
         if sequence.has_gap() {
@@ -128,19 +147,77 @@ impl Feed {
         }
         if !due.is_empty() {
             // Within the lock, so that the order is kept; receivers may leave meanwhile.
-            let _ = self.sender.send(due.into());
+            let _ = self.sender.send(News::Committed(due.into()));
         }
+        true
     }
 
-    /// Events after this position are new, whatever was delivered before.
+    /// Events after this position are new, whatever was delivered before; what was between is missing.
     pub(super) fn restart(&self, site: &Site, position: u64) {
-        self.sequences().insert(site.clone(), Sequence::after(position));
+        self.begin_anew(&mut self.sequences(), site, position);
+    }
+
+    fn begin_anew(&self, sequences: &mut Sequences, site: &Site, position: u64) {
+        sequences.of.insert(site.clone(), Sequence::after(position));
         self.changed();
+        let _ = self.sender.send(News::Gap(site.clone()));
+    }
+
+    /// Whether the database is another one than positions were delivered of.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.connections.epoch() != self.sequences().epoch
+    }
+
+    /// Goes on in a database of this epoch, where so much is committed: sites whose last event is not
+    /// at its position any more begin anew.
+    pub(super) async fn compare(&self, epoch: u64, committed: &Positions) -> Result<()> {
+        let delivered = self.delivered();
+        let places = delivered.iter().map(|(site, last, _)| (site.clone(), *last)).collect::<Vec<_>>();
+        let there: HashMap<Site, Uuid> = reads::ids_at(&self.connections, &places).await?.into_iter().collect();
+        {
+            let mut sequences = self.sequences();
+            sequences.epoch = epoch;
+            for (site, last, id) in &delivered {
+                let committed = committed.get(site).copied().unwrap_or(0);
+                // An event that is not there was dropped with its day.
+                if *last > committed || there.get(site).is_some_and(|there| Some(*there) != *id) {
+                    self.begin_anew(&mut sequences, site, committed);
+                }
+            }
+        }
+        self.learn().await
+    }
+
+    /// Reads which events are the last ones of sites, where that is not known.
+    pub(super) async fn learn(&self) -> Result<()> {
+        let unknown = self.delivered().into_iter().filter(|(.., id)| id.is_none());
+        let places = unknown.map(|(site, last, _)| (site, last)).collect::<Vec<_>>();
+        let there = reads::ids_at(&self.connections, &places).await?;
+        let lasts: HashMap<Site, u64> = places.into_iter().collect();
+        let mut sequences = self.sequences();
+        for (site, id) in there {
+            if let (Some(sequence), Some(last)) = (sequences.of.get_mut(&site), lasts.get(&site)) {
+                sequence.learn(*last, id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of each site that has events: the last position that was delivered, and the event there.
+    fn delivered(&self) -> Vec<(Site, u64, Option<Uuid>)> {
+        let sequences = self.sequences();
+        let begun = sequences.of.iter().filter(|(_, sequence)| sequence.last() > 0);
+        begun.map(|(site, sequence)| (site.clone(), sequence.last(), sequence.last_id())).collect()
+    }
+
+    /// Whether a site is known.
+    pub(super) fn has(&self, site: &Site) -> bool {
+        self.sequences().of.contains_key(site)
     }
 
     /// The last position of a site that was delivered.
     pub(super) fn last(&self, site: &Site) -> u64 {
-        self.sequences().get(site).map_or(0, Sequence::last)
+        self.sequences().of.get(site).map_or(0, Sequence::last)
     }
 
     /// Reads what is missing of a site up to a committed position.
@@ -157,7 +234,9 @@ impl Feed {
             let events = reads::committed_after(&self.connections, site, Position(last), PAGE).await?;
             let read = events.last().map_or(to, |event| event.position.0);
             let read = if events.len() < PAGE { read.max(to) } else { read };
-            self.offer(site, last, read, &events);
+            if !self.offer(site, last, read, &events) {
+                return Ok(());
+            }
         }
     }
 
@@ -168,6 +247,7 @@ impl Feed {
             tokio::time::sleep(GAP_TIMEOUT).await;
             let gaps: Vec<(Site, u64)> = self
                 .sequences()
+                .of
                 .iter()
                 .filter_map(|(site, sequence)| Some((site.clone(), sequence.gap_until()?)))
                 .collect();
@@ -186,8 +266,8 @@ impl Feed {
         loop {
             if let Ok(Ok(subscription)) = tokio::time::timeout(REPLY_TIMEOUT, subscribe(client)).await {
                 // Whatever was published before is found by the next look around.
-                self.connected.store(true, Ordering::Release);
                 self.changed();
+                self.connected.store(true, Ordering::Release);
                 missed.notify_one();
                 self.receive(subscription).await;
                 self.connected.store(false, Ordering::Release);
@@ -210,11 +290,14 @@ impl Feed {
         let receive = async {
             while let Some(message) = messages.next().await {
                 let Some(site) = keys::site_of_channel(message.get_channel_name()) else { continue };
-                let Some(read) = message::read(&self.store, self.instance, &site, message.get_payload_bytes()) else {
+                let Some(read) = message::read(&self.history(), self.instance, &site, message.get_payload_bytes())
+                else {
                     continue;
                 };
                 match read.events {
-                    Some(events) => self.offer(&site, read.from, read.to, &events),
+                    Some(events) => {
+                        self.offer(&site, read.from, read.to, &events);
+                    }
                     None => {
                         self.changed();
                         if let Err(error) = self.catch_up(&site, read.to).await {

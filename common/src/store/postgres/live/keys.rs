@@ -74,6 +74,9 @@ pub(super) fn sketch(site: &Site, key: PeriodKey) -> String {
     format!("analytics:{{{site}}}:visitors:unique:{}:{key}", key.period().name())
 }
 
+/// The store whose figures are in this Redis.
+pub(super) const OWNER: &str = "analytics:owner";
+
 /// A token bucket. All of a name share a hash tag, so that one call can charge many.
 pub(super) fn bucket(name: &str, key: u128) -> String {
     format!("analytics:limit:{{{name}}}:{key:032x}")

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Value};
+use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, Value};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::address;
 use super::breaker::Breaker;
-use super::script::Scripts;
+use super::keys::OWNER;
+use super::script::{Scripts, call};
 use crate::metrics::Metrics;
 use crate::store::postgres::ENGINE;
 use crate::store::{Result, StoreError};
@@ -21,6 +22,11 @@ pub(super) const COMMAND_TIMEOUT: Duration = Duration::from_millis(250);
 pub(super) const REBUILD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long connecting may take, with everything that is sent on a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// For how long a claim holds that is not renewed, in milliseconds. Instances renew it twice a second.
+const CLAIM: u64 = 30_000;
+/// Why a Redis that answers is not used.
+const CLAIMED: &str =
+    "another store keeps its figures there; give each store a redis, or a database of one, of its own";
 
 /// Redis does not answer, or not as it should; what was asked may or may not have been done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +43,8 @@ impl From<Away> for StoreError {
 pub(super) struct Link {
     pub(super) scripts: Scripts,
     client: Client,
+    /// The store's id.
+    store: String,
     state: Mutex<State>,
     metrics: Arc<Metrics>,
     /// Notified when the breaker has opened or closed, or another look is due.
@@ -63,15 +71,17 @@ impl Link {
     ///
     /// # Errors
     /// When the address is none.
-    pub(super) fn new(url: &str, metrics: Arc<Metrics>) -> Result<Self> {
+    pub(super) fn new(url: &str, store: &str, metrics: Arc<Metrics>) -> Result<Self> {
         // `rediss://` needs a default implementation; there may be one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = address::client(url)?;
         metrics.redis_breaker_open.set(1);
+        metrics.outages_total.with_label_values(&["redis"]);
         let breaker = Breaker::Open { probe_at: Instant::now() };
         Ok(Self {
             scripts: Scripts::new(),
             client,
+            store: store.to_owned(),
             state: Mutex::new(State { breaker, connection: None, generation: 0, reason: String::new() }),
             metrics,
             attention: Notify::new(),
@@ -140,10 +150,31 @@ impl Link {
     }
 
     /// One command's answer.
-    pub(super) async fn ask_one(&self, operation: &'static str, command: redis::Cmd) -> Result<Value, Away> {
+    pub(super) async fn ask_one(&self, operation: &'static str, command: Cmd) -> Result<Value, Away> {
         let mut pipeline = Pipeline::with_capacity(1);
         pipeline.add_command(command);
         Ok(self.ask(operation, &pipeline).await?.pop().unwrap_or_default())
+    }
+
+    /// Keeps this Redis for this store, or gives it up when it is another one's.
+    pub(super) async fn renew_claim(&self) -> Result<(), Away> {
+        let Some(generation) = self.generation() else { return Err(Away) };
+        match self.ask_one("look", self.claim(CLAIM)).await? {
+            Value::BulkString(owner) if owner != self.store.as_bytes() => Err(self.fail(generation, CLAIMED)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets another store have this Redis. Other instances of this one renew their claim.
+    pub(super) async fn release_claim(&self) {
+        // It ends by itself, too.
+        let _ = self.ask_one("look", self.claim(0)).await;
+    }
+
+    fn claim(&self, millis: u64) -> Cmd {
+        let mut claim = call(&self.scripts.claim, &[OWNER.to_owned()]);
+        claim.arg(&self.store).arg(millis);
+        claim
     }
 
     fn connection(&self) -> Result<(MultiplexedConnection, u64), Away> {
@@ -165,6 +196,7 @@ impl Link {
             state.connection = None;
             reason.clone_into(&mut state.reason);
             self.metrics.redis_breaker_open.set(1);
+            self.metrics.outages_total.with_label_values(&["redis"]).inc();
             self.attention.notify_one();
         }
         Away
@@ -190,13 +222,10 @@ impl Link {
                 true
             }
             failed => {
-                let reason = failed.map_or_else(
-                    |_| "no answer in time".to_owned(),
-                    |failed| match failed {
-                        Err(error) => reason(&error),
-                        Ok(_) => String::new(),
-                    },
-                );
+                let reason = match failed {
+                    Ok(Err(reason)) => reason,
+                    _ => "no answer in time".to_owned(),
+                };
                 if state.reason != reason {
                     tracing::warn!(reason, "redis is unavailable");
                     state.reason = reason;
@@ -206,7 +235,14 @@ impl Link {
         }
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
+    /// Connects, unless the server is of no use; then the error says why.
+    async fn connect(&self) -> Result<MultiplexedConnection, String> {
+        let mut connection = self.open().await.map_err(|error| reason(&error))?;
+        let owner: String = self.claim(CLAIM).query_async(&mut connection).await.map_err(|error| reason(&error))?;
+        if owner == self.store { Ok(connection) } else { Err(CLAIMED.to_owned()) }
+    }
+
+    async fn open(&self) -> Result<MultiplexedConnection, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(None)

@@ -35,6 +35,7 @@ mod tests;
 mod watch;
 mod watermark;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -46,12 +47,14 @@ use self::limits::Buckets;
 use self::link::Link;
 use self::outbox::Outgoing;
 use self::projection::{SyncState, SyncStates};
+use self::watch::Watch;
+use super::Options;
 use super::append::SiteBatch;
 use super::connection::Connections;
 use super::{presence, reads};
 use crate::metrics::Metrics;
 use crate::site::Site;
-use crate::store::{Committed, Result, SharedLimits};
+use crate::store::{News, Result, SharedLimits};
 use crate::time::Timestamp;
 
 /// Redis's side of the engine.
@@ -76,8 +79,12 @@ struct Shared {
     /// The database's epoch and the connection to Redis for which all watermarks were compared with
     /// the events that they name.
     compared: Mutex<Option<(u64, u64)>>,
-    /// The latest time that was passed in, and when: repairs need one.
+    /// When each site was last stored to or asked for: those are repaired first.
+    used: Mutex<HashMap<Site, Instant>>,
+    /// The time that was passed in last, and when: repairs need one.
     clock: Mutex<Option<(Timestamp, Instant)>>,
+    /// PostgreSQL's clock, and when it was read.
+    server_clock: Mutex<(Timestamp, Instant)>,
     /// A site is out of sync.
     repair: Notify,
     metrics: Arc<Metrics>,
@@ -91,25 +98,28 @@ impl Live {
     pub(super) async fn open(
         url: &str,
         connections: Connections,
-        background: bool,
+        Options { background, limit_within, .. }: Options,
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
-        let link = Arc::new(Link::new(url, Arc::clone(&metrics))?);
         let store = connections.ask("open", |client| async move {
             let row = client.query_one("select id from analytics_store", &[]).await?;
             row.try_get::<_, uuid::Uuid>(0)
         });
         let store = store.await?.to_string();
-        let positions = reads::positions(&connections).await?;
-        let buckets = Arc::new(Buckets::new(Arc::clone(&link), background));
+        let link = Arc::new(Link::new(url, &store, Arc::clone(&metrics))?);
+        let epoch = connections.epoch();
+        let found = reads::look(&connections).await?;
+        let buckets = Arc::new(Buckets::new(Arc::clone(&link), background, limit_within));
         let shared = Arc::new(Shared {
-            feed: Feed::new(connections.clone(), &store, &positions),
+            feed: Feed::new(connections.clone(), &store, epoch, &found.positions),
             link,
             connections,
             store,
             states: SyncStates::default(),
             compared: Mutex::default(),
+            used: Mutex::default(),
             clock: Mutex::default(),
+            server_clock: Mutex::new((found.now, Instant::now())),
             repair: Notify::new(),
             metrics,
         });
@@ -118,7 +128,8 @@ impl Live {
         let mut tasks = Vec::new();
         if background {
             tasks.push(tokio::spawn(outbox::run(Arc::clone(&shared), queue)));
-            tasks.push(tokio::spawn(watch::run(Arc::clone(&shared), positions.into_iter().collect())));
+            let watch = Watch::after(found);
+            tasks.push(tokio::spawn(watch::run(Arc::clone(&shared), watch)));
             tasks.push(tokio::spawn(repair::run(Arc::clone(&shared))));
             let listener = Arc::clone(&shared);
             tasks.push(tokio::spawn(async move {
@@ -137,8 +148,9 @@ impl Live {
     pub(super) fn committed(&self, batches: Vec<SiteBatch>, now: Timestamp) {
         for batch in &batches {
             self.shared.feed.offer(&batch.site, batch.from, batch.to, &batch.committed);
+            self.shared.use_site(&batch.site);
         }
-        self.shared.set_clock(now);
+        let now = self.shared.set_clock(now);
         // What does not fit is missing in the projection and in the feed of other instances, which
         // both find out from PostgreSQL; so it is when the process ends here.
         if let Some(outbox) = &*self.outbox.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -149,6 +161,7 @@ impl Live {
     /// How many visitors' latest events lie within the window.
     pub(super) async fn current_visitors(&self, site: &Site, now: Timestamp, window: i64) -> Result<u64> {
         self.shared.set_clock(now);
+        self.shared.use_site(site);
         let Shared { feed, connections, .. } = &*self.shared;
         if self.background {
             feed.presence.current(connections, site, now, window).await
@@ -176,7 +189,7 @@ impl Live {
     }
 
     /// The events of all instances.
-    pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<[Committed]>> {
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<News> {
         self.shared.feed.subscribe()
     }
 
@@ -205,6 +218,7 @@ impl Live {
         if let Some(outbox) = tasks.first_mut() {
             let _ = outbox.await;
         }
+        self.shared.link.release_claim().await;
     }
 }
 
@@ -217,10 +231,31 @@ impl Drop for Live {
 }
 
 impl Shared {
-    fn set_clock(&self, now: Timestamp) {
-        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        if now > time_of(*clock) {
-            *clock = Some((now, Instant::now()));
+    /// What Redis forgets is gone for all instances, so the clock of one that is ahead counts no
+    /// further than PostgreSQL's.
+    fn no_later_than_server(&self, now: Timestamp) -> Timestamp {
+        let server = *self.server_clock.lock().unwrap_or_else(PoisonError::into_inner);
+        now.min(time_of(Some(server)))
+    }
+
+    /// Notes what time it is; answers the time that counts.
+    fn set_clock(&self, now: Timestamp) -> Timestamp {
+        let now = self.no_later_than_server(now);
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Instant::now()));
+        now
+    }
+
+    fn set_server_clock(&self, now: Timestamp) {
+        *self.server_clock.lock().unwrap_or_else(PoisonError::into_inner) = (now, Instant::now());
+    }
+
+    fn use_site(&self, site: &Site) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        match used.get_mut(site) {
+            Some(at) => *at = Instant::now(),
+            // Only sites that there are: a question may be about any.
+            None if self.feed.has(site) => drop(used.insert(site.clone(), Instant::now())),
+            None => {}
         }
     }
 

@@ -35,7 +35,7 @@ const MOST_OF_ONE: usize = 1_000;
 impl Shared {
     /// Rebuilds all sites.
     pub(super) async fn rebuild_all(&self) -> Result<()> {
-        for (site, _) in reads::positions(&self.connections).await? {
+        for site in reads::look(&self.connections).await?.positions.into_keys() {
             self.rebuild_site(&site, true).await?;
         }
         Ok(())

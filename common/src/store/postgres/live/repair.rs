@@ -1,8 +1,9 @@
 //! Brings sites whose keys are not in sync up to date, in the background: what is missing is read from
 //! PostgreSQL by position.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::projection::{Applied, Step, SyncState};
 use super::watermark::Watermark;
@@ -31,10 +32,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
 impl Shared {
     /// Answers whether all sites are in sync.
     async fn repair_all(&self) -> bool {
-        for (site, state) in self.states.out_of_sync() {
+        let mut tried = HashSet::new();
+        while let Some((site, state)) = self.next_to_repair(&tried) {
             if self.link.is_open() {
                 return false;
             }
+            tried.insert(site.clone());
             let repaired = match state {
                 SyncState::InSync => Ok(()),
                 SyncState::Behind => self.catch_up(&site).await,
@@ -46,6 +49,13 @@ impl Shared {
             self.count_out_of_sync();
         }
         self.states.out_of_sync().is_empty()
+    }
+
+    /// The site that was used last of those that are out of sync and were not tried.
+    fn next_to_repair(&self, tried: &HashSet<Site>) -> Option<(Site, SyncState)> {
+        let states = self.states.out_of_sync();
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        last_used(states.into_iter().filter(|(site, _)| !tried.contains(site)), &used)
     }
 
     /// The watermark of a site.
@@ -87,7 +97,7 @@ impl Shared {
                 tracing::info!(site.id = %site, position = at, "redis: site resynced");
                 return Ok(());
             }
-            let now = self.clock().max(latest(&events));
+            let now = self.no_later_than_server(self.clock().max(latest(&events)));
             let step = Step { site, store: &self.store, from: at, to, events: &events, now };
             let answer = self.link.ask_one("apply", step.command(&self.link.scripts)).await?;
             if Applied::read(&answer, at, to) == Applied::Lost {
@@ -110,8 +120,7 @@ impl Shared {
 
     /// How many events of a site were ever committed.
     async fn position(&self, site: &Site) -> Result<u64> {
-        let positions = reads::positions(&self.connections).await?;
-        Ok(positions.into_iter().find(|(known, _)| known == site).map_or(0, |(_, position)| position))
+        Ok(reads::look(&self.connections).await?.positions.get(site).copied().unwrap_or(0))
     }
 
     /// An idea of what time it is, from what was said and from a site's newest events.
@@ -119,12 +128,40 @@ impl Shared {
         let position = self.position(site).await?;
         let newest = Position(position.saturating_sub(1_000));
         let newest = reads::committed_after(&self.connections, site, newest, 1_000).await?;
-        Ok(self.clock().max(latest(&newest)))
+        Ok(self.no_later_than_server(self.clock().max(latest(&newest))))
     }
+}
+
+fn last_used(
+    states: impl Iterator<Item = (Site, SyncState)>,
+    used: &HashMap<Site, Instant>,
+) -> Option<(Site, SyncState)> {
+    states.max_by_key(|(site, _)| used.get(site).copied())
 }
 
 /// The time of the latest of these events: as good as the clock for a repair, where that is never
 /// asked. It may lie 5 minutes ahead, and a day behind when all came late.
 fn latest(events: &[Committed]) -> Timestamp {
     events.iter().map(|event| event.event.created_at).max().unwrap_or_else(|| Timestamp::from_millis(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sites_in_use_are_repaired_first() {
+        let sites = ["a", "b", "c", "d"].map(|name| Site::parse(name).unwrap());
+        let start = Instant::now();
+        let used: HashMap<Site, Instant> =
+            [(1, 5), (2, 9)].map(|(at, after)| (sites[at].clone(), start + Duration::from_secs(after))).into();
+        let mut left: Vec<_> = sites.iter().map(|site| (site.clone(), SyncState::Lost)).collect();
+        let mut order = Vec::new();
+        while let Some((site, _)) = last_used(left.iter().cloned(), &used) {
+            left.retain(|(other, _)| *other != site);
+            order.push(site);
+        }
+        assert_eq!(order[..2], [sites[2].clone(), sites[1].clone()]);
+        assert_eq!(order.len(), 4, "others afterwards");
+    }
 }

@@ -9,6 +9,7 @@ pub(super) struct Scripts {
     pub(super) begin: Script,
     pub(super) fill: Script,
     pub(super) charge: Script,
+    pub(super) claim: Script,
 }
 
 impl Scripts {
@@ -18,12 +19,13 @@ impl Scripts {
             begin: Script::new(include_str!("lua/begin.lua")),
             fill: Script::new(include_str!("lua/fill.lua")),
             charge: Script::new(include_str!("lua/charge.lua")),
+            claim: Script::new(include_str!("lua/claim.lua")),
         }
     }
 
     /// All of them.
-    pub(super) fn each(&self) -> [&Script; 4] {
-        [&self.apply, &self.begin, &self.fill, &self.charge]
+    pub(super) fn each(&self) -> [&Script; 5] {
+        [&self.apply, &self.begin, &self.fill, &self.charge, &self.claim]
     }
 }
 

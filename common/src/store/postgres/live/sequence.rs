@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use uuid::Uuid;
+
 use crate::store::Committed;
 
 /// How many events wait at most for those before them; more are read again later.
@@ -12,6 +14,8 @@ const MOST_WAITING: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Sequence {
     last: u64,
+    /// The event at the last position, if it was here.
+    last_id: Option<Uuid>,
     /// By the position after which they begin: up to which, and the events.
     waiting: BTreeMap<u64, (u64, Vec<Committed>)>,
     held: usize,
@@ -26,6 +30,18 @@ impl Sequence {
     /// The last position that was delivered.
     pub(super) fn last(&self) -> u64 {
         self.last
+    }
+
+    /// The event at the last position, if it is known.
+    pub(super) fn last_id(&self) -> Option<Uuid> {
+        self.last_id
+    }
+
+    /// Notes which event is the last one, if that is still at this position.
+    pub(super) fn learn(&mut self, last: u64, id: Uuid) {
+        if self.last == last {
+            self.last_id = Some(id);
+        }
     }
 
     /// Whether events wait for others before them.
@@ -62,13 +78,21 @@ impl Sequence {
 
     fn take(&mut self, to: u64, mut events: Vec<Committed>) -> Vec<Committed> {
         events.retain(|event| event.position.0 > self.last);
-        self.last = self.last.max(to);
+        self.pass(to, events.last());
         events
     }
 
-    /// Events up to here are not needed.
-    pub(super) fn skip_to(&mut self, to: u64) {
-        self.last = self.last.max(to);
+    /// Notes that events up to here were delivered or are not needed; `latest` is the latest of them.
+    fn pass(&mut self, to: u64, latest: Option<&Committed>) {
+        if to > self.last {
+            self.last = to;
+            self.last_id = latest.filter(|latest| latest.position.0 == to).map(|latest| latest.event.id);
+        }
+    }
+
+    /// Events up to here are not needed; `latest` is the latest of them, if it is here.
+    pub(super) fn skip_to(&mut self, to: u64, latest: Option<&Committed>) {
+        self.pass(to, latest);
         self.waiting.clear();
         self.held = 0;
     }
@@ -127,7 +151,7 @@ mod tests {
             sequence.offer(10 + start * 10, 20 + start * 10, events(11 + start * 10..=20 + start * 10));
         }
         assert_eq!(sequence.held, MOST_WAITING);
-        sequence.skip_to(7);
+        sequence.skip_to(7, None);
         assert!(!sequence.has_gap() && sequence.held == 0 && sequence.last() == 7);
     }
 

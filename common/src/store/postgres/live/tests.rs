@@ -1,6 +1,7 @@
 //! The scripts on a real server: what they change, and that they change it once or not at all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::Value;
 use serde_json::json;
@@ -20,6 +21,9 @@ use crate::store::{Bucket, Committed, Position, SharedLimits};
 use crate::testing::redis::RedisServer;
 use crate::time::{DAY, Timestamp};
 
+/// As long as a machine that is busy with other tests may take.
+const PATIENT: Duration = Duration::from_secs(5);
+
 /// A server and a link to it.
 struct Bench {
     server: RedisServer,
@@ -29,7 +33,7 @@ struct Bench {
 impl Bench {
     async fn start(options: &[&str]) -> Option<Self> {
         let server = RedisServer::start(options).await?;
-        let link = Arc::new(Link::new(&server.url(), Arc::new(Metrics::new().unwrap())).unwrap());
+        let link = Arc::new(Link::new(&server.url(), "store", Arc::new(Metrics::new().unwrap())).unwrap());
         assert!(link.probe().await);
         Some(Self { server, link })
     }
@@ -285,7 +289,7 @@ async fn a_rebuild_stops_when_its_token_is_gone() {
 #[tokio::test]
 async fn buckets_empty_and_say_when_to_come_back() {
     let Some(bench) = Bench::start(&[]).await else { return };
-    let buckets = Buckets::new(Arc::clone(&bench.link), true);
+    let buckets = Buckets::new(Arc::clone(&bench.link), true, PATIENT);
     let bucket = |key, most| Bucket { name: "events", key, most };
     let charge = async |key, most, tokens| buckets.charge(bucket(key, most), tokens).await.unwrap();
     assert_eq!(charge(1, 2, 1).await, Ok(()));
@@ -318,7 +322,7 @@ async fn buckets_empty_and_say_when_to_come_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn charges_at_the_same_time_share_one_bucket() {
     let Some(bench) = Bench::start(&[]).await else { return };
-    let buckets = Arc::new(Buckets::new(Arc::clone(&bench.link), true));
+    let buckets = Arc::new(Buckets::new(Arc::clone(&bench.link), true, PATIENT));
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let buckets = Arc::clone(&buckets);
@@ -340,7 +344,7 @@ async fn charges_at_the_same_time_share_one_bucket() {
 #[tokio::test]
 async fn a_bucket_with_plenty_is_charged_later_and_counted_all_the_same() {
     let Some(bench) = Bench::start(&[]).await else { return };
-    let [one, two] = [(), ()].map(|()| Arc::new(Buckets::new(Arc::clone(&bench.link), true)));
+    let [one, two] = [(), ()].map(|()| Arc::new(Buckets::new(Arc::clone(&bench.link), true, PATIENT)));
     let bucket = Bucket { name: "events", key: 9, most: 1_000 };
     let charge = async |buckets: &Buckets, tokens| buckets.charge(bucket, tokens).await.unwrap();
     assert_eq!(charge(&one, 100).await, Ok(()), "asked: nothing was known");
@@ -372,7 +376,7 @@ async fn a_bucket_with_plenty_is_charged_later_and_counted_all_the_same() {
 #[tokio::test]
 async fn many_buckets_are_charged_together() {
     let Some(bench) = Bench::start(&[]).await else { return };
-    let buckets = Arc::new(Buckets::new(Arc::clone(&bench.link), true));
+    let buckets = Arc::new(Buckets::new(Arc::clone(&bench.link), true, PATIENT));
     let all: Vec<Bucket> = (0..150_u128)
         .map(|key| Bucket { name: if key % 3 == 0 { "reads" } else { "events" }, key, most: 60 })
         .collect();
@@ -398,10 +402,54 @@ async fn many_buckets_are_charged_together() {
     sender.abort();
 }
 
+/// A request does not wait for a Redis that takes its time, though it takes less than would make it be
+/// given up; what is charged meanwhile is not forgotten.
+#[tokio::test]
+async fn a_slow_redis_delays_no_charge_and_is_charged_later() {
+    let Some(bench) = Bench::start(&[]).await else { return };
+    let buckets = Arc::new(Buckets::new(Arc::clone(&bench.link), true, Duration::from_millis(1)));
+    let bucket = |key| Bucket { name: "events", key, most: 60 };
+    bench.server.pause();
+    for key in 0..10 {
+        assert_eq!(buckets.charge(bucket(key), 30).await, None, "it cannot tell in time");
+    }
+    assert!(!bench.link.is_open(), "none has waited until it is given up");
+    let spent = buckets.charge(bucket(0), 60).await;
+    assert!(matches!(spent, Some(Err(29..=30))), "what was taken is not there twice: {spent:?}");
+    bench.server.resume();
+    let sender = Arc::clone(&buckets);
+    let sender = tokio::spawn(async move { sender.send().await });
+    for key in 0..10 {
+        let key = keys::bucket("events", key);
+        let charged = async { while bench.server.command::<i64>(&["PTTL", &key]).await <= 0 {} };
+        tokio::time::timeout(Duration::from_secs(20), charged).await.unwrap();
+    }
+    sender.abort();
+}
+
+/// A claim keeps other stores out until it is given up.
+#[tokio::test]
+async fn a_redis_is_for_one_store() {
+    let Some(bench) = Bench::start(&[]).await else { return };
+    let other = Link::new(&bench.server.url(), "other", Arc::new(Metrics::new().unwrap())).unwrap();
+    assert!(!other.probe().await);
+    assert!(other.is_open());
+    bench.link.renew_claim().await.unwrap();
+    bench.link.release_claim().await;
+    let taken = async {
+        while !other.probe().await {
+            tokio::time::sleep(Duration::from_millis(10)).await
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), taken).await.unwrap();
+    assert!(bench.link.renew_claim().await.is_err());
+    assert!(bench.link.is_open(), "it is another store's now");
+}
+
 #[tokio::test]
 async fn without_a_background_buckets_are_always_asked() {
     let Some(bench) = Bench::start(&[]).await else { return };
-    let buckets = Buckets::new(Arc::clone(&bench.link), false);
+    let buckets = Buckets::new(Arc::clone(&bench.link), false, PATIENT);
     let bucket = Bucket { name: "events", key: 9, most: 1_000_000 };
     for n in 1..=3_u32 {
         assert_eq!(buckets.charge(bucket, 100_000).await, Some(Ok(())));
@@ -435,7 +483,7 @@ async fn a_dead_server_is_noticed_and_found_again() {
 
 #[test]
 fn a_bad_address_is_told_without_its_password() {
-    let error = Link::new("redis://:hunter2@[", Arc::new(Metrics::new().unwrap())).unwrap_err();
+    let error = Link::new("redis://:hunter2@[", "store", Arc::new(Metrics::new().unwrap())).unwrap_err();
     let text = format!("{error} {error:?}");
     assert!(!text.contains("hunter2"), "{text}");
 }

@@ -30,15 +30,23 @@ pub(super) type Positions = HashMap<Site, u64>;
 pub(super) struct Watch {
     looks: u64,
     positions: Positions,
+    /// How often answers had changed other than by events.
+    changes: u64,
     evicted: Option<u64>,
     evicting_since: Option<Instant>,
     /// From which day on themes were summed up.
     themes_since: Option<Day>,
 }
 
+impl Watch {
+    /// After this was found.
+    pub(super) fn after(found: reads::Found) -> Self {
+        Self { positions: found.positions, changes: found.changes, ..Self::default() }
+    }
+}
+
 /// Looks until it is stopped.
-pub(super) async fn run(shared: Arc<Shared>, positions: Positions) {
-    let mut watch = Watch { positions, ..Watch::default() };
+pub(super) async fn run(shared: Arc<Shared>, mut watch: Watch) {
     loop {
         if shared.link.probe().await {
             watch.evicted = None;
@@ -55,15 +63,27 @@ pub(super) async fn run(shared: Arc<Shared>, positions: Positions) {
 
 impl Shared {
     async fn look(&self, watch: &mut Watch) -> Result<()> {
+        // Of a Redis that is another store's nothing is read.
+        let _ = self.link.renew_claim().await;
         let history = self.history();
         let watermarks = match history {
             Some(_) => Some(self.watermarks(&watch.positions).await),
             None => None,
         };
         // Asked after the watermarks: none may stand above what is committed.
-        let positions: Positions = reads::positions(&self.connections).await?.into_iter().collect();
-        self.look_at_feed(&watch.positions, &positions).await?;
-        let before = std::mem::replace(&mut watch.positions, positions);
+        let epoch = self.connections.epoch();
+        let found = reads::look(&self.connections).await?;
+        if self.connections.epoch() != epoch {
+            // It may have been found in either database.
+            self.link.attention.notify_one();
+            return Ok(());
+        }
+        self.set_server_clock(found.now);
+        if std::mem::replace(&mut watch.changes, found.changes) != found.changes {
+            self.feed.changed();
+        }
+        self.look_at_feed(watch, epoch, &found.positions).await?;
+        let before = std::mem::replace(&mut watch.positions, found.positions);
         let Some(watermarks) = watermarks else { return Ok(()) };
         self.look_at_watermarks(&before, &watch.positions, &watermarks?).await?;
         if !self.is_compared() {
@@ -132,8 +152,15 @@ impl Shared {
 
     /// Reads what other instances committed and no message brought: since the last look, or at once
     /// while there are no messages.
-    async fn look_at_feed(&self, before: &Positions, now: &Positions) -> Result<()> {
-        let due = if self.feed.is_connected() && !self.link.is_open() { before } else { now };
+    async fn look_at_feed(&self, watch: &Watch, epoch: u64, now: &Positions) -> Result<()> {
+        let is_replaced = self.feed.is_replaced();
+        if is_replaced {
+            self.feed.compare(epoch, now).await?;
+        } else if watch.looks == 0 {
+            self.feed.learn().await?;
+        }
+        let is_brought = self.feed.is_connected() && !self.link.is_open() && !is_replaced;
+        let due = if is_brought { &watch.positions } else { now };
         for (site, position) in due {
             let committed = now.get(site).copied().unwrap_or(0);
             let last = self.feed.last(site);
