@@ -215,8 +215,13 @@ impl Feed {
         self.sequences().of.contains_key(site)
     }
 
+    /// The last position of each site that was delivered.
+    pub(super) fn positions(&self) -> Positions {
+        self.sequences().of.iter().map(|(site, sequence)| (site.clone(), sequence.last())).collect()
+    }
+
     /// The last position of a site that was delivered.
-    pub(super) fn last(&self, site: &Site) -> u64 {
+    fn last(&self, site: &Site) -> u64 {
         self.sequences().of.get(site).map_or(0, Sequence::last)
     }
 

@@ -72,6 +72,7 @@ impl Shared {
         };
         // Asked after the watermarks: none may stand above what is committed.
         let epoch = self.connections.epoch();
+        let delivered = self.feed.positions();
         let found = reads::look(&self.connections).await?;
         if self.connections.epoch() != epoch {
             // It may have been found in either database.
@@ -82,7 +83,7 @@ impl Shared {
         if std::mem::replace(&mut watch.changes, found.changes) != found.changes {
             self.feed.changed();
         }
-        self.look_at_feed(watch, epoch, &found.positions).await?;
+        self.look_at_feed(watch, epoch, &delivered, &found.positions).await?;
         let before = std::mem::replace(&mut watch.positions, found.positions);
         let Some(watermarks) = watermarks else { return Ok(()) };
         self.look_at_watermarks(&before, &watch.positions, &watermarks?).await?;
@@ -152,24 +153,22 @@ impl Shared {
 
     /// Reads what other instances committed and no message brought: since the last look, or at once
     /// while there are no messages.
-    async fn look_at_feed(&self, watch: &Watch, epoch: u64, now: &Positions) -> Result<()> {
+    async fn look_at_feed(&self, watch: &Watch, epoch: u64, delivered: &Positions, now: &Positions) -> Result<()> {
         let is_replaced = self.feed.is_replaced();
         if is_replaced {
             self.feed.compare(epoch, now).await?;
         } else if watch.looks == 0 {
             self.feed.learn().await?;
         }
+        // What was delivered before that was looked for is committed, unless events were taken away.
+        let committed = |site| now.get(site).copied().unwrap_or(0);
+        for (site, _) in delivered.iter().filter(|(site, last)| **last > committed(site) && !is_replaced) {
+            self.feed.restart(site, committed(site));
+        }
         let is_brought = self.feed.is_connected() && !self.link.is_open() && !is_replaced;
         let due = if is_brought { &watch.positions } else { now };
         for (site, position) in due {
-            let committed = now.get(site).copied().unwrap_or(0);
-            let last = self.feed.last(site);
-            if last > committed.max(*position) {
-                // The database was replaced by an older copy.
-                self.feed.restart(site, committed);
-            } else if last < *position {
-                self.feed.catch_up(site, *position).await?;
-            }
+            self.feed.catch_up(site, *position).await?;
         }
         Ok(())
     }
