@@ -47,6 +47,8 @@ pub struct Config {
     pub client_address_header: AddressHeader,
     /// Which origins browsers may send from, with credentials; none: any, without.
     pub allowed_origins: Vec<String>,
+    /// Origins whose pages may show the dashboard in a frame.
+    pub frame_ancestors: Vec<String>,
     /// Networks whose events are filtered.
     pub ignored: Vec<IpNet>,
     /// The file of a database that tells where addresses are.
@@ -151,7 +153,8 @@ impl Config {
                 "X-Forwarded-For, Forwarded, X-Real-IP or CF-Connecting-IP",
                 reader::address_header,
             ),
-            allowed_origins: reader.origins(),
+            allowed_origins: reader.origins("ANALYTICS_ALLOWED_ORIGINS"),
+            frame_ancestors: reader.origins("ANALYTICS_FRAME_ANCESTORS"),
             ignored: reader.list(
                 "ANALYTICS_IGNORE",
                 "networks such as 10.0.0.0/8 or addresses, separated by commas",

@@ -44,14 +44,14 @@ pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router 
         .merge(health::router(Arc::clone(services)))
         .merge(exposition::router(Arc::clone(services)))
         .merge(pages::assets(&app.config))
-        .merge(pages::page_router_at("/dashboard"));
+        .merge(pages::page_router_at("/dashboard", &app.config));
     let mut page_views = services.page_views.clone();
     match root {
         Some(root) => {
             router = router.fallback_service(static_files::service(root));
         }
         None => {
-            router = router.merge(pages::page_router_at("/"));
+            router = router.merge(pages::page_router_at("/", &app.config));
             page_views = page_views.passing_over(["/"]);
         }
     }

@@ -76,9 +76,8 @@ impl Reader {
         self.parse("ANALYTICS_STORE", "sqlite:PATH, postgres://… or dynamodb:TABLE", store_url)
     }
 
-    /// Where browsers may send from; names each that no browser sends.
-    pub(super) fn origins(&mut self) -> Vec<String> {
-        let name = "ANALYTICS_ALLOWED_ORIGINS";
+    /// A list of origins; names each that no browser sends.
+    pub(super) fn origins(&mut self, name: &str) -> Vec<String> {
         let given = self.given(name).unwrap_or_default();
         let items = given.split(',').map(str::trim).filter(|item| !item.is_empty());
         let mut origins = Vec::new();

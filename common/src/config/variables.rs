@@ -16,7 +16,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 }
 
 /// All variables.
-pub const VARIABLES: [Variable; 31] = [
+pub const VARIABLES: [Variable; 32] = [
     variable("ANALYTICS_ADDR", "127.0.0.1:8080", "address and port that the local runtime listens on"),
     variable(
         "ANALYTICS_STORE",
@@ -43,6 +43,11 @@ pub const VARIABLES: [Variable; 31] = [
         "ANALYTICS_ALLOWED_ORIGINS",
         "",
         "origins (https://example.com, comma-separated) that browsers may send from and follow the live feed from, with credentials; empty: any, without credentials. If set, list the dashboard's own too, unless it is an address or localhost",
+    ),
+    variable(
+        "ANALYTICS_FRAME_ANCESTORS",
+        "",
+        "origins (https://example.com, comma-separated) whose pages may show the dashboard in a frame; none: no page",
     ),
     variable(
         "ANALYTICS_IGNORE",

@@ -12,6 +12,16 @@ pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-sr
                                  font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
                                  frame-ancestors 'none'";
 
+/// The same for the page, which these origins may show in a frame.
+pub(super) fn policy(frame_ancestors: &[String]) -> HeaderValue {
+    let none = HeaderValue::from_static(POLICY);
+    match (POLICY.strip_suffix("'none'"), frame_ancestors) {
+        (None, _) | (_, []) => none,
+        // Origins are characters of headers.
+        (Some(policy), origins) => HeaderValue::from_str(&format!("{policy}{}", origins.join(" "))).unwrap_or(none),
+    }
+}
+
 /// A file as the build has it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Embedded {

@@ -6,7 +6,7 @@
 //! that says how to get it.
 //!
 //! The pages run nothing but their own script, have no inline script or style, and may be shown
-//! in no frame; the Content-Security-Policy says so to the browser.
+//! in frames of `ANALYTICS_FRAME_ANCESTORS` only; the Content-Security-Policy says so to the browser.
 
 mod encoding;
 mod file;
@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use common::config::Config;
 use common::http::{CROSS_ORIGIN_RESOURCE_POLICY, compression};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 
 use self::file::{Embedded, File, Kept};
 
@@ -48,12 +48,16 @@ const TRACKER: Embedded = Embedded {
 
 /// The page at `/` and at `/dashboard`, its files and the tracker, as a function serves them.
 pub fn router(config: &Config) -> Router {
-    assets(config).merge(page_router_at("/")).merge(page_router_at("/dashboard")).layer(compression())
+    let pages = page_router_at("/", config).merge(page_router_at("/dashboard", config));
+    assets(config).merge(pages).layer(compression())
 }
 
 /// The page at a path of its own, without its files.
-pub fn page_router_at(path: &str) -> Router {
-    Router::new().route(path, get(async |headers: HeaderMap| PAGE.answer(&headers)))
+pub fn page_router_at(path: &str, config: &Config) -> Router {
+    let policy = file::policy(&config.frame_ancestors);
+    let page =
+        async move |headers: HeaderMap| ([(header::CONTENT_SECURITY_POLICY, policy.clone())], PAGE.answer(&headers));
+    Router::new().route(path, get(page))
 }
 
 /// The files of the page, wherever the page is, and the tracker.

@@ -108,6 +108,23 @@ fn nothing_is_inline() {
     assert!(!file::POLICY.contains("unsafe"));
 }
 
+#[tokio::test]
+async fn listed_origins_may_show_the_page_in_a_frame() {
+    let vars = [("ANALYTICS_FRAME_ANCESTORS".to_owned(), "https://a.example, https://b.example:8443".to_owned())];
+    let config = Config::from_vars(vars).unwrap();
+    for (path, config, expected) in [
+        ("/", &config, "frame-ancestors https://a.example https://b.example:8443"),
+        ("/dashboard", &config, "frame-ancestors https://a.example https://b.example:8443"),
+        ("/", &Config::from_vars([]).unwrap(), "frame-ancestors 'none'"),
+    ] {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let answer = router(config).oneshot(request).await.unwrap();
+        let policies: Vec<_> = answer.headers().get_all("content-security-policy").iter().collect();
+        assert_eq!(policies.len(), 1);
+        assert!(policies[0].to_str().unwrap().ends_with(expected), "{policies:?}");
+    }
+}
+
 /// And every text was compressed by the build.
 #[test]
 fn all_of_it_is_small() {

@@ -128,6 +128,7 @@ async fn variables_are_known_and_valid() {
             ("HonorOptOut", "false"),
             ("CollectPath", "/m"),
             ("ScriptName", "hello.js"),
+            ("FrameAncestors", "https://a.example"),
             ("ActiveWindowSeconds", "60"),
             ("TrustedProxies", "10.0.0.0/8"),
             ("Ignore", "203.0.113.0/24"),
