@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | POST `/event` | events, `ANALYTICS_RATE_LIMIT` a minute | 1 before the body is read, so that junk is not free; then 1 for each further 2 KiB that are begun |
 //! | POST `/events`, and `ANALYTICS_COLLECT_PATH` | events | 1 before the body is read; the batch then costs what its events cost |
-//! | POST `/query` | questions, `ANALYTICS_READ_LIMIT` a minute | 1; an array then costs its size |
+//! | `/query/funnel`, `/query/retention`, `/heatmap` | questions, `ANALYTICS_READ_LIMIT` a minute | 5 |
+//! | `/query`, `/themes`, `/timeline`, `/export/…`, Plausible's paths | questions | 2; an array of queries 2 for each |
 //! | everything else of the API | questions | 1 |
 //! | a page whose view is counted ([`PageViews`](crate::PageViews)) | events | 1; the page is served all the same |
 //! | `/health` and what is below it, `/metrics` | probes, ten times `ANALYTICS_READ_LIMIT` a minute | 1 |
@@ -85,9 +86,13 @@ enum Kind {
     Event,
     Batch,
     Queries,
-    Read,
+    /// With its cost: what is read event by event, or from columns, costs more than totals.
+    Read(u32),
     Probe,
 }
+
+/// What a query costs.
+const QUERY: u32 = 2;
 
 impl Kind {
     fn of(method: &Method, path: &str, collect_path: &str) -> Option<Self> {
@@ -96,9 +101,26 @@ impl Kind {
             Some(Ingest::Batch) if method == Method::POST => Some(Self::Batch),
             taken => match path.strip_prefix(BASE_PATH) {
                 Some("/query") if method == Method::POST => Some(Self::Queries),
-                _ if path == "/metrics" || path.starts_with("/health") => Some(Self::Probe),
-                below => (taken.is_some() || below.is_some() || path == "/openapi.json").then_some(Self::Read),
+                Some("/query/funnel" | "/query/retention" | "/heatmap") => Some(Self::Read(5)),
+                Some("/query" | "/themes" | "/timeline") => Some(Self::Read(QUERY)),
+                Some(below) if below.starts_with("/export/") => Some(Self::Read(QUERY)),
+                Some(_) => Some(Self::READ),
+                None if path == "/metrics" || path.starts_with("/health") => Some(Self::Probe),
+                None if path.starts_with("/api/") => Some(Self::Read(QUERY)),
+                None => (taken.is_some() || path == "/openapi.json").then_some(Self::READ),
             },
+        }
+    }
+
+    /// A question that costs one token.
+    const READ: Self = Self::Read(1);
+
+    /// What is charged before the request is looked at.
+    const fn cost(self) -> u32 {
+        match self {
+            Self::Event | Self::Batch | Self::Probe => 1,
+            Self::Queries => QUERY,
+            Self::Read(cost) => cost,
         }
     }
 
@@ -106,7 +128,7 @@ impl Kind {
     const fn label(self) -> &'static str {
         match self {
             Self::Event | Self::Batch => "events",
-            Self::Queries | Self::Read => "reads",
+            Self::Queries | Self::Read(_) => "reads",
             Self::Probe => "probes",
         }
     }
@@ -137,7 +159,7 @@ impl Limits {
     fn buckets(&self, kind: Kind) -> &Both {
         match kind {
             Kind::Event | Kind::Batch => &self.events,
-            Kind::Queries | Kind::Read => &self.reads,
+            Kind::Queries | Kind::Read(_) => &self.reads,
             Kind::Probe => &self.probes,
         }
     }
@@ -185,7 +207,7 @@ impl Limits {
     /// Charges the shared bucket, if that can be done without waiting; answers whether it was.
     fn charge_at_once(&self, shared: &dyn SharedLimits, kind: Kind, network: Network) -> bool {
         let key = self.app.identity.known_bucket_key(network.as_bytes(), self.app.now());
-        key.is_some_and(|key| shared.charge_at_once(self.bucket(kind, key), 1))
+        key.is_some_and(|key| shared.charge_at_once(self.bucket(kind, key), kind.cost()))
     }
 
     fn bucket(&self, kind: Kind, key: u128) -> Bucket {
@@ -205,7 +227,11 @@ impl Limits {
         Budget(Arc::new(move |more| -> Charge {
             let limits = Arc::clone(&limits);
             Box::pin(async move {
-                let more = more.min(limits.most(kind) - 1);
+                let more = match kind {
+                    Kind::Queries => more.saturating_mul(QUERY),
+                    _ => more,
+                };
+                let more = more.min(limits.most(kind).saturating_sub(kind.cost()));
                 match &limits.shared {
                     Some(shared) => limits.charge_shared(&**shared, kind, network, more).await,
                     None => limits.charge_own(kind, network, more),
@@ -261,18 +287,18 @@ where
                 if response.status() != StatusCode::NOT_FOUND {
                     return Ok(response);
                 }
-                let charged = limits.charge_own(Kind::Read, network, 1);
-                Ok(charged.map_or_else(|wait| refused(&limits.app, Kind::Read, wait), |()| response))
+                let charged = limits.charge_own(Kind::READ, network, 1);
+                Ok(charged.map_or_else(|wait| refused(&limits.app, Kind::READ, wait), |()| response))
             }));
         };
         let Some(shared) = self.limits.shared.clone() else {
-            return Either::Left(match self.limits.charge_own(kind, network, 1) {
+            return Either::Left(match self.limits.charge_own(kind, network, kind.cost()) {
                 Ok(()) => Either::Left(self.inner.call(request)),
                 Err(retry_after) => Either::Right(ready(Ok(refused(&self.limits.app, kind, retry_after)))),
             });
         };
         if self.limits.charge_at_once(&*shared, kind, network) {
-            return Either::Left(match self.limits.charge_wider(kind, network, 1) {
+            return Either::Left(match self.limits.charge_wider(kind, network, kind.cost()) {
                 Ok(()) => Either::Left(self.inner.call(request)),
                 Err(retry_after) => Either::Right(ready(Ok(refused(&self.limits.app, kind, retry_after)))),
             });
@@ -282,7 +308,7 @@ where
         let mut inner = mem::replace(&mut self.inner, clone);
         let limits = Arc::clone(&self.limits);
         Either::Right(Box::pin(async move {
-            match limits.charge_shared(&*shared, kind, network, 1).await {
+            match limits.charge_shared(&*shared, kind, network, kind.cost()).await {
                 Ok(()) => inner.call(request).await,
                 Err(retry_after) => Ok(refused(&limits.app, kind, retry_after)),
             }
@@ -302,16 +328,25 @@ mod tests {
         assert_eq!(kind(Method::POST, "/m/n"), Some(Kind::Batch));
         assert_eq!(kind(Method::POST, "/m/n/event"), Some(Kind::Event));
         assert_eq!(kind(Method::POST, "/m/n/events"), Some(Kind::Batch));
-        assert_eq!(kind(Method::GET, "/api/v1/analytics/event"), Some(Kind::Read));
-        assert_eq!(kind(Method::GET, "/api/v1/analytics/stats"), Some(Kind::Read));
-        assert_eq!(kind(Method::POST, "/api/v1/analytics/cleanup"), Some(Kind::Read));
         assert_eq!(kind(Method::POST, "/api/v1/analytics/query"), Some(Kind::Queries));
-        assert_eq!(kind(Method::GET, "/api/v1/analytics/query"), Some(Kind::Read));
-        assert_eq!(kind(Method::POST, "/api/v1/analytics/query/funnel"), Some(Kind::Read));
+        for (path, cost) in [
+            ("/api/v1/analytics/event", 1),
+            ("/api/v1/analytics/stats", 1),
+            ("/api/v1/analytics/cleanup", 1),
+            ("/api/v1/analytics/query", 2),
+            ("/api/v1/analytics/timeline", 2),
+            ("/api/v1/analytics/export/themes", 2),
+            ("/api/v1/stats/aggregate", 2),
+            ("/api/v2/query", 2),
+            ("/api/v1/analytics/query/funnel", 5),
+            ("/api/v1/analytics/heatmap", 5),
+        ] {
+            assert_eq!(kind(Method::GET, path), Some(Kind::Read(cost)), "{path}");
+        }
         for probe in ["/health", "/health/ready", "/metrics"] {
             assert_eq!(kind(Method::GET, probe), Some(Kind::Probe), "{probe}");
         }
-        assert_eq!(kind(Method::GET, "/openapi.json"), Some(Kind::Read));
+        assert_eq!(kind(Method::GET, "/openapi.json"), Some(Kind::READ));
         for free in ["/", "/ws/analytics", "/script.js"] {
             assert_eq!(kind(Method::GET, free), None, "{free}");
         }

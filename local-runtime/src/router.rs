@@ -15,7 +15,7 @@ use tower::layer::layer_fn;
 use crate::in_flight::InFlight;
 use crate::limits::Limited;
 use crate::services::Services;
-use crate::turns::{InTurn, Turns};
+use crate::turns::InTurn;
 use crate::{exposition, health, live, openapi, static_files};
 
 /// The whole product's router. With `root`, a folder as [`static_files::root`] has it, files from there answer what nothing else
@@ -23,7 +23,7 @@ use crate::{exposition, health, live, openapi, static_files};
 pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router {
     let app = &services.app;
     let in_flight = app.clone();
-    let (asked, turns) = (app.clone(), Arc::<Turns>::default());
+    let (asked, turns) = (app.clone(), Arc::clone(&services.turns));
     // What scans columns, or reads pages of events.
     let expensive = Router::new()
         .merge(themes::router(app.clone()))

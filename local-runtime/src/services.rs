@@ -11,6 +11,7 @@ use crate::live::{Hub, Timing};
 use crate::page_views::PageViews;
 use crate::store_health::StoreHealth;
 use crate::timer;
+use crate::turns::Turns;
 
 /// Made once, before the first request.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(crate) struct Services {
     pub(crate) app: App,
     pub(crate) hub: Arc<Hub>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) page_views: PageViews,
     pub(crate) store_health: StoreHealth,
     /// Cancelled when the process begins to stop.
@@ -42,6 +44,7 @@ impl Services {
             app,
             hub,
             limits,
+            turns: Arc::default(),
             stop,
             background,
         }

@@ -16,7 +16,7 @@ use tower::Service;
 
 /// How many expensive questions of one client are worked on at the same time. All clients' questions
 /// wait for scans in one queue, in which at most so many of one client precede those of another.
-const MOST: usize = 4;
+pub(crate) const MOST: usize = 4;
 
 /// The clients that have turns or wait for one.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ struct Client {
 }
 
 /// A place among a client's questions; dropping it gives the turn to the next.
-struct Turn {
+pub(crate) struct Turn {
     turns: Arc<Turns>,
     network: Network,
     free: Arc<Semaphore>,
@@ -40,7 +40,7 @@ struct Turn {
 impl Turns {
     /// Waits until fewer than [`MOST`] questions of this client are worked on. The networks of an IPv6
     /// /48 are one client.
-    async fn turn(self: Arc<Self>, network: Network) -> Turn {
+    pub(crate) async fn turn(self: Arc<Self>, network: Network) -> Turn {
         let network = network.wider().unwrap_or(network);
         let free = {
             let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,6 +56,12 @@ impl Turns {
             turn.taken = true;
         }
         turn
+    }
+
+    /// How many questions of a client are worked on or wait.
+    #[cfg(test)]
+    pub(crate) fn open(&self, network: Network) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&network).map_or(0, |client| client.open)
     }
 }
 

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use common::App;
-use common::http::PeerAddress;
+use common::http::{Network, PeerAddress};
 use common::source::System;
 use http::Method;
 use http_body_util::BodyExt;
@@ -15,6 +15,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::live::Timing;
 use crate::testing::{app_with, append};
+use crate::turns::MOST;
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
@@ -310,6 +311,68 @@ async fn rates_are_limited_by_event_and_by_question() {
     assert_eq!((limited("events"), limited("reads")), (1, 1));
     assert_eq!(site.rejected_by_the_limit(), 5, "all events of the refused batch");
     assert_eq!(site.app.metrics.ingest_received_total.get(), 8 + 5 + 1);
+}
+
+/// Questions that scan columns wait for their client's turn, and no others.
+#[tokio::test]
+async fn expensive_questions_wait_for_their_turn() {
+    const PEER: [u8; 4] = [192, 0, 2, 1];
+    let site = Site::with(&[], false).await;
+    let network = Network::new(Some(PEER.into()));
+    let mut held = Vec::new();
+    for _ in 0..MOST {
+        held.push(Arc::clone(&site.services.turns).turn(network).await);
+    }
+    for cheap in ["/api/v1/analytics/stats", "/api/v1/analytics/letters", "/api/v1/analytics/realtime", "/health"] {
+        assert_eq!(site.get(cheap).await.status(), 200, "{cheap}");
+    }
+    let expensive = [
+        (Method::GET, "/api/v1/analytics/themes"),
+        (Method::GET, "/api/v1/analytics/timeline"),
+        (Method::GET, "/api/v1/analytics/heatmap"),
+        (Method::POST, "/api/v1/analytics/query"),
+        (Method::POST, "/api/v1/analytics/query/funnel"),
+        (Method::GET, "/api/v1/analytics/export/visitors"),
+        (Method::POST, "/api/v2/query"),
+        (Method::GET, "/api/v1/stats/breakdown?site_id=a"),
+    ];
+    let answers = async {
+        let all = expensive.iter().map(|(method, path)| site.ask(method.clone(), path, &[], "{}"));
+        futures_util::future::join_all(all).await
+    };
+    let release = async {
+        while site.services.turns.open(network) < MOST + expensive.len() {
+            tokio::task::yield_now().await;
+        }
+        let other = site.ask_from("192.0.2.2", Method::GET, "/api/v1/analytics/heatmap", &[], "").await;
+        assert_eq!(other.status(), 200, "another client does not wait");
+        assert_eq!(site.services.turns.open(network), MOST + expensive.len(), "none went ahead");
+        drop(held);
+    };
+    let (answers, ()) = tokio::join!(answers, release);
+    assert!(answers.iter().all(|answer| matches!(answer.status().as_u16(), 200 | 400 | 401)), "{answers:?}");
+    assert_eq!(site.services.turns.open(network), 0);
+}
+
+/// What scans columns costs more than what reads totals, in whichever format it is asked.
+#[tokio::test]
+async fn expensive_questions_cost_more() {
+    for (method, path, answered) in [
+        (Method::GET, "/api/v1/analytics/stats", 10),
+        (Method::GET, "/api/v1/analytics/themes", 5),
+        (Method::GET, "/api/v1/analytics/heatmap", 2),
+        (Method::POST, "/api/v1/analytics/query", 5),
+        (Method::POST, "/api/v2/query", 5),
+        (Method::GET, "/api/v1/stats/breakdown?site_id=a", 5),
+    ] {
+        let site = Site::with(&[("ANALYTICS_READ_LIMIT", "10")], false).await;
+        let mut until_refused = 0;
+        while site.ask(method.clone(), path, &[], "{}").await.status() != 429 {
+            until_refused += 1;
+        }
+        // A slow machine gives back a token in six seconds.
+        assert!((answered..=answered + 1).contains(&until_refused), "{path}: {until_refused}");
+    }
 }
 
 /// A provider gives one customer 65,536 networks.

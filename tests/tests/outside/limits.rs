@@ -62,7 +62,8 @@ async fn events_an_address() {
 /// An array of queries is as many questions as it holds.
 #[tokio::test]
 async fn queries_count_one_by_one() {
-    let server = Home::new().env("ANALYTICS_READ_LIMIT", "10").serve().await;
+    // Each costs two tokens.
+    let server = Home::new().env("ANALYTICS_READ_LIMIT", "20").serve().await;
     let queries = |count| post("/query", &json!(vec![json!({"metrics": ["visitors"], "date_range": "day"}); count]));
     assert_eq!(server.send(queries(9)).await.status, 200);
     assert_eq!(server.send(queries(1)).await.status, 200);

@@ -61,3 +61,48 @@ impl Readers {
         asked.await.map_err(|error| StoreError::Other { engine: ENGINE, source: error.into() })?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::store::sqlite::connection::{migrate, open_writer};
+
+    /// Four clients whose questions take long, and who leave, must not stop those of others for good.
+    #[tokio::test]
+    async fn questions_of_clients_that_are_gone_free_their_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("analytics.db");
+        migrate(&mut open_writer(&path).unwrap()).unwrap();
+        let readers = Readers::new(path, Arc::new(Metrics::new().unwrap()));
+        let count = |connection: &Connection| connection.query_row("select count(*) from events", [], |row| row.get(0));
+
+        let mut gates = Vec::new();
+        for _ in 0..READERS {
+            let (begun, has_begun) = tokio::sync::oneshot::channel();
+            let (gate, wait) = mpsc::channel::<()>();
+            gates.push(gate);
+            let mut asked = Box::pin(readers.ask("a", move |connection| {
+                let _ = begun.send(());
+                let _ = wait.recv();
+                count(connection)
+            }));
+            assert!(asked.as_mut().now_or_never().is_none());
+            has_begun.await.unwrap();
+            // Here the client leaves.
+        }
+        // Those that leave while they wait for a place take none.
+        for _ in 0..10 {
+            assert!(readers.ask("b", count).now_or_never().is_none());
+        }
+        assert_eq!(readers.permits.available_permits(), 0);
+        drop(gates);
+        let answers: i64 = readers.ask("c", count).await.unwrap();
+        let all = readers.permits.acquire_many(READERS as u32).await.unwrap();
+        assert_eq!((answers, all.num_permits()), (0, READERS));
+        assert!((1..=READERS).contains(&readers.idle.lock().unwrap().len()), "connections are used again");
+    }
+}
