@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::not_stored::Gathered;
 use crate::site::Site;
 use crate::source::Source;
+use crate::space::Space;
 use crate::store::{Appended, Store, StoreError};
 use crate::time::Timestamp;
 
@@ -48,6 +49,8 @@ pub struct Parts {
     pub not_stored: Gathered,
     /// Answers that are still right.
     pub answers: Answers,
+    /// How large the store is, and may become.
+    pub space: Space,
     /// Time and randomness.
     pub source: Arc<dyn Source>,
     /// Whether an untrusted proxy was reported.
@@ -61,8 +64,9 @@ impl Parts {
     /// configuration lists, and of the site `default`, are stored however many other sites there are.
     ///
     /// # Errors
-    /// When the store cannot; appending the same events again is safe.
+    /// When the store cannot, or has reached its limit; appending the same events again is safe.
     pub async fn append(&self, events: &[Event], now: Timestamp) -> Result<Vec<Appended>, StoreError> {
+        self.space.check(&*self.store, now).await?;
         let mut appended = self.store.append(events.to_vec(), now).await?;
         let always_fits = |site: &Site| {
             *site == Site::default() || self.config.sites.as_ref().is_some_and(|sites| sites.contains(site))
@@ -194,6 +198,9 @@ impl App {
         source: Arc<dyn Source>,
         geoip: Option<GeoIp>,
     ) -> Self {
+        let measure = Service::new(&config);
+        // Only a second app on the same metrics, which tests have, finds it shown.
+        let _ = metrics.show(measure.capped_days().clone());
         Self(Arc::new(Parts {
             identity: Identity::new(
                 Arc::clone(&store),
@@ -203,9 +210,10 @@ impl App {
                     ReadAuth::Token => PseudonymOf::Day,
                 },
             ),
-            measure: Service::new(&config),
+            measure,
             not_stored: Gathered::default(),
             answers: Answers::new(),
+            space: Space::new(config.max_store),
             config,
             store,
             metrics,

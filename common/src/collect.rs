@@ -14,7 +14,7 @@ use crate::event::{Event, SentEvent};
 use crate::measure::facts::{Facts, Headers, Observed, Place};
 use crate::outcome::{Code, Filter, NotStored, Outcome, Refusal};
 use crate::site::Site;
-use crate::store::Appended;
+use crate::store::{Appended, StoreError};
 use crate::time::Timestamp;
 use crate::visitor::VisitorId;
 
@@ -97,6 +97,17 @@ async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>
     }
     let appended = match app.append(&events, now).await {
         Ok(appended) => appended,
+        Err(StoreError::Full { .. }) => {
+            // The operator is told once, when the limit is reached.
+            let full = NotStored::Rejected(Code::StoreFull);
+            events.iter().for_each(|event| app.not_stored.add(&event.site, full, now));
+            for outcome in &mut outcomes {
+                if let Outcome::Stored(_) = outcome {
+                    *outcome = Outcome::Rejected(store_full());
+                }
+            }
+            return outcomes;
+        }
         Err(error) => {
             tracing::error!(error = error_text(&error), events = events.len(), "events could not be stored");
             events.iter().for_each(|event| app.not_stored.add(&event.site, NotStored::Failed, now));
@@ -115,7 +126,7 @@ async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>
     for outcome in &mut outcomes {
         if let Outcome::Stored(id) = *outcome {
             match results.next() {
-                Some((event, Appended::Stored)) => app.metrics.stored(event),
+                Some((event, Appended::Stored)) => app.metrics.stored(event, now),
                 Some((event, Appended::Duplicate)) => {
                     app.not_stored.add(&event.site, NotStored::Duplicate, now);
                     *outcome = Outcome::Duplicate(id);
@@ -240,6 +251,10 @@ pub fn allowed_site(app: &App, site: &Site) -> Result<(), Refusal> {
     }
 }
 
+fn store_full() -> Refusal {
+    Refusal::new(Code::StoreFull, "the store is full; send the same events with the same event_id again later")
+}
+
 fn too_many_sites() -> Refusal {
     Refusal::new(
         Code::InvalidSite,
@@ -336,5 +351,39 @@ mod tests {
         let headers = [HEADERS.as_slice(), &[origin]].concat();
         assert_eq!(facts(&[], &headers, event).await.arrival.fields().source, "Direct / None");
         assert_eq!(facts(&[], &HEADERS, event).await.arrival.fields().source, "shop.example");
+    }
+
+    #[tokio::test]
+    async fn a_full_store_takes_no_events_until_some_are_deleted() {
+        const LIMIT: u64 = 2 << 20;
+        let limit = |config: &mut crate::config::Config| config.max_store = Some(LIMIT);
+        let test = TestApp::start_with(&[], limit, |_| Router::new(), NOW).await;
+        let text = "x".repeat(8_000);
+        let body =
+            format!(r#"{{"event_type":"a","visitor_id":"{}","event_data":{{"x":"{text}"}}}}"#, uuid::Uuid::max());
+        let send = async || {
+            let raw: &RawValue = serde_json::from_str(&body).unwrap();
+            let sent = (0..50).map(|_| SentEvent::parse(raw, test.app.now())).collect();
+            // The size is asked for again.
+            test.source.set(test.app.now().plus(3_000));
+            collect(&test.app, Sender::default(), sent, test.app.now()).await
+        };
+        let mut batches = 0;
+        let refused = loop {
+            let outcomes = send().await;
+            if outcomes.iter().any(|outcome| !matches!(outcome, Outcome::Stored(_))) {
+                break outcomes;
+            }
+            batches += 1;
+        };
+        assert!(refused.iter().all(Outcome::is_full), "{refused:?}");
+        assert!((1..=5).contains(&batches), "{batches} batches of 400 KB");
+        let text = test.app.metrics.text().unwrap();
+        assert!(text.contains("outcomes_total{outcome=\"rejected\",reason=\"STORE_FULL\"} 50"), "{text}");
+
+        let now = test.app.now();
+        while !test.app.store.delete_before(now.plus(2 * crate::time::DAY).day(), now).await.unwrap().done {}
+        let outcomes = send().await;
+        assert!(matches!(outcomes[0], Outcome::Stored(_) | Outcome::Duplicate(_)), "{outcomes:?}");
     }
 }

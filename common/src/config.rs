@@ -30,6 +30,9 @@ use crate::measure::goals::GoalList;
 use crate::measure::zone::Zone;
 use crate::site::Site;
 
+/// The smallest bound of the store's size, so that a mistyped unit is a mistake.
+const LEAST_MAX_STORE: u64 = 64 << 20;
+
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -59,6 +62,8 @@ pub struct Config {
     pub retention_days: u32,
     /// Months that daily summaries are kept.
     pub summary_months: u32,
+    /// The bytes that the store may have; `None` for any.
+    pub max_store: Option<u64>,
     /// Hour and minute of the daily cleanup, UTC.
     pub cleanup_at: (u8, u8),
     /// Events a minute and address.
@@ -174,6 +179,11 @@ impl Config {
             .filter(|sites| !sites.is_empty()),
             retention_days: reader.number("ANALYTICS_RETENTION_DAYS", 1..=365),
             summary_months: reader.number("ANALYTICS_SUMMARY_MONTHS", 0..=120),
+            max_store: reader.optional(
+                "ANALYTICS_MAX_STORE",
+                "a number of bytes, at least 67108864 (64 MiB)",
+                |text| text.parse().ok().filter(|bytes| *bytes >= LEAST_MAX_STORE),
+            ),
             cleanup_at: reader.parse("ANALYTICS_CLEANUP_AT", "a time such as 02:00", reader::time_of_day),
             rate_limit: reader.number("ANALYTICS_RATE_LIMIT", 1..=u32::MAX),
             read_limit: reader.number("ANALYTICS_READ_LIMIT", 1..=u32::MAX),
@@ -211,6 +221,13 @@ impl Config {
         };
         if matches!(config.store, StoreUrl::Postgres(_)) && config.redis.is_none() {
             reader.mistake("ANALYTICS_REDIS is missing: a PostgreSQL store needs redis://… beside it".to_owned());
+        }
+        if matches!(config.store, StoreUrl::DynamoDb(_)) && config.max_store.is_some() {
+            reader.mistake(
+                "ANALYTICS_MAX_STORE has no effect on a DynamoDB table, whose size is known hours later: \
+                 set an alarm on its TableSizeBytes, and a budget"
+                    .to_owned(),
+            );
         }
         if config.collect_path.strip_prefix('/') == Some(&config.script_name) {
             reader.mistake("ANALYTICS_SCRIPT_NAME must not be the name of ANALYTICS_COLLECT_PATH".to_owned());

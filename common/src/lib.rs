@@ -16,7 +16,7 @@
 //! | [`access`] | tokens, and what they allow |
 //! | [`http`] | the envelope, errors and parameters that all handlers share |
 //! | [`geoip`] | places of addresses, from a database of the operator's |
-//! | [`retention`] | the cleanup run |
+//! | [`retention`], [`space`] | the cleanup run, and the bound of the store's size |
 //!
 //! Time, event ids and secrets are passed in ([`source`]). Engines use randomness of their own only
 //! where it shows in no result, such as retry delays. HTTP ends at [`http`]; the service and the
@@ -44,6 +44,7 @@ pub mod period;
 pub mod retention;
 pub mod site;
 pub mod source;
+pub mod space;
 pub mod store;
 pub mod telemetry;
 #[cfg(feature = "testing")]

@@ -1,15 +1,14 @@
 //! What an operator can see: every family, one registry a process.
 //!
 //! No client can make a new time series at will: a label's values come from a closed set or
-//! are capped by [`Capped`].
+//! are capped by [`Labelled`].
 
 pub mod emf;
 pub mod gauges;
+mod labels;
 pub mod pool;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -19,6 +18,8 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+use self::labels::Labelled;
+pub use self::labels::MOST_LABELS;
 use crate::cv;
 use crate::event::Event;
 use crate::event_type::EventType;
@@ -26,32 +27,9 @@ use crate::outcome::{Code, Filter, Outcome};
 use crate::time::Timestamp;
 use crate::url::Url;
 
-/// How many distinct values a label may have before the rest are `other`.
-pub const MOST_LABELS: usize = 200;
-
 /// From 100 µs to 10 s.
 const SECONDS: [f64; 15] =
     [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
-
-/// A label whose values senders choose: the first [`MOST_LABELS`] of at most 100 bytes, then
-/// `other`.
-#[derive(Debug, Default)]
-pub struct Capped(Mutex<HashSet<Box<str>>>);
-
-impl Capped {
-    /// The value to use for `value`.
-    pub fn label<'a>(&self, value: &'a str) -> &'a str {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.contains(value) {
-            return value;
-        }
-        if seen.len() >= MOST_LABELS || value.len() > 100 {
-            return "other";
-        }
-        seen.insert(value.into());
-        value
-    }
-}
 
 /// All families. Fields are named as on `/metrics`, without `maicivy_`.
 #[derive(Debug)]
@@ -60,8 +38,8 @@ pub struct Metrics {
     registry: Registry,
     pub visitors_total: IntCounter,
     pub letters_generated_total: IntCounterVec,
-    pub events_total: IntCounterVec,
-    pub page_views_total: IntCounterVec,
+    events_total: Labelled,
+    page_views_total: Labelled,
     pub ingest_received_total: IntCounter,
     pub ingest_outcomes_total: IntCounterVec,
     pub current_visitors: IntGauge,
@@ -91,8 +69,6 @@ pub struct Metrics {
     pub untrusted_proxy: IntGauge,
     /// Of the local runtime only: in Lambda it would be a moving gauge of every environment.
     pub last_commit_timestamp_seconds: IntGauge,
-    paths: Capped,
-    event_types: Capped,
 }
 
 impl Metrics {
@@ -108,8 +84,8 @@ impl Metrics {
         let metrics = Self {
             visitors_total: make.counter("visitors_total", "Visitors first seen in their day")?,
             letters_generated_total: make.counters("letters_generated_total", "Letters stored", &["type"])?,
-            events_total: make.counters("events_total", "Events stored", &["event_type"])?,
-            page_views_total: make.counters("page_views_total", "Page views stored", &["path"])?,
+            events_total: Labelled::new(make.counters("events_total", "Events stored", &["event_type"])?),
+            page_views_total: Labelled::new(make.counters("page_views_total", "Page views stored", &["path"])?),
             ingest_received_total: make.counter("ingest_received_total", "Events received, whatever became of them")?,
             ingest_outcomes_total: make.counters(
                 "ingest_outcomes_total",
@@ -187,8 +163,6 @@ impl Metrics {
                 "last_commit_timestamp_seconds",
                 "When an event was last stored by this process, Unix time; 0 when none was",
             )?,
-            paths: Capped::default(),
-            event_types: Capped::default(),
             registry: registry.clone(),
         };
         make.gauges("build_info", "Always 1; the version is the label", &["version"])?
@@ -217,10 +191,10 @@ impl Metrics {
         for kind in ["events", "reads"] {
             self.rate_limited_requests_total.with_label_values(&[kind]);
         }
-        for event_type in ["page_view", "letter_generate", "cv_theme_change", "pdf_download"] {
-            self.events_total.with_label_values(&[self.event_types.label(event_type)]);
+        for event_type in (0..).map_while(EventType::from_number) {
+            self.events_total.pin(event_type.static_name());
         }
-        self.page_views_total.with_label_values(&[self.paths.label("/")]);
+        self.page_views_total.pin("/");
     }
 
     /// Shows the families of Redis too, for a store that has one.
@@ -277,13 +251,13 @@ impl Metrics {
         self.ingest_outcomes_total.with_label_values(&rejected).inc_by(events as u64);
     }
 
-    /// Counts a stored event by what it is.
-    pub fn stored(&self, event: &Event) {
-        self.events_total.with_label_values(&[self.event_types.label(event.event_type.name())]).inc();
+    /// Counts an event that was stored at `now`, by what it is.
+    pub fn stored(&self, event: &Event, now: Timestamp) {
+        self.events_total.count(event.event_type.name(), now);
         match event.event_type {
             EventType::PageView => {
                 let page = event.page_url.as_ref().map_or(Cow::Borrowed("/"), Url::page);
-                self.page_views_total.with_label_values(&[self.paths.label(&page)]).inc();
+                self.page_views_total.count(&page, now);
             }
             EventType::LetterGenerate => {
                 let letter_type = cv::letter_type(event).unwrap_or("unspecified");
@@ -367,16 +341,5 @@ mod tests {
         let text = metrics.text().unwrap();
         assert!(text.contains("maicivy_redis_operation_duration_seconds_count{operation=\"apply\"} 0"), "{text}");
         assert!(text.contains("\nmaicivy_cleanup_last_success_timestamp_seconds 5\n"), "{text}");
-    }
-
-    #[test]
-    fn labels_are_capped() {
-        let capped = Capped::default();
-        for n in 0..1_000 {
-            capped.label(&format!("/{n}"));
-        }
-        assert_eq!(capped.label("/199"), "/199");
-        assert_eq!(capped.label("/200"), "other");
-        assert_eq!(Capped::default().label(&"x".repeat(101)), "other");
     }
 }

@@ -28,18 +28,20 @@ pub enum Code {
     NotFound,
     MethodNotAllowed,
     Unavailable,
+    StoreFull,
     Internal,
 }
 
 impl Code {
     /// Those with which events are turned down one by one.
-    pub const OF_EVENTS: [Self; 6] = [
+    pub const OF_EVENTS: [Self; 7] = [
         Self::InvalidEvent,
         Self::InvalidJson,
         Self::InvalidSite,
         Self::MissingVisitor,
         Self::PayloadTooLarge,
         Self::RateLimited,
+        Self::StoreFull,
     ];
 
     /// The code on the wire, such as `INVALID_EVENT`.
@@ -64,6 +66,7 @@ impl Code {
             Self::NotFound => "NOT_FOUND",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
             Self::Unavailable => "UNAVAILABLE",
+            Self::StoreFull => "STORE_FULL",
             Self::Internal => "INTERNAL",
         }
     }
@@ -151,6 +154,12 @@ impl Outcome {
             Self::Rejected(refusal) => Some(NotStored::Rejected(refusal.code)),
             Self::Failed => Some(NotStored::Failed),
         }
+    }
+
+    /// Whether the store had no room for it.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Rejected(Refusal { code: Code::StoreFull, .. }))
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod redis;
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -60,10 +61,24 @@ impl TestApp {
     /// # Panics
     /// When anything fails.
     pub async fn start(vars: &[(&str, &str)], router: fn(App) -> Router, now: &str) -> Self {
+        Self::start_with(vars, |_| (), router, now).await
+    }
+
+    /// The same, with a configuration that variables cannot express, such as bounds smaller than they may be.
+    ///
+    /// # Panics
+    /// When anything fails.
+    pub async fn start_with(
+        vars: &[(&str, &str)],
+        change: impl FnOnce(&mut Config),
+        router: fn(App) -> Router,
+        now: &str,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = format!("sqlite:{}", folder.path().join("analytics.db").display());
         let vars = vars.iter().copied().chain([("ANALYTICS_STORE", store.as_str())]);
-        let config = Config::from_vars(vars.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
+        let mut config = Config::from_vars(vars.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
+        change(&mut config);
         let source = Fixed::at(Timestamp::parse(now).unwrap());
         let app = App::open(config, Arc::clone(&source) as _).await.unwrap();
         let router = finish(guard(router(app.clone()), &app), &app.config, &app.metrics);
@@ -102,6 +117,22 @@ impl TestApp {
         let body = serde_json::from_slice(&body).unwrap_or_default();
         TestAnswer { status: parts.status, headers: parts.headers, body, text }
     }
+}
+
+/// Runs a target of the fuzzer with everything in its corpus, `fuzz/corpus/<target>/`.
+///
+/// # Panics
+/// When the target does, or there is no corpus.
+pub fn run_corpus(target: &str, run: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let mut files = 0;
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(std::panic::catch_unwind(|| run(&bytes)).is_ok(), "{} is a finding", path.display());
+        files += 1;
+    }
+    assert!(files > 0, "{} is empty", folder.display());
 }
 
 /// Appends an event of the default site at an instant, by visitor number `who`.

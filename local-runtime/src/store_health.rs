@@ -26,6 +26,7 @@ pub(crate) struct StoreHealth {
     latest: Mutex<Option<(Instant, bool)>>,
     up: IntGauge,
     degraded: IntGauge,
+    space: Option<SpaceGauges>,
     file: Option<FileGauges>,
 }
 
@@ -36,12 +37,17 @@ impl StoreHealth {
             StoreUrl::Sqlite(path) => Some(FileGauges::new(app, path)),
             StoreUrl::Postgres(_) | StoreUrl::DynamoDb(_) => None,
         };
+        let space = match &app.config.store {
+            StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) => Some(SpaceGauges::new(app)),
+            StoreUrl::DynamoDb(_) => None,
+        };
         show(app, app.metrics.last_commit_timestamp_seconds.clone());
         Self {
             app: app.clone(),
             latest: Mutex::new(None),
             up: gauge(app, "store_up", "1 if the store answered within a second when last asked, else 0"),
             degraded: gauge(app, "degraded", "1 while the store misses something that it can do without for a while"),
+            space,
             file,
         }
     }
@@ -75,9 +81,27 @@ impl StoreHealth {
     pub(crate) async fn show(&self) {
         self.up.set(i64::from(self.answers().await));
         self.degraded.set(i64::from(!self.app.store.degraded().is_empty()));
+        if let Some(space) = &self.space {
+            space.used.set(signed(self.app.space.used(&*self.app.store, self.app.now()).await));
+        }
         if let Some(file) = &self.file {
             file.show();
         }
+    }
+}
+
+/// How large the store is, and may become.
+#[derive(Debug)]
+struct SpaceGauges {
+    used: IntGauge,
+}
+
+impl SpaceGauges {
+    fn new(app: &App) -> Self {
+        let limit = gauge(app, "store_limit_bytes", "ANALYTICS_MAX_STORE; 0 without a limit");
+        limit.set(signed(app.space.limit().unwrap_or(0)));
+        let used = "Size of the store as ANALYTICS_MAX_STORE counts it: without what deleted data left free";
+        Self { used: gauge(app, "store_used_bytes", used) }
     }
 }
 

@@ -66,9 +66,18 @@ pub const VARIABLES: [Variable; 32] = [
         "25",
         "months that daily summaries are kept, which hold no visitor, 0 (none) to 120",
     ),
+    variable(
+        "ANALYTICS_MAX_STORE",
+        "",
+        "bytes that the SQLite file or the PostgreSQL database may have before events are refused with 503, at least 67108864 (64 MiB); none: no limit",
+    ),
     variable("ANALYTICS_CLEANUP_AT", "02:00", "time of the daily cleanup, HH:MM in UTC"),
     variable("ANALYTICS_RATE_LIMIT", "100", "events a minute that one address may send, at least 1"),
-    variable("ANALYTICS_READ_LIMIT", "600", "questions a minute that one address may ask, at least 1"),
+    variable(
+        "ANALYTICS_READ_LIMIT",
+        "600",
+        "questions a minute that one address may ask, at least 1; those that scan events count 2 to 5",
+    ),
     variable("ANALYTICS_WS_MAX", "50", "live connections at the same time, 0 to 100000"),
     variable("ANALYTICS_WS_MAX_PER_ADDRESS", "10", "live connections of one address at the same time, at least 1"),
     variable(

@@ -11,6 +11,10 @@ use crate::measure::service::QueryError;
 use crate::outcome::{Code, Refusal};
 use crate::store::StoreError;
 
+/// After how many seconds events may be sent again that found the store full: room is made by cleanup or by
+/// the operator.
+const FULL_RETRY_AFTER: u64 = 60;
+
 /// What a handler fails with.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -68,7 +72,7 @@ impl From<Code> for StatusCode {
             Code::Forbidden => Self::FORBIDDEN,
             Code::NotFound => Self::NOT_FOUND,
             Code::MethodNotAllowed => Self::METHOD_NOT_ALLOWED,
-            Code::Unavailable => Self::SERVICE_UNAVAILABLE,
+            Code::Unavailable | Code::StoreFull => Self::SERVICE_UNAVAILABLE,
             Code::Internal => Self::INTERNAL_SERVER_ERROR,
         }
     }
@@ -123,7 +127,10 @@ impl ApiError {
     /// logged here, once.
     fn failure(&self) -> (Failure, Option<u64>) {
         match self {
-            Self::Refused(Refusal { code, message, .. }) => (Failure { code: *code, message: message.clone() }, None),
+            Self::Refused(Refusal { code, message, .. }) => {
+                let retry_after = (*code == Code::StoreFull).then_some(FULL_RETRY_AFTER);
+                (Failure { code: *code, message: message.clone() }, retry_after)
+            }
             Self::RateLimited { retry_after } => {
                 (Failure::of_status(StatusCode::TOO_MANY_REQUESTS), Some(*retry_after))
             }

@@ -15,6 +15,7 @@
 //! [sealed](super::head), so that it takes little more than a segment. A query reads one day after the other, so that it holds one while the
 //! next is being read.
 
+mod capped;
 mod open;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
@@ -29,6 +30,7 @@ use moka::policy::EvictionPolicy;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore};
 
+use self::capped::CappedDays;
 use self::open::{Open, Step};
 use super::columns::Columns;
 use super::head::{AsPart, Head, Part};
@@ -70,6 +72,7 @@ pub struct Days {
     /// Days that needed too much memory together, and how many events they had: they are not read again
     /// for every query, only to be refused.
     refused: Cache<(Site, Vec<Day>), u64>,
+    pub(super) capped: CappedDays,
 }
 
 /// The open days of a site, and the bytes that they took when they were last used.
@@ -111,6 +114,7 @@ impl Days {
             building: Semaphore::new(1),
             reading: Semaphore::new(1),
             refused: Cache::new(MOST_REFUSED),
+            capped: CappedDays::new(),
         }
     }
 
@@ -216,6 +220,9 @@ impl Days {
             self.check(head.memory())?;
             next = rest;
         }
+        if head.is_capped() {
+            self.capped.note(site, day);
+        }
         // Sorting a whole day takes too long for a thread that serves requests.
         tokio::task::spawn_blocking(move || Segment::of(&head)).await.map_err(|_| QueryError::Damaged)
     }
@@ -259,6 +266,7 @@ impl Days {
                     break;
                 }
             }
+            open.capped().for_each(|day| self.capped.note(site, day));
             let bytes = open.memory();
             drop(open);
             // Evicts what was used least lately, which may be these days themselves.

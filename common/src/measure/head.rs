@@ -213,6 +213,15 @@ impl Head {
         self.len() == 0
     }
 
+    /// Whether it has more distinct values of a dimension than are kept.
+    pub(super) fn is_capped(&self) -> bool {
+        // The unknown value is always kept.
+        let exceeds = |texts: &Interner| texts.texts().len() > self.most_values + 1;
+        self.texts.iter().any(exceeds)
+            || self.properties.len() > self.most_values
+            || self.properties.values().any(|property| exceeds(&property.values))
+    }
+
     /// The bytes of memory that it takes, about.
     #[must_use]
     pub fn memory(&self) -> usize {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use prometheus::IntCounter;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::days::{self, Counts, DayColumns, Days};
@@ -93,6 +94,12 @@ impl Service {
     pub(crate) const fn sealing_early(mut self) -> Self {
         self.days.unsealed = 0;
         self
+    }
+
+    /// How many days of sites were noticed that have more distinct values of a dimension than are kept.
+    #[must_use]
+    pub const fn capped_days(&self) -> &IntCounter {
+        &self.days.capped.total
     }
 
     /// How many events a site has on each day whose events are kept.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::columns::Columns;
+use super::columns::{Column, Columns, MOST_VALUES};
 use super::head::{AsPart, Head, Part};
 use super::naive::Naive;
 use super::query::{Context, FunnelQuery, Query};
-use super::question::{Number, Question, ResultRow};
+use super::question::{Field, Number, Question, ResultRow};
 use super::samples::{day, event, events, funnels, questions, with_data};
 use super::scan::{Work, answer, funnel};
 use super::segment::Segment;
@@ -243,6 +243,33 @@ fn the_most_frequent_values_are_kept() {
         texts.sort_unstable();
         assert_eq!(texts, ["", "(other)", "/a", "/b"]);
         assert!(columns.property_names_capped());
+    }
+}
+
+/// Senders' clocks may be five minutes ahead: before midnight, a day can be filled that has not begun.
+#[test]
+fn a_day_that_was_filled_before_it_began_counts_what_happens_on_it() {
+    let invented = |number: u64| event(number, 1, number as i64, &format!("invented{number}"), &format!("/x/{number}"));
+    let invented: Vec<Event> = (0..=MOST_VALUES as u64).map(invented).collect();
+    let real = |number: u64| {
+        let event_type = if number.is_multiple_of(2) { "page_view" } else { "signup" };
+        event(100_000 + number, number, 600_000 + number as i64, event_type, "/real")
+    };
+    let real: Vec<Event> = (0..6).map(real).collect();
+    let mut head = Head::new(day(0));
+    head.extend(&invented);
+    assert!(head.is_capped());
+    head.extend(&real);
+    let segment = Segment::of(&head);
+    for columns in [&head as &dyn Columns, &segment] {
+        for (field, kept) in [(Field::EventName, "signup"), (Field::EventName, "page_view"), (Field::Page, "/real")] {
+            let dimension = super::samples::field(field);
+            let (texts, capped) = columns.texts(&dimension).unwrap();
+            let (mut numbers, number) = (Vec::new(), texts.iter().position(|text| text == kept));
+            columns.numbers(Column::Value(&dimension), &mut numbers).unwrap();
+            let count = numbers.iter().filter(|value| Some(**value as usize) == number).count();
+            assert_eq!((capped, count), (true, if kept == "/real" { 6 } else { 3 }), "{kept}");
+        }
     }
 }
 

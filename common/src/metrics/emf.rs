@@ -297,11 +297,11 @@ mod tests {
         let (emf, metrics) = (Emf::default(), Metrics::new().unwrap());
         lines(&emf, &metrics);
         for n in 0..50 {
-            metrics.page_views_total.with_label_values(&[&format!("/joe-{n}")]).inc();
-            metrics.events_total.with_label_values(&[&format!("joe{n}")]).inc();
+            metrics.page_views_total.count(&format!("/joe-{n}"), Timestamp::from_millis(0));
+            metrics.events_total.count(&format!("joe{n}"), Timestamp::from_millis(0));
             metrics.cv_theme_views.with_label_values(&[&format!("joe {n}")]).set(2.0);
         }
-        metrics.events_total.with_label_values(&["page_view"]).inc();
+        metrics.events_total.count("page_view", Timestamp::from_millis(0));
         let told = lines(&emf, &metrics);
         assert!(!format!("{told:?}").contains("joe"), "{told:?}");
         assert_eq!(find(&told, "maicivy_page_views_total")[0]["maicivy_page_views_total"], 50.0);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::labels::OTHER;
 use super::{MOST_LABELS, Metrics};
 use crate::App;
 use crate::measure::service::QueryError;
@@ -11,8 +12,6 @@ use crate::time::Timestamp;
 
 /// How many sites are asked about at the same time: there may be a thousand, each a round trip away.
 const AT_ONCE: usize = 8;
-/// The label of all themes that have none of their own.
-const OTHER: &str = "other";
 
 /// What is asked of the store, over all sites.
 #[derive(Debug, Default)]

@@ -55,6 +55,15 @@ pub enum StoreError {
         /// Which engine.
         engine: &'static str,
     },
+    /// The store has reached `ANALYTICS_MAX_STORE`. Nothing was changed; sending the events again helps
+    /// once there is room.
+    #[error("{engine} is full: it has the {limit} bytes of ANALYTICS_MAX_STORE")]
+    Full {
+        /// Which engine.
+        engine: &'static str,
+        /// The limit.
+        limit: u64,
+    },
     /// There is no store at this address, and the caller did not ask for one to be created.
     #[error("there is no store yet: {what}; serve and import create it (is ANALYTICS_STORE right?)")]
     Missing {
@@ -101,6 +110,12 @@ pub trait Store:
     /// well. Answers given meanwhile are right, but may come slower and later.
     fn degraded(&self) -> Vec<&'static str> {
         Vec::new()
+    }
+
+    /// The bytes that it takes where it is stored, without what deleted data leaves free for new data;
+    /// `None` if the engine cannot tell.
+    async fn used_bytes(&self) -> Result<Option<u64>> {
+        Ok(None)
     }
 
     /// Token buckets that all processes on this store share, if the engine has any.

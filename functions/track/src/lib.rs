@@ -171,7 +171,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         (status = 400, description = "INVALID_JSON, INVALID_EVENT, INVALID_SITE or MISSING_VISITOR"),
         (status = 413, description = "PAYLOAD_TOO_LARGE: more than 64 KiB"),
         (status = 429, description = "RATE_LIMITED; Retry-After says for how long"),
-        (status = 503, description = "UNAVAILABLE: send it again later with the same event_id"),
+        (status = 503, description = "UNAVAILABLE or STORE_FULL: send it again later with the same event_id"),
     )
 )]
 async fn event(State(app): State<App>, sender: Sender, request: Request) -> Result<Response, ApiError> {
@@ -248,7 +248,7 @@ fn tracked(
         (status = 400, description = "INVALID_JSON: not an array"),
         (status = 413, description = "PAYLOAD_TOO_LARGE: more than 1 MiB or 500 events"),
         (status = 429, description = "RATE_LIMITED; Retry-After says for how long"),
-        (status = 503, description = "UNAVAILABLE: send them again later with the same event_ids"),
+        (status = 503, description = "UNAVAILABLE or STORE_FULL: send them again later with the same event_ids"),
     )
 )]
 async fn events(State(app): State<App>, sender: Sender, request: Request) -> Result<Response, ApiError> {
@@ -300,6 +300,9 @@ async fn take_batch(
     let outcomes = collect(app, sender, sent, now).await;
     if outcomes.contains(&Outcome::Failed) {
         return Err(ApiError::NotStored);
+    }
+    if let Some(Outcome::Rejected(full)) = outcomes.iter().find(|outcome| outcome.is_full()) {
+        return Err(full.clone().into());
     }
     let mut data = BatchData::default();
     for (index, outcome) in outcomes.into_iter().enumerate() {

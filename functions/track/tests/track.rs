@@ -300,3 +300,19 @@ async fn bodies_are_bounded_and_json() {
     }
     assert_eq!(outcomes(&test.app).last(), Some(&("received".to_owned(), 8)));
 }
+
+#[tokio::test]
+async fn a_full_store_is_told_as_such() {
+    let full = |config: &mut common::config::Config| config.max_store = Some(1);
+    let test = TestApp::start_with(&[], full, track::router, NOW).await;
+    let event = json!({"event_type": "scroll", "visitor_id": VISITOR});
+    for (path, body) in [("/event", event.clone()), ("/events", json!([event, {"event_type": "No"}]))] {
+        let answer = test.post(path, &[], None, body.to_string()).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["code"]), (503, &json!("STORE_FULL")), "{path}");
+        assert_eq!(answer.headers["retry-after"], "60");
+    }
+    let expected =
+        [("{outcome=\"rejected\",reason=\"INVALID_EVENT\"}", 1), ("{outcome=\"rejected\",reason=\"STORE_FULL\"}", 2)];
+    let expected = expected.into_iter().chain([("received", 3)]).map(|(name, count)| (name.to_owned(), count));
+    assert_eq!(outcomes(&test.app), expected.collect::<Vec<_>>());
+}

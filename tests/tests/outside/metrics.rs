@@ -98,6 +98,11 @@ async fn families_that_not_every_process_has() {
         assert_eq!(scrape.has(family, "gauge"), in_a_file, "{family}:\n{}", scrape.text);
         assert_eq!(scrape.sum(family, &[]) > 0.0, in_a_file, "{family}:\n{}", scrape.text);
     }
+    let has_size = tests::engine::Engine::of(&server) != tests::engine::Engine::DynamoDb;
+    for family in ["maicivy_store_used_bytes", "maicivy_store_limit_bytes"] {
+        assert_eq!(scrape.has(family, "gauge"), has_size, "{family}:\n{}", scrape.text);
+    }
+    assert_eq!(scrape.sum("maicivy_store_used_bytes", &[]) > 0.0, has_size, "{}", scrape.text);
     if cfg!(target_os = "linux") {
         for (family, kind) in [
             ("process_resident_memory_bytes", "gauge"),

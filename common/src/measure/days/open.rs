@@ -40,6 +40,11 @@ impl Open {
         &self.heads[&day]
     }
 
+    /// The days of which not all values are kept.
+    pub(super) fn capped(&self) -> impl Iterator<Item = Day> {
+        self.heads.iter().filter(|(_, head)| head.is_capped()).map(|(day, _)| *day)
+    }
+
     /// The bytes of memory that they take, about.
     pub(super) fn memory(&self) -> usize {
         1_024 + self.heads.values().map(Head::memory).sum::<usize>()

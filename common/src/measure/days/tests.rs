@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::open_days;
 use crate::config::Config;
 use crate::event::Event;
+use crate::measure::columns::MOST_VALUES;
 use crate::measure::query::Query;
 use crate::measure::samples::{day, event};
 use crate::measure::service::{QueryError, Service};
@@ -30,9 +31,14 @@ struct Asked {
 impl Asked {
     /// Now is noon of the last of the days of samples.
     async fn new() -> Self {
+        Self::with_memory("1").await
+    }
+
+    /// With so many MiB.
+    async fn with_memory(memory: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new().unwrap());
-        let config = Config::from_vars([("ANALYTICS_QUERY_MEMORY".to_owned(), "1".to_owned())]).unwrap();
+        let config = Config::from_vars([("ANALYTICS_QUERY_MEMORY".to_owned(), memory.to_owned())]).unwrap();
         Self {
             store: Sqlite::open(&folder.path().join("analytics.db"), metrics).await.unwrap(),
             service: Service::new(&config),
@@ -126,6 +132,27 @@ async fn a_day_that_needs_many_pieces_has_the_answers_of_one_in_a_head() {
     let counts = asked.service.counts(&asked.store, &site, asked.now).await.unwrap();
     let open = asked.service.days.open(&asked.store, &site, &counts, asked.now).await.unwrap();
     assert!(open.head(day(9)).count_parts() > 3, "there are {} parts", open.head(day(9)).count_parts());
+}
+
+#[tokio::test]
+async fn days_with_too_many_values_are_counted_once() {
+    let (asked, site) = (Asked::with_memory("64").await, Site::default());
+    let (closed, today) = (day(5), day(9));
+    asked.store(&site, day(8), 10).await;
+    for of in [closed, today] {
+        let first = of.start().millis() - day(0).start().millis();
+        let view =
+            |number: u64| event(of.number() as u64 * 1_000_000 + number, 1, first, "page_view", &format!("/{number}"));
+        let views: Vec<Event> = (0..=MOST_VALUES as u64).map(view).collect();
+        asked.store.append(views, asked.now).await.unwrap();
+    }
+    for _ in 0..2 {
+        for (of, counted) in [(day(8), 0), (closed, 1), (today, 2), (closed, 2)] {
+            asked.views(&site, of).await.unwrap();
+            assert!(asked.service.capped_days().get() >= counted, "{of}");
+        }
+    }
+    assert_eq!(asked.service.capped_days().get(), 2);
 }
 
 #[tokio::test]

@@ -55,6 +55,22 @@ pub async fn the_same_event_from_many_at_once_is_stored_once(fixture: impl Fixtu
     assert_eq!((totals.events, totals.page_views, totals.visitors), (5, 1, 1));
 }
 
+/// Where the engine can tell.
+pub async fn the_size_grows_with_what_is_stored(fixture: impl Fixture) {
+    let now = at("2025-12-08T10:00:00Z");
+    let Some(before) = fixture.store().used_bytes().await.unwrap() else { return };
+    let events: Vec<_> = (0..100)
+        .map(|number| {
+            // What cannot be compressed.
+            let text: String = (0..200).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect();
+            with_data(event("signup", number, now), &json!({ "text": text }))
+        })
+        .collect();
+    put(fixture.store(), &events).await;
+    let grown = fixture.store().used_bytes().await.unwrap().unwrap() - before;
+    assert!((500_000..50_000_000).contains(&grown), "by {grown} bytes");
+}
+
 pub async fn everything_survives_a_restart(mut fixture: impl Fixture) {
     let now = at("2025-12-08T10:00:00Z");
     let first = event("page_view", 1, now);

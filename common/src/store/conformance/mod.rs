@@ -72,7 +72,7 @@ macro_rules! store_conformance {
         $crate::store_conformance!(@$what $($fresh)?;
             append: stored_events_come_back_whole, an_id_is_stored_once, ids_are_compared_within_a_site,
                 the_same_event_from_many_at_once_is_stored_once, everything_survives_a_restart,
-                sites_are_bounded, an_empty_batch_is_fine,
+                sites_are_bounded, an_empty_batch_is_fine, the_size_grows_with_what_is_stored,
                 a_closed_store_is_unavailable, versions_change_with_what_is_stored;
             questions: unknown_sites_are_empty, periods_are_those_of_the_event, weeks_across_new_year,
                 uniques_are_exact_across_weeks_and_months, days_without_events_are_zeros, letters_by_type, the_active_window_slides,

@@ -352,6 +352,12 @@ impl Store for Postgres {
         missing
     }
 
+    /// The whole database, other tables in it included.
+    async fn used_bytes(&self) -> Result<Option<u64>> {
+        self.writer()?;
+        reads::used_bytes(&self.connections).await.map(Some)
+    }
+
     fn limits(&self) -> Option<Arc<dyn SharedLimits>> {
         Some(self.live.limits())
     }

@@ -154,6 +154,17 @@ pub(super) async fn sites(connections: &Connections) -> Result<Vec<Site>> {
         .await
 }
 
+/// The bytes of the database's files.
+pub(super) async fn used_bytes(connections: &Connections) -> Result<u64> {
+    connections
+        .ask("size", |client| async move {
+            let rows = query(&client, "select pg_database_size(current_database())", &[]).await?;
+            let bytes: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
+            Ok(u64::try_from(bytes).unwrap_or(0))
+        })
+        .await
+}
+
 /// The position of a stored event, unless its day was dropped.
 pub(super) async fn position(connections: &Connections, site: &Site, id: Uuid) -> Result<Option<Position>> {
     connections

@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 /// How many pages the log may have before it is written back: 16 MiB.
 const PAGES: i64 = 4_096;
 /// From this many on the writer does it all, commits wait, and the log grows no further.
-const MOST_PAGES: i64 = 8 * PAGES;
+pub(super) const MOST_PAGES: i64 = 8 * PAGES;
 
 const IDLE: u8 = 0;
 const RUNNING: u8 = 1;

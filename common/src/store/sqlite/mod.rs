@@ -350,6 +350,15 @@ impl Store for Sqlite {
         self.readers.ask("sites", rows::sites).await
     }
 
+    /// The pages in use, and the write-ahead log.
+    async fn used_bytes(&self) -> Result<Option<u64>> {
+        let path = self.path.clone();
+        // A connection of its own: appends that ask must not wait for questions.
+        let asked = tokio::task::spawn_blocking(move || rows::used_bytes(&connection::open_reader(&path)?, &path));
+        let used = asked.await.map_err(|error| StoreError::Other { engine: ENGINE, source: error.into() })??;
+        Ok(Some(used))
+    }
+
     fn version(&self) -> Option<u64> {
         Some(self.version.load(Ordering::Acquire))
     }

@@ -1,9 +1,13 @@
 //! Events and sites as rows.
 
+use std::path::Path;
+
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, types::FromSql, types::FromSqlError, types::FromSqlResult};
 use uuid::Uuid;
 
+use super::checkpoint::MOST_PAGES;
+use super::connection::beside;
 use crate::event::{Event, EventData};
 use crate::event_type::EventType;
 use crate::measure::facts::Facts;
@@ -30,6 +34,17 @@ impl FromSql for EventType {
             other => Self::parse(other.as_str()?).ok_or(FromSqlError::InvalidType),
         }
     }
+}
+
+/// The bytes of the pages in use, and of the write-ahead log as far as it is larger than it becomes unless a
+/// reader is in the way. Pages of deleted rows are used again, so that they do not count.
+pub(super) fn used_bytes(connection: &Connection, path: &Path) -> rusqlite::Result<u64> {
+    let snapshot = connection.unchecked_transaction()?;
+    let number = |name| snapshot.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (pages, page_size) = (number("page_count")? - number("freelist_count")?, number("page_size")?);
+    let bytes = |pages: i64| u64::try_from(pages.saturating_mul(page_size)).unwrap_or(0);
+    let log = std::fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len());
+    Ok(bytes(pages) + log.saturating_sub(bytes(MOST_PAGES)))
 }
 
 /// The columns that [`committed`] reads, with the aliases of [`EVENTS`].

@@ -383,6 +383,7 @@ export const en = {
     INVALID_JSON: "the requests were malformed.",
     MISSING_VISITOR: "the visitor could not be told: no user agent and no id.",
     PAYLOAD_TOO_LARGE: "the events were too large.",
+    STORE_FULL: "the store has reached ANALYTICS_MAX_STORE.",
     failed: "the server could not store them.",
     duplicate: "they were sent again and had been stored before.",
   } as Texts,

@@ -392,6 +392,7 @@ export const fr: Messages = {
     INVALID_JSON: "les requêtes étaient mal formées.",
     MISSING_VISITOR: "le visiteur n’a pas pu être identifié : ni agent utilisateur, ni identifiant.",
     PAYLOAD_TOO_LARGE: "les événements étaient trop volumineux.",
+    STORE_FULL: "l’espace réservé aux données (ANALYTICS_MAX_STORE) est plein.",
     failed: "le serveur n’a pas pu les enregistrer.",
     duplicate: "ils ont été renvoyés alors qu’ils étaient déjà enregistrés.",
   },
