@@ -30,6 +30,8 @@ pub mod config;
 pub mod cv;
 pub mod event;
 pub mod event_type;
+#[cfg(any(fuzzing, feature = "testing"))]
+pub mod fuzzing;
 pub mod geoip;
 pub mod http;
 pub mod identity;

@@ -22,6 +22,8 @@ pub mod demo;
 pub mod event_line;
 pub mod export;
 mod exposition;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod health;
 pub mod import;
 mod in_flight;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// What a client may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// The figures of now.
     RefreshStats,
     /// A sign of life.
@@ -29,7 +29,7 @@ pub(super) const RULE: &str = r#"a message must be the JSON text {"type":"refres
 
 impl Asked {
     /// Parses a message; `None` when it breaks [`RULE`].
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 }

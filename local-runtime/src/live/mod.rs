@@ -50,6 +50,8 @@ pub(crate) mod upgrade;
 use std::time::Duration;
 
 pub(crate) use self::hub::Hub;
+#[cfg(any(fuzzing, test))]
+pub(crate) use self::message::Asked;
 pub(crate) use self::upgrade::router;
 
 /// The most events that a client is sent of what it missed.
