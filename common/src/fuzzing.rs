@@ -11,15 +11,18 @@ use uuid::Uuid;
 
 use crate::bots::is_bot;
 use crate::event::{Event, EventData, MAX_CLOCK_SKEW, MAX_LATENESS, SentEvent};
+use crate::http::Params;
 use crate::json::mend;
 use crate::measure::columns::{Column, Columns};
 use crate::measure::facts::{Facts, Headers, Observed};
 use crate::measure::head::Head;
-use crate::measure::plausible::v2;
+use crate::measure::plausible::{v1, v2};
 use crate::measure::query::{Context, FunnelQuery, Query, RetentionQuery, json};
 use crate::measure::question::{Answer, Dimension, Field, Question};
 use crate::measure::scan::{self, ScanError, Work};
 use crate::measure::segment::{Segment, VERSION};
+use crate::outcome::Code;
+use crate::site::Site;
 use crate::time::{DAY, HOUR, Timestamp};
 use crate::url::Url;
 
@@ -125,6 +128,21 @@ pub fn query(bytes: &[u8]) {
         assert_eq!(again.key(), query.key());
     }
     let _ = v2::Request::parse(&value, &context);
+}
+
+/// The query string of any read.
+pub fn parameters(text: &str) {
+    let params = Params::parse(text);
+    if let Some(site) = params.get("site").and_then(Site::parse) {
+        assert_eq!(Site::parse(site.as_str()), Some(site));
+    }
+    let _ = params.period_key(now());
+    if let Ok(limit) = params.number("limit", 1..=100, 50_usize, Code::InvalidLimit) {
+        assert!((1..=100).contains(&limit));
+    }
+    for path in [v1::Path::RealtimeVisitors, v1::Path::Aggregate, v1::Path::Timeseries, v1::Path::Breakdown] {
+        let _ = v1::Request::parse(path, params.all(), &Context::at(now()));
+    }
 }
 
 /// A stored block behind its checksum: it is damaged, or can be read.

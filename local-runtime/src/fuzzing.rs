@@ -2,12 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "for tests: a panic is a finding")]
 
-use common::fuzzing::now;
-use common::http::Params;
-use common::measure::plausible::v1;
-use common::measure::query::Context;
-use common::outcome::Code;
-use common::site::Site;
+use common::fuzzing::parameters;
 use timeline::Cursor;
 
 use crate::event_line;
@@ -43,17 +38,7 @@ pub fn cursor(bytes: &[u8]) {
     if let Some(cursor) = Cursor::parse(&text) {
         assert_eq!(cursor.to_string(), text);
     }
-    let params = Params::parse(&text);
-    if let Some(site) = params.get("site").and_then(Site::parse) {
-        assert_eq!(Site::parse(site.as_str()), Some(site));
-    }
-    let _ = params.period_key(now());
-    if let Ok(limit) = params.number("limit", 1..=100, 50_usize, Code::InvalidLimit) {
-        assert!((1..=100).contains(&limit));
-    }
-    for path in [v1::Path::RealtimeVisitors, v1::Path::Aggregate, v1::Path::Timeseries, v1::Path::Breakdown] {
-        let _ = v1::Request::parse(path, params.all(), &Context::at(now()));
-    }
+    parameters(&text);
 }
 
 #[cfg(test)]

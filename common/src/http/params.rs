@@ -41,7 +41,7 @@ impl Params {
         Self { caller, ..Self::parse(request.uri.query().unwrap_or_default()) }
     }
 
-    fn parse(query: &str) -> Self {
+    pub(crate) fn parse(query: &str) -> Self {
         Self { values: form_urlencoded::parse(query.as_bytes()).into_owned().collect(), caller: None }
     }
 
