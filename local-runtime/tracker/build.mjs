@@ -1,7 +1,8 @@
-// Builds dist/: `script.js` for the tag, with its compressed forms, and the module with its types.
+// Builds dist/: `script.js` for the tag and `outline.js`, which it loads for the site's owner, with their
+// compressed forms, and the module with its types.
 //
-// `script.js` is committed, so that building the server never needs Node; `npm test` fails when it
-// is not what the sources build to.
+// The two scripts are committed, so that building the server never needs Node; `npm test` fails when
+// they are not what the sources build to.
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -16,18 +17,18 @@ const TARGET = "es2020";
 
 /**
  * What the server has configured, as its defaults are. The script ends with it, and with nothing
- * else like it, so that the server can replace it (`local-runtime/src/pages/tracker.rs`).
+ * else like it, so that the server can replace it (`functions/pages`).
  */
 export const CONFIGURED = '("mcv/notes",0)';
 
 /** @param {string} entry */
-async function bundle(entry) {
+async function bundle(entry, target = TARGET) {
   const { outputFiles } = await build({
     absWorkingDir: fileURLToPath(new URL(".", import.meta.url)),
     entryPoints: [entry],
     bundle: true,
     format: "esm",
-    target: TARGET,
+    target,
     write: false,
     define: { COLLECT_PATH: "$c", IGNORE_OPT_OUT: "$h" },
     // "use strict" is of no use to a script that swallows its own errors.
@@ -58,16 +59,23 @@ export async function script() {
   return `(($c,$h)=>{${code.replace(/;$/, "")}})${CONFIGURED}`;
 }
 
+/** The text of `outline.js`, a module that only browsers of owners load. */
+export async function outline() {
+  const { code } = await minify(await bundle("src/outline.ts", "es2022"), { ecma: 2020, module: true });
+  return code;
+}
+
 /** The text of `index.js`. */
 export const module = () => bundle("src/index.ts");
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const dist = (/** @type {string} */ name) => new URL(`dist/${name}`, import.meta.url);
   mkdirSync(dist(""), { recursive: true });
-  const text = await script();
-  writeFileSync(dist("script.js"), text);
-  writeFileSync(dist("script.js.br"), brotliCompressSync(text));
-  writeFileSync(dist("script.js.gz"), gzipSync(text, { level: 9 }));
+  for (const [name, text] of [["script.js", await script()], ["outline.js", await outline()]]) {
+    writeFileSync(dist(name), text);
+    writeFileSync(dist(`${name}.br`), brotliCompressSync(text));
+    writeFileSync(dist(`${name}.gz`), gzipSync(text, { level: 9 }));
+  }
   writeFileSync(dist("index.js"), await module());
   execFileSync("npx", ["tsc", "--emitDeclarationOnly"], { cwd: new URL(".", import.meta.url), stdio: "inherit" });
 }

@@ -43,6 +43,8 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
         }
         await page.goto(`${server.origin}/?f=is,event:page,/cv&f=contains,visit:source,d`);
         await page.locator(".sheet").waitFor();
+        await page.locator(".outline-form > button").click();
+        await page.locator(".outline-form input").waitFor();
         await accessible(page, "a page");
         await page.setViewportSize({ width: 375, height: 812 });
         await accessible(page, "phone");

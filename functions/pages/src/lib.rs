@@ -1,5 +1,5 @@
 //! What browsers are given: the dashboard at `/`, its files below `/assets/maicivy/`, and the
-//! tracker that sites embed, `/mcv.js`, which has other names too.
+//! tracker that sites embed, `/mcv.js`, which has other names too, with what it loads for owners.
 //!
 //! The dashboard is built from `local-runtime/dashboard` by npm and embedded by `build.rs`, each
 //! file in three forms: plain, gzip and Brotli. A program that was built without it has a page
@@ -46,6 +46,16 @@ const TRACKER: Embedded = Embedded {
     gzip: Some(include_bytes!("../../../local-runtime/tracker/dist/script.js.gz")),
 };
 
+/// What the tracker loads in a browser of the site's owner: where the elements of a page are, for the
+/// dashboard. It is what the collect path answers to GET, so that it is wherever events can be sent to.
+const OUTLINE: Embedded = Embedded {
+    path: "/outline.js",
+    plain: include_bytes!("../../../local-runtime/tracker/dist/outline.js"),
+    brotli: Some(include_bytes!("../../../local-runtime/tracker/dist/outline.js.br")),
+    gzip: Some(include_bytes!("../../../local-runtime/tracker/dist/outline.js.gz")),
+};
+static OUTLINE_FILE: LazyLock<File> = LazyLock::new(|| File::new(OUTLINE, Kept::AnHour));
+
 /// The page at `/` and at `/dashboard`, its files and the tracker, as a function serves them.
 pub fn router(config: &Config) -> Router {
     let pages = page_router_at("/", config).merge(page_router_at("/dashboard", config));
@@ -63,16 +73,19 @@ pub fn page_router_at(path: &str, config: &Config) -> Router {
 /// The files of the page, wherever the page is, and the tracker.
 pub fn assets(config: &Config) -> Router {
     let tracker = Arc::new(tracker(config));
-    let script = get(async move |headers: HeaderMap| {
-        // Pages that only embed what allows it (COEP) may embed it.
-        ([(CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin")], tracker.answer(&headers))
-    });
+    let script = get(async move |headers: HeaderMap| embeddable(tracker.answer(&headers)));
+    let outline = get(async |headers: HeaderMap| embeddable(OUTLINE_FILE.answer(&headers)));
     // The name of the contract, which block lists know; that of the snippets; the operator's own.
     let own = format!("/{}", config.script_name);
     let names = BTreeSet::from([TRACKER.path, "/mcv.js", &own]);
     let router = names.iter().fold(Router::new(), |router, name| router.route(name, script.clone()));
     // One route for all files: their names change with every build, and routes are labels.
-    router.route("/assets/maicivy/{file}", get(asset))
+    router.route(&config.collect_path, outline).route("/assets/maicivy/{file}", get(asset))
+}
+
+/// Pages that only embed what allows it (COEP) may embed this.
+fn embeddable(answer: Response) -> impl IntoResponse {
+    ([(CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin")], answer)
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {

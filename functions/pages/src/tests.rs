@@ -33,7 +33,7 @@ fn page() -> &'static str {
 #[tokio::test]
 async fn every_file_is_there_and_says_the_same_of_itself() {
     let assets = ASSETS.iter().map(|asset| asset.path);
-    for path in assets.chain(["/", "/dashboard", "/script.js"]) {
+    for path in assets.chain(["/", "/dashboard", "/script.js", "/mcv/notes"]) {
         let answer = ask(path, &[]).await;
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         for name in ["content-security-policy", "etag", "content-type", "cache-control", "vary"] {
@@ -71,8 +71,12 @@ async fn names_that_change_are_kept_and_those_that_stay_are_asked_for() {
 
 #[tokio::test]
 async fn each_is_sent_in_the_form_that_is_taken() {
-    for Embedded { path, plain, brotli, gzip } in EMBEDDED.iter().copied().chain([TRACKER]) {
-        let path = if path == PAGE_PATH { "/" } else { path };
+    for Embedded { path, plain, brotli, gzip } in EMBEDDED.iter().copied().chain([TRACKER, OUTLINE]) {
+        let path = match path {
+            PAGE_PATH => "/",
+            "/outline.js" => "/mcv/notes",
+            path => path,
+        };
         for (asked, form, name) in [("br, gzip", brotli, "br"), ("gzip", gzip, "gzip"), ("identity", None, "")] {
             let answer = ask(path, &[("accept-encoding", asked)]).await;
             let encoding = answer.headers().get("content-encoding").cloned();

@@ -21,7 +21,7 @@ safe(() => {
   if (window.maicivy?.track) return warn("second tag");
   // Modules are no current script, but every script is in its own stack trace.
   const script = (document.currentScript || {
-    src: /\w+:\/\/\S+(?=:\d+:)/.exec(Error().stack!)![0],
+    src: /http\S+(?=:\d+:)/.exec(Error().stack!)![0],
   }) as HTMLScriptElement;
   window.maicivy = createTracker({
     // Paths are relative to the script's: a reverse proxy may have put all of it below a prefix.

@@ -97,14 +97,6 @@ export const createTracker = (options: Options): Tracker => {
   /** Set while nothing may be sent: a batch is on its way, or a timer runs after which it is tried again. */
   let timer = 0;
 
-  /** All keys, oldest first. */
-  const keys = () =>
-    Object.keys(items)
-      .filter((key) => !key.indexOf(url as URL & string))
-      .sort();
-
-  const remove = (key: string) => delete items[key];
-
   /** Takes an event, if there is one, and sends what waits; `leaving` when the page may not live to see the answer. */
   const deliver = safe((leaving?: unknown, event?: object) => {
     // The owner of this browser switches it off for this site.
@@ -113,8 +105,9 @@ export const createTracker = (options: Options): Tracker => {
     if (
       items.maicivy
         ? !warn("off until #maicivy-on")
-        : !options.ignoreOptOut &&
-          ((navigator as Navigator & { globalPrivacyControl?: boolean }).globalPrivacyControl || +navigator.doNotTrack!)
+        : ((navigator as Navigator & { globalPrivacyControl?: boolean }).globalPrivacyControl ||
+            +navigator.doNotTrack!) &&
+          !options.ignoreOptOut
     ) {
       return keys().forEach(remove);
     }
@@ -127,11 +120,12 @@ export const createTracker = (options: Options): Tracker => {
         items[url + event_id] = text;
       } catch {
         // Full.
-        items = { [url + event_id]: text };
+        items = {};
+        items[url + event_id] = text;
       }
       keys().slice(0, -MOST_EVENTS).forEach(remove);
     }
-    if (!leaving && timer) return;
+    if (timer && !leaving) return;
     const batch: object[] = [];
     const taken = keys().filter((key) => {
       try {
@@ -167,10 +161,35 @@ export const createTracker = (options: Options): Tracker => {
     fetch(url, { method: "POST", body }).then(answered, answered);
   });
 
-  const again = () => {
-    timer = 0;
-    deliver();
+  const on = <Event_ extends Event>(type: string, run: (event: Event_) => void) =>
+    addEventListener(type, safe(run) as EventListener, true);
+
+  /** All keys, oldest first. */
+  const keys = () =>
+    Object.keys(items)
+      .filter((key) => !key.indexOf(url as URL & string))
+      .sort();
+
+  const send = safe(
+    (event_type: string, event_data?: object | null, page_url: string = address(), leaving?: unknown, more?: object) => {
+      if (!/^[a-z][a-z0-9_.:-]*$/.test(event_type || "")) return warn("bad name " + event_type);
+      deliver(leaving, { event_type, event_data, page_url, site: options.site, ...more });
+    },
+  );
+
+  const measure = () => {
+    const root = scroller();
+    seen = Math.max(seen, percent(root.scrollTop + root.clientHeight, root.scrollHeight));
   };
+
+  const remove = (key: string) => delete items[key];
+
+  const moved = safe(() => {
+    if (address() != page) {
+      leave();
+      view();
+    } else deliver();
+  });
 
   /** The address that is being viewed. A fragment that is a path (`#/about`, `#!/about`) may go on below the path. */
   const address = () => {
@@ -178,15 +197,13 @@ export const createTracker = (options: Options): Tracker => {
     return path() + (route && "/" + route) + kept(location.search + "&" + query);
   };
 
-  const send = safe(
-    (event_type: string, event_data?: object | null, page_url: string = address(), leaving?: unknown, more?: object) => {
-      if (!/^[a-z][a-z0-9_.:-]*$/.test(event_type ?? "")) return warn("bad name " + event_type);
-      deliver(leaving, { event_type, event_data, page_url, site: options.site, ...more });
-    },
-  );
-
   const look = () => {
     visible = !document.hidden && clock();
+  };
+
+  const again = () => {
+    timer = 0;
+    deliver();
   };
 
   const view = (more?: object) => {
@@ -202,24 +219,12 @@ export const createTracker = (options: Options): Tracker => {
       // Which leaves nothing in it.
       visible = send(
         "scroll",
-        { depth: seen, visible_seconds: Math.round((clock() - (visible as number)) / 1e3) },
+        { visible_seconds: Math.round((clock() - (visible as number)) / 1e3), depth: seen },
         page,
         leaving,
       );
     } else deliver(leaving);
   };
-
-  const measure = () => {
-    const root = scroller();
-    seen = Math.max(seen, percent(root.scrollTop + root.clientHeight, root.scrollHeight));
-  };
-
-  const moved = safe(() => {
-    if (address() != page) {
-      leave();
-      view();
-    } else deliver();
-  });
 
   const clicked = (event: MouseEvent) => {
     // What was clicked, within shadow roots too, and all that it is in.
@@ -227,20 +232,20 @@ export const createTracker = (options: Options): Tracker => {
     const target = within[0]!;
     // A click on a label comes again as one on what it labels; a right click opens a menu.
     if (event.button > 1 || (target.closest("label")?.control || target) != target) return;
-    const link = within.find((element) => element.matches?.("a,area,button")) as HTMLAnchorElement | undefined;
+    const link = within.find((element) => element.matches?.("area,a,button")) as HTMLAnchorElement | undefined;
     // Properties of links in drawings (SVG) are not texts.
     const to = new URL(link?.getAttribute("href")!, location as unknown as string);
-    const download = link?.matches("[download]") || /\.(pdf|zip|(doc|xls|ppt)x?)$/i.test(to.pathname);
+    const download = link?.matches("[download]") || /\.((doc|xls|ppt)x?|pdf|zip)$/i.test(to.pathname);
     const followed = download || (to.host && to.host != location.host);
     send(followed ? "link_click" : "button_click", {
       element: selector(link || target),
       // The key press or the script that clicks has no place.
       ...(event.detail && {
-        x: percent(event.pageX, document.documentElement.scrollWidth),
         y: percent(event.pageY, document.documentElement.scrollHeight),
+        x: percent(event.pageX, document.documentElement.scrollWidth),
       }),
       // Not its query, which may identify a person.
-      ...(followed && { download, url: to.origin + to.pathname }),
+      ...(followed && { url: to.origin + to.pathname, download }),
     });
     within.find(
       (element) => element.dataset?.track && !send(element.dataset.track, JSON.parse(element.dataset.trackData || null!)),
@@ -274,13 +279,12 @@ export const createTracker = (options: Options): Tracker => {
     }
   };
 
-  const on = <Event_ extends Event>(type: string, run: (event: Event_) => void) =>
-    addEventListener(type, safe(run) as EventListener, true);
-
   safe(() => {
     url = new URL(options.endpoint ? options.endpoint + "/events" : options.collect!, location as unknown as string);
+    // The owner's dashboard asks for an outline of the page: this is no visit.
+    if (/maicivy-outline$/.test(location.hash)) return import(url as URL & string);
     if (!isSet(options.local) && LOCAL.test(location.hostname) > LOCAL.test(url.hostname)) {
-      return warn("localhost needs data-local");
+      return warn("localhost: data-local");
     }
     if (!/^[a-z0-9.-]+$/.test(options.site ?? "")) warn("bad site " + options.site);
     on("online", again);

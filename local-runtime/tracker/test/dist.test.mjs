@@ -5,17 +5,19 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 
-import { CONFIGURED, script } from "../build.mjs";
+import { CONFIGURED, outline, script } from "../build.mjs";
 
 const dist = (/** @type {string} */ name) => readFileSync(new URL(`../dist/${name}`, import.meta.url));
 
-test("dist/script.js is what the sources build to", async () => {
-  const built = await script();
-  const how = "npm run build, and commit dist/";
-  assert.equal(dist("script.js").toString(), built, how);
-  assert.equal(brotliDecompressSync(dist("script.js.br")).toString(), built, how);
-  assert.equal(gunzipSync(dist("script.js.gz")).toString(), built, how);
-});
+for (const [name, build] of /** @type {const} */ ([["script.js", script], ["outline.js", outline]])) {
+  test(`dist/${name} is what the sources build to`, async () => {
+    const built = await build();
+    const how = "npm run build, and commit dist/";
+    assert.equal(dist(name).toString(), built, how);
+    assert.equal(brotliDecompressSync(dist(`${name}.br`)).toString(), built, how);
+    assert.equal(gunzipSync(dist(`${name}.gz`)).toString(), built, how);
+  });
+}
 
 test("it ends with what the server configures", () => {
   const text = dist("script.js").toString();

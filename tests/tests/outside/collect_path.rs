@@ -48,7 +48,7 @@ async fn it_takes_what_the_apis_own_paths_take() {
 #[tokio::test]
 async fn its_failures_are_those_of_the_api() {
     let server = Home::new().env("ANALYTICS_RATE_LIMIT", "6").serve().await;
-    server.send(get("/mcv/notes")).await.refused("GET", 405, "METHOD_NOT_ALLOWED");
+    server.send(request("PUT", "/mcv/notes")).await.refused("PUT", 405, "METHOD_NOT_ALLOWED");
     server.send(beacon("/mcv/notes", &json!({}))).await.refused("no type", 400, "INVALID_EVENT");
     server.send(request("POST", "/mcv/notes").body("[")).await.refused("half an array", 400, "INVALID_JSON");
     server.send(request("POST", "/mcv/notes").body("")).await.refused("nothing", 400, "INVALID_JSON");
@@ -56,6 +56,16 @@ async fn its_failures_are_those_of_the_api() {
     server.send(beacon("/mcv/notes", &long)).await.refused("one of 64 KiB", 413, "PAYLOAD_TOO_LARGE");
     let batch = Value::Array((0..5).map(|_| event()).collect());
     server.send(beacon("/mcv/notes", &batch)).await.refused("more than is left", 429, "RATE_LIMITED");
+}
+
+/// For a browser of the site's owner; proxies that pass events on pass it on, too.
+#[tokio::test]
+async fn it_has_the_recorder_of_outlines() {
+    let server = Server::new().await;
+    let recorder = server.send(get("/mcv/notes").header("origin", "https://cv.example")).await;
+    assert_eq!((recorder.status, recorder.header("content-type")), (200, Some("text/javascript; charset=utf-8")));
+    assert_eq!(recorder.header("access-control-allow-origin"), Some("*"), "as modules need it");
+    assert!(recorder.text().contains("outline"), "{}", recorder.text());
 }
 
 /// Pages with COEP, which embed only what allows it.

@@ -37,7 +37,7 @@ async fn pages_are_the_local_runtimes() {
     let server = home.serve().await;
     let page = server.send(get("/")).await.text();
     let mut requests: Vec<Request> = Vec::new();
-    let files = ["/", "/dashboard", "/mcv.js", "/script.js", "/hello.js"];
+    let files = ["/", "/dashboard", "/mcv.js", "/script.js", "/hello.js", "/m"];
     for path in named(&page).into_iter().chain(files.map(str::to_owned)) {
         let tag = server.send(get(&*path)).await.header("etag").unwrap().to_owned();
         for encoding in ["br, gzip", "gzip", "identity"] {

@@ -38,9 +38,9 @@ async fn routes_are_those_of_the_product() {
             documented.insert(format!("{} {path}", method.to_uppercase()));
         }
     }
-    // What is described of the API, the collect path, preflight requests for all of it, the dashboard, its
+    // What is described of the API, the collect path, preflight requests for all of it, the dashboard with its
     // files, and the tracker under all of its names.
-    let others = ["POST /{path+}", "OPTIONS /{path+}", "GET /", "GET /assets/maicivy/{file}", "GET /{file}"];
+    let others = ["POST /{path+}", "OPTIONS /{path+}", "GET /", "GET /{path+}"];
     documented.extend(others.map(str::to_owned));
     let routes = routes(&template);
     assert_eq!(routes.keys().cloned().collect::<BTreeSet<_>>(), documented);
@@ -56,11 +56,7 @@ async fn routes_are_those_of_the_product() {
     for (route, binary) in routes {
         let (method, path) = route.split_once(' ').unwrap();
         let mut function = Function::start(&server.home, &binary).await;
-        if path.starts_with("/assets/") {
-            // Their names change with every build; `pages_are_the_local_runtimes` asks for all of them.
-            continue;
-        }
-        let path = path.replace("/{path+}", "/mcv/notes").replace("/{file}", "/mcv.js");
+        let path = path.replace("/{path+}", "/mcv/notes");
         let mut asked = request(method, path);
         if method == "OPTIONS" {
             asked = asked.header("origin", "https://cv.example").header("access-control-request-method", "POST");

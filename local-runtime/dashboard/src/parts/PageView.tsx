@@ -2,18 +2,23 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { HOURS, alsoRead, hours, places } from "../state/figures";
+import { outline } from "../state/outline";
 import { colours } from "../state/preferences";
 import { say } from "../text";
 import { readable, visible } from "../text/address";
 import { elementName } from "../text/names";
 import { show } from "../text/now";
+import { type Look, paths } from "../view/outline";
 import type { Place } from "../wire";
 import { List } from "./Card";
 import { byElement } from "./elements";
 import { paint } from "./heat";
+import { OutlineForm } from "./OutlineForm";
 import { Panel } from "./Panel";
 
 const LISTED = 8;
+/** How high a page is drawn at most, in widths. */
+const HIGHEST = 2.5;
 /** How near the pointer must be to a place, in percent of the page. */
 const NEAR = 5;
 
@@ -49,6 +54,7 @@ export function PageView({ path }: { path: string }) {
         }
       >
         <ClickMap places={places.held.value.data ?? []} />
+        <OutlineForm path={path} />
       </Panel>
     </div>
   );
@@ -84,10 +90,13 @@ function ClickMap({ places }: { places: readonly Place[] }) {
     setPointed(place && { place, listed: false });
   };
   const total = places.reduce((sum, { count }) => sum + count, 0);
+  const drawn = outline.value;
+  const shape = drawn ? { aspectRatio: `1 / ${Math.min(HIGHEST, drawn.height / drawn.width)}` } : undefined;
   if (places.length === 0) return <p class="empty">{words.noClicks}</p>;
   return (
     <div class="map">
-      <div class="sheet" onPointerMove={point} onPointerDown={point} onPointerLeave={() => setPointed(null)}>
+      <div class="sheet" style={shape} data-outlined={drawn !== null} onPointerMove={point} onPointerDown={point} onPointerLeave={() => setPointed(null)}>
+        {drawn && <Drawing />}
         <canvas ref={canvas} role="img" aria-label={`${words.clickMapHint}. ${words.clicks(total, show.value.number(total))}.`} />
         {current && <Tip place={current} />}
       </div>
@@ -103,7 +112,7 @@ function ClickMap({ places }: { places: readonly Place[] }) {
               onPointerEnter={() => setPointed({ place, listed: true })}
               onPointerLeave={() => setPointed(null)}
             >
-              <span>{elementName(place.element)}</span>
+              <span>{elementName(place.element, drawn)}</span>
               <span class="most-count">{show.value.number(place.count)}</span>
             </button>
           </li>
@@ -113,13 +122,28 @@ function ClickMap({ places }: { places: readonly Place[] }) {
   );
 }
 
+/** The page's elements beneath its clicks. */
+function Drawing() {
+  const drawn = outline.value;
+  const looks = useMemo(() => paths(drawn?.boxes ?? []), [drawn]);
+  return (
+    <svg class="outline" viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">
+      {(Object.entries(looks) as [Look, string][]).map(([look, path]) => (
+        <path key={look} data-look={look} d={path} />
+      ))}
+    </svg>
+  );
+}
+
 function Tip({ place }: { place: Place }) {
   const words = say.value;
+  const box = outline.value?.boxes.find(({ element }) => element === place.element);
   return (
     <>
+      {box && <i class="box" style={{ left: `${box.x}%`, top: `${box.y}%`, width: `${box.width}%`, height: `${box.height}%` }} aria-hidden="true" />}
       <i class="ring" style={{ left: `${place.x}%`, top: `${place.y}%` }} aria-hidden="true" />
       <div class="tip" data-side={place.x > 50 ? "left" : "right"} data-edge={place.y > 80 ? "bottom" : undefined} style={{ left: `${place.x}%`, top: `${place.y}%` }}>
-        <p>{elementName(place.element)}</p>
+        <p>{elementName(place.element, outline.value)}</p>
         {place.element !== null && (
           <p class="note">
             <code>{visible(place.element)}</code>

@@ -28,6 +28,14 @@ export function write(name: string, value: string): void {
   }
 }
 
+export function forget(name: string): void {
+  try {
+    localStorage.removeItem(`maicivy.${name}`);
+  } catch {
+    // Nothing was kept.
+  }
+}
+
 /** The first of the browser's languages that there is a translation for. */
 export function spoken(languages: readonly string[]): Language {
   for (const language of languages) {

@@ -286,6 +286,17 @@ export const en = {
   clicks: (count: number, shown: string) => `${shown} ${many(count, "click", "clicks")}`,
   hours: "Time",
   hoursOf: { 1: "This hour", 24: "24 hours", 72: "3 days", 168: "7 days" } as Record<number, string>,
+  outlineDraw: "Draw the page beneath its clicks",
+  outlineAgain: "Record the page’s outline again",
+  outlineAddress: "Address of the page",
+  outlineOpen: "Open and record",
+  outlineHint: "This browser opens the page once and notes where its elements are: boxes, no text. The outline stays in this browser. The page needs the tracker of this server.",
+  outlineStates: {
+    idle: "",
+    opening: "The page is being opened…",
+    blocked: "The browser did not open the page. Allow this page to open windows, and try again.",
+    silent: "No outline came from the page. Is the address the one in the browser’s address bar, and is the tracker of this server on the page?",
+  } as Texts,
   elements: {
     a: "link",
     button: "button",

@@ -297,6 +297,17 @@ export const fr: Messages = {
   clicks: (count, shown) => `${shown} ${many(count, "clic", "clics")}`,
   hours: "Durée",
   hoursOf: { 1: "Cette heure", 24: "24 heures", 72: "3 jours", 168: "7 jours" },
+  outlineDraw: "Dessiner la page sous ses clics",
+  outlineAgain: "Enregistrer à nouveau le plan de la page",
+  outlineAddress: "Adresse de la page",
+  outlineOpen: "Ouvrir et enregistrer",
+  outlineHint: "Ce navigateur ouvre la page une fois et note où se trouvent ses éléments : des cadres, aucun texte. Le plan reste dans ce navigateur. La page doit contenir le traceur de ce serveur.",
+  outlineStates: {
+    idle: "",
+    opening: "La page est en cours d’ouverture…",
+    blocked: "Le navigateur n’a pas ouvert la page. Autorisez cette page à ouvrir des fenêtres, puis réessayez.",
+    silent: "La page n’a envoyé aucun plan. L’adresse est-elle celle de la barre d’adresse, et le traceur de ce serveur est-il sur la page ?",
+  },
   elements: {
     a: "lien",
     button: "bouton",

@@ -5,6 +5,7 @@ import { language } from "../state/preferences";
 import type { Range, Unit } from "../view/range";
 import { isDate } from "../view/range";
 import { zone } from "../view/view";
+import { type Box, type Outline, tagOf } from "../view/outline";
 import type { Value } from "../wire";
 import { say } from ".";
 import { readable, visible } from "./address";
@@ -70,13 +71,34 @@ export function rangeName(range: Range): string {
   return isDate(from) ? days(from, to) : hours(Date.parse(from), Date.parse(to), zone.value);
 }
 
+/** An id as words, as far as it has some. */
+const idName = (id: string): string => visible(id.slice(1)).replaceAll(/[-_]/g, " ");
+
+/** Whether an element is named by its own id. */
+const hasId = (element: string): boolean => /^#[^>]+$/.test(element);
+
+const kindName = ({ kind }: Box): string => say.value.elements[tagOf(kind)] ?? kind;
+
+/** An element of an outline: its id, or which of its kind it is where it is. */
+function boxName(box: Box): string {
+  if (hasId(box.element)) return idName(box.element);
+  return box.count > 1 ? `${kindName(box)} ${box.place}` : kindName(box);
+}
+
 /** An element that was clicked, in words: `main>section:nth-child(2)>a` is the link in section 2. */
-export function elementName(element: string | null): string {
+export function elementName(element: string | null, outline: Outline | null = null): string {
   const words = say.value;
   if (element === null || element === "") return words.unnamed;
+  const found = (name: string): Box | undefined => outline?.boxes.find((box) => box.element === name);
+  const box = found(element);
+  if (box) {
+    const name = hasId(element) ? `${idName(element)} (${kindName(box)})` : boxName(box);
+    const around = found(box.within);
+    return around ? `${name}${words.inside}${boxName(around)}` : name;
+  }
   const parts = element.split(">").map((part) => {
     const [, tag = "", id, place] = /^([a-z][a-z0-9-]*)?(#[^:]+)?(?::nth-child\((\d+)\))?$/.exec(part.trim()) ?? [];
-    if (id) return visible(id.slice(1)).replaceAll(/[-_]/g, " ");
+    if (id) return idName(id);
     const name = words.elements[tag];
     return name === undefined ? null : place === undefined ? name : `${name} ${place}`;
   });
