@@ -157,6 +157,12 @@ pub enum PseudonymOf {
 }
 
 impl Pseudonyms {
+    /// Whether a visitor's events of a day have the same one.
+    #[must_use]
+    pub fn are_of_days(&self) -> bool {
+        self.of == PseudonymOf::Day
+    }
+
     /// What is shown in place of an event's visitor: another one for every event where reads are open. If
     /// it were the same for all events of a visitor, any page could send an event of its own from the
     /// visitor's browser, look up the pseudonym of that event, and read what else the visitor did. Where

@@ -37,6 +37,14 @@ impl From<Uuid> for VisitorId {
 #[serde(transparent)]
 pub struct Pseudonym(pub(crate) Uuid);
 
+impl Pseudonym {
+    /// Parses any common spelling of a UUID.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+}
+
 impl fmt::Display for Pseudonym {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

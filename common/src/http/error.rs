@@ -60,6 +60,7 @@ impl From<Code> for StatusCode {
             | Code::InvalidLimit
             | Code::InvalidOffset
             | Code::InvalidCursor
+            | Code::InvalidVisitor
             | Code::InvalidHours
             | Code::InvalidQuery
             | Code::InvalidSite

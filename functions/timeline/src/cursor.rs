@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use common::event::Event;
 use common::time::Timestamp;
 use uuid::Uuid;
 
@@ -11,6 +12,12 @@ use uuid::Uuid;
 pub struct Cursor(pub Timestamp, pub Uuid);
 
 impl Cursor {
+    /// Goes on with the event before this one.
+    #[must_use]
+    pub fn behind(event: &Event) -> Self {
+        Self(event.created_at, event.id)
+    }
+
     /// Parses what `Display` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -1,16 +1,18 @@
 //! What visitors did, newest first.
 
 mod cursor;
+mod visitor;
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use common::App;
-use common::event::{EventData, MAX_CLOCK_SKEW};
+use common::event::{Event, EventData, MAX_CLOCK_SKEW};
 use common::http::{Answer, ApiError, BASE_PATH, Params};
 use common::outcome::{Code, Refusal};
-use common::store::TimelineFrom;
+use common::site::Site;
+use common::store::{Store, StoreError, TimelineFrom};
 use common::time::{SECOND, Timestamp};
 use common::url::Url;
 use common::visitor::Pseudonym;
@@ -25,7 +27,8 @@ pub struct Entry {
     /// Its id.
     #[schema(value_type = String, format = Uuid)]
     pub id: String,
-    /// A pseudonym of its visitor, another one for every event.
+    /// A pseudonym of its visitor: another one for every event where reads are open, one a visitor and day
+    /// (UTC) where they need a token.
     pub visitor_id: Pseudonym,
     /// What was done.
     pub event_type: String,
@@ -52,7 +55,8 @@ pub struct Meta {
     pub offset: u32,
     /// How many events follow.
     pub count: usize,
-    /// Where the next page starts; null when this is the last.
+    /// Where the next page starts; null when this is the last. A page of one visitor may have fewer events
+    /// than its limit, or none, and still a next one.
     pub next_cursor: Option<String>,
 }
 
@@ -78,12 +82,13 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "How many, 50 when not said"),
         ("offset" = Option<u32>, Query, minimum = 0, maximum = 10000, description = "How many newer ones to pass over"),
+        ("visitor" = Option<String>, Query, description = "A `visitor_id` of today, where reads need a token: only this visitor's events of today (UTC); not together with an offset"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before; not together with an offset"),
         ("site" = Option<String>, Query, description = "The site, `default` when none is named"),
     ),
     responses(
         (status = 200, description = "Events", body = Answer<Vec<Entry>, Meta>),
-        (status = 400, description = "INVALID_LIMIT, INVALID_OFFSET, INVALID_CURSOR or INVALID_SITE"),
+        (status = 400, description = "INVALID_LIMIT, INVALID_OFFSET, INVALID_CURSOR, INVALID_VISITOR or INVALID_SITE"),
     )
 )]
 async fn timeline(State(app): State<App>, params: Params) -> Result<Response, ApiError> {
@@ -108,13 +113,17 @@ async fn timeline(State(app): State<App>, params: Params) -> Result<Response, Ap
             TimelineFrom::Below(at, id)
         }
     };
-    app.answer(format!("timeline/{site}/{from:?}/{limit}"), async {
-        // One more than asked for tells whether there is a next page.
-        let mut events = app.store.timeline(&site, from, limit + 1).await?;
-        let more = events.len() > limit;
-        events.truncate(limit);
-        let next_cursor = events.last().filter(|_| more).map(|last| Cursor(last.created_at, last.id).to_string());
+    let visitor = params.get("visitor").map(|text| visitor::parse(text, &app.config, offset)).transpose()?;
+    app.answer(format!("timeline/{site}/{from:?}/{limit}/{visitor:?}"), async {
         let pseudonyms = app.identity.pseudonyms(now).await?;
+        let (events, next) = match visitor {
+            None => page(&*app.store, &site, from, limit).await?,
+            Some(visitor) => {
+                let wanted = |event: &Event| pseudonyms.of(event) == visitor;
+                visitor::page(&*app.store, &site, from, limit, now.day(), wanted).await?
+            }
+        };
+        let next_cursor = next.map(|next| next.to_string());
         let entries = events.into_iter().map(|event| Entry {
             id: event.id.to_string(),
             visitor_id: pseudonyms.of(&event),
@@ -129,4 +138,19 @@ async fn timeline(State(app): State<App>, params: Params) -> Result<Response, Ap
         Ok(Answer::with_meta(entries, meta))
     })
     .await
+}
+
+/// A page of everything, and where the next one starts.
+async fn page(
+    store: &dyn Store,
+    site: &Site,
+    from: TimelineFrom,
+    limit: usize,
+) -> Result<(Vec<Event>, Option<Cursor>), StoreError> {
+    // One more than asked for tells whether there is a next page.
+    let mut events = store.timeline(site, from, limit + 1).await?;
+    let more = events.len() > limit;
+    events.truncate(limit);
+    let next = events.last().filter(|_| more).map(Cursor::behind);
+    Ok((events, next))
 }

@@ -80,6 +80,85 @@ async fn readers_with_a_token_see_one_pseudonym_for_a_visitor_a_site_and_a_day()
 }
 
 #[tokio::test]
+async fn readers_with_a_token_follow_one_visitor_through_today() {
+    let token = "a-token-of-the-operator";
+    let vars = [("ANALYTICS_READ_AUTH", "token"), ("ANALYTICS_ADMIN_TOKEN", token)];
+    let test = TestApp::start(&vars, timeline::router, "2025-12-08T12:00:00Z").await;
+    let ask = async |query: &str| {
+        let request = Request::get(format!("/api/v1/analytics/timeline?{query}"));
+        test.send(request.header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap()).await
+    };
+    for (who, page, at) in [
+        (1, "/yesterday", "07T23:59:59"),
+        (1, "/a", "08T00:00:00"),
+        (2, "/other", "08T10:00:00"),
+        (1, "/b", "08T10:00:01"),
+        (1, "/c", "08T11:00:00"),
+    ] {
+        store_event(&test.app, who, "page_view", page, &json!({}), &format!("2025-12-{at}Z")).await;
+    }
+    // More than is read at once, by somebody else.
+    for number in 0..600 {
+        let at = format!("2025-12-08T05:{:02}:{:02}Z", number / 60, number % 60);
+        store_event(&test.app, 3, "page_view", "/", &json!({}), &at).await;
+    }
+    let visitor = ask("limit=1").await.body["data"][0]["visitor_id"].as_str().unwrap().to_owned();
+    let path = |body: &serde_json::Value| -> Vec<String> {
+        body["data"].as_array().unwrap().iter().map(|event| event["page_url"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = ask(&format!("visitor={visitor}")).await.body;
+    assert_eq!((path(&all), &all["meta"]["next_cursor"]), (vec!["/c".into(), "/b".into(), "/a".into()], &json!(null)));
+    let first = ask(&format!("visitor={visitor}&limit=2")).await.body;
+    assert_eq!(path(&first), ["/c", "/b"]);
+    let cursor = first["meta"]["next_cursor"].as_str().unwrap();
+    assert_eq!(path(&ask(&format!("visitor={visitor}&limit=2&cursor={cursor}")).await.body), ["/a"]);
+    let nobody = ask(&format!("visitor={}", uuid::Uuid::from_u128(1))).await.body;
+    assert_eq!((path(&nobody), &nobody["meta"]["next_cursor"]), (vec![], &json!(null)), "a stored id is no pseudonym");
+    for (query, code) in [("visitor=x", "INVALID_VISITOR"), (&*format!("visitor={visitor}&offset=1"), "INVALID_OFFSET")]
+    {
+        assert_eq!(ask(query).await.body["code"], code, "{query}");
+    }
+}
+
+/// However many others there are: each answer looks at a bounded number of events, and says where to go on.
+#[tokio::test]
+async fn a_page_of_one_visitor_is_bounded() {
+    let vars = [("ANALYTICS_READ_AUTH", "token"), ("ANALYTICS_ADMIN_TOKEN", "a-token-of-the-operator")];
+    let test = TestApp::start(&vars, timeline::router, "2025-12-08T12:00:00Z").await;
+    store_event(&test.app, 1, "page_view", "/first", &json!({}), "2025-12-08T01:00:00Z").await;
+    store_others(&test.app, 6_000).await;
+    store_event(&test.app, 1, "page_view", "/last", &json!({}), "2025-12-08T11:00:00Z").await;
+    let ask = async |query: &str| {
+        let request = Request::get(format!("/api/v1/analytics/timeline?{query}"));
+        let request = request.header("authorization", "Bearer a-token-of-the-operator");
+        test.send(request.body(Body::empty()).unwrap()).await.body
+    };
+    let visitor = ask("limit=1").await["data"][0]["visitor_id"].as_str().unwrap().to_owned();
+    let newer = ask(&format!("visitor={visitor}")).await;
+    assert_eq!((&newer["meta"]["count"], &newer["data"][0]["page_url"]), (&json!(1), &json!("/last")));
+    let cursor = newer["meta"]["next_cursor"].as_str().unwrap();
+    let older = ask(&format!("visitor={visitor}&cursor={cursor}")).await;
+    assert_eq!((&older["data"][0]["page_url"], &older["meta"]["next_cursor"]), (&json!("/first"), &json!(null)));
+}
+
+/// Stores so many events of others in one commit.
+async fn store_others(app: &common::App, count: u32) {
+    let at = common::time::Timestamp::parse("2025-12-08T05:00:00Z").unwrap();
+    let events = (0..count).map(|_| common::event::Event {
+        id: app.source.event_id(at),
+        site: Default::default(),
+        visitor: uuid::Uuid::from_u128(9).into(),
+        event_type: common::event_type::EventType::parse("page_view").unwrap(),
+        data: common::event::EventData::new(&Default::default()).unwrap(),
+        page_url: None,
+        referrer: None,
+        created_at: at,
+        facts: Default::default(),
+    });
+    app.store.append(events.collect(), at).await.unwrap();
+}
+
+#[tokio::test]
 async fn parameters_are_bounded() {
     let test = TestApp::start(&[], timeline::router, "2025-12-08T12:00:00Z").await;
     for (query, code) in [
@@ -87,6 +166,7 @@ async fn parameters_are_bounded() {
         ("limit=101", "INVALID_LIMIT"),
         ("offset=10001", "INVALID_OFFSET"),
         ("offset=-1", "INVALID_OFFSET"),
+        ("visitor=3f2504e0-4f89-41d3-9a0c-0305e82c3301", "INVALID_VISITOR"),
         ("cursor=", "INVALID_CURSOR"),
         ("cursor=zz", "INVALID_CURSOR"),
         ("offset=1&cursor=0123", "INVALID_OFFSET"),

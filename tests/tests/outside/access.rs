@@ -76,3 +76,28 @@ async fn that_reads_are_open_is_said_where_others_can_reach_them() {
         assert_eq!(written.contains(line), said, "{address} {auth}: {written}");
     }
 }
+
+/// With a token, the events of one visitor of today can be asked for; without, nobody is to be followed.
+#[tokio::test]
+async fn one_visitor_can_be_followed_through_today() {
+    tests::clock::away_from_midnight().await;
+    let home = Home::new();
+    let (all, entry) = token(&home, &["--name", "all", "--scope", "read"]).await;
+    let path = home.write("tokens.json", json!([entry]).to_string());
+    let server = home.env("ANALYTICS_READ_AUTH", "token").env("ANALYTICS_TOKENS", path).serve().await;
+    let (visitor, other) = (uuid(), uuid());
+    for (who, page) in [(&visitor, "/a"), (&other, "/x"), (&visitor, "/b"), (&other, "/y"), (&visitor, "/c")] {
+        server.store(&json!({"event_type": "page_view", "visitor_id": who, "page_url": page})).await;
+    }
+    let shown = visitors(&server, &all).await;
+    let answer = server.send(with(&all, &format!("/timeline?visitor={}", shown[0]))).await.json();
+    let pages: Vec<_> = answer["data"].as_array().unwrap().iter().map(|event| text(&event["page_url"])).collect();
+    assert_eq!(pages, ["/c", "/b", "/a"]);
+    assert_eq!(answer["meta"]["next_cursor"], Value::Null);
+
+    let open = Server::new().await;
+    open.store(&json!({"event_type": "page_view", "visitor_id": visitor})).await;
+    let shown = open.data("/timeline").await[0]["visitor_id"].clone();
+    let asked = get(format!("{API}/timeline?visitor={}", text(&shown)));
+    open.send(asked).await.refused("open reads", 400, "INVALID_VISITOR");
+}

@@ -9,6 +9,7 @@ import type { Happening } from "../wire";
 import { Did, iconOf } from "./Did";
 import { Icon } from "./Icon";
 import { Failed, Panel } from "./Panel";
+import { Path } from "./Path";
 
 export function Timeline() {
   const words = say.value;
@@ -123,18 +124,21 @@ function Details({ event }: { event: Happening }) {
     [words.id, event.id],
   ];
   return (
-    <dl class="details">
-      {rows.map(
-        ([name, value]) =>
-          value !== null && (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd>
-                <bdi>{value}</bdi>
-              </dd>
-            </div>
-          ),
-      )}
-    </dl>
+    <>
+      <dl class="details">
+        {rows.map(
+          ([name, value]) =>
+            value !== null && (
+              <div key={name}>
+                <dt>{name}</dt>
+                <dd>
+                  <bdi>{value}</bdi>
+                </dd>
+              </div>
+            ),
+        )}
+      </dl>
+      <Path visitor={event.visitor} />
+    </>
   );
 }
