@@ -124,3 +124,34 @@ test(
     assert.ok((await width()) > usual * 1.9);
   }),
 );
+
+for (const reducedMotion of /** @type {const} */ (["no-preference", "reduce"])) {
+  test(
+    `what arrives moves only for readers who do not mind: ${reducedMotion}`,
+    world.test(
+      async ({ server, visitor }) => {
+        await server.store(...something());
+        const page = await visitor.open();
+        await page.addInitScript(() => {
+          /** @type {string[]} */
+          const moved = [];
+          Object.assign(window, { moved });
+          for (const type of ["animationstart", "transitionrun"]) addEventListener(type, ({ type }) => moved.push(type), true);
+        });
+        await page.goto(`${server.origin}/`);
+        await untilConnection(page, "live");
+        await untilListed(page, await ids(server));
+        await server.store(...something());
+        await untilListed(page, await ids(server));
+        await page.locator(".menu.range summary").click();
+        await page.locator(".menu.range .menu-panel").waitFor();
+        // Two pictures later everything that is to move does.
+        await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+        const moved = await page.evaluate(() => /** @type {any} */ (window).moved);
+        if (reducedMotion === "reduce") assert.deepEqual(moved, []);
+        else assert.ok(moved.includes("animationstart"), `${moved}`);
+      },
+      { visitor: { reducedMotion } },
+    ),
+  );
+}
