@@ -15,7 +15,7 @@ use common::store::conformance::cases::recount;
 use common::store::conformance::samples::{at, event, put, site};
 use common::store::roles::*;
 use common::store::sqlite::Sqlite;
-use common::store::{Position, Store};
+use common::store::{Position, Store, TimelineFrom};
 use common::time::HOUR;
 use proptest::test_runner::{Config, RngSeed};
 use tempfile::TempDir;
@@ -131,4 +131,37 @@ async fn only_visitors_of_the_last_hour_are_noted_as_present() {
     let mut find = connection.prepare("select last_seen from presence order by last_seen").unwrap();
     let seen: Vec<i64> = find.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     assert_eq!(seen, [now.plus(-HOUR).millis(), now.millis()]);
+}
+
+/// Stores of earlier versions have an index of milliseconds.
+#[tokio::test]
+async fn a_store_with_the_index_of_before_has_that_of_seconds_once_opened() {
+    let mut file = fresh().await.unwrap();
+    let start = at("2025-12-08T10:00:00Z");
+    let events = [400, 0, 1_000, 999, 399].map(|millis| event("page_view", 1, start.plus(millis)));
+    put(&file.store, &events).await;
+    file.store.close().await;
+    let connection = rusqlite::Connection::open(File::path(&file.folder)).unwrap();
+    connection
+        .execute_batch(
+            "drop index events_second;
+             create index events_created_at on events (site, created_at);
+             delete from refinery_schema_history where version = 5;",
+        )
+        .unwrap();
+    drop(connection);
+
+    file.reopen().await;
+    let connection = rusqlite::Connection::open(File::path(&file.folder)).unwrap();
+    let mut find =
+        connection.prepare("select name from sqlite_master where name like 'events_%' order by name").unwrap();
+    let indexes: Vec<String> = find.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(indexes, ["events_id", "events_second"]);
+
+    let newest = TimelineFrom::Newest { until: start.plus(999), offset: 0 };
+    let page = file.store.timeline(&site(), newest, 10).await.unwrap();
+    let times: Vec<i64> = page.iter().map(|event| event.created_at.millis() - start.millis()).collect();
+    assert_eq!(times, [999, 400, 399, 0]);
+    assert_eq!(file.store.event_days(start).await.unwrap(), Some(start.day()..=start.day()));
+    assert_eq!(file.store.event_days(start.plus(-1)).await.unwrap(), None);
 }

@@ -66,7 +66,7 @@ fn delete_events(connection: &Connection, cutoff: Day) -> rusqlite::Result<u64> 
     let site: Option<i64> = connection
         .prepare_cached(
             "select id from sites where exists (
-                 select 1 from events where events.site = sites.id and created_at < ?1
+                 select 1 from events where events.site = sites.id and created_at / 1000 < ?1 / 1000
              ) limit 1",
         )?
         .query_row([cutoff.start().millis()], |row| row.get(0))
@@ -75,7 +75,8 @@ fn delete_events(connection: &Connection, cutoff: Day) -> rusqlite::Result<u64> 
     let deleted = connection
         .prepare_cached(
             "delete from events where position in (
-                 select position from events where site = ?1 and created_at < ?2 order by created_at limit ?3
+                 select position from events
+                 where site = ?1 and created_at / 1000 < ?2 / 1000 order by created_at / 1000 limit ?3
              )",
         )?
         .execute(params![site, cutoff.start().millis(), ROWS])?;

@@ -20,12 +20,14 @@ pub(super) fn timeline(
     limit: usize,
 ) -> rusqlite::Result<Vec<Event>> {
     let Some(id) = site_id(connection, site)? else { return Ok(Vec::new()) };
-    // The page is cut before addresses are joined, so that an offset skips index entries only.
+    // The page is cut before addresses are joined. The index has seconds; only events of the same second
+    // are sorted.
     let page = |condition: &str, rest: &str| {
         format!(
             "with page as materialized (
                  select position, id as event_id, created_at as at from events
-                 where site = ?1 {condition} order by created_at desc, id desc {rest}
+                 where site = ?1 and created_at / 1000 <= ?3 / 1000 {condition}
+                 order by created_at / 1000 desc, created_at desc, id desc {rest}
              )
              select {COLUMNS} from page cross join {EVENTS} where e.position = page.position
              order by page.at desc, page.event_id desc"
@@ -37,7 +39,7 @@ pub(super) fn timeline(
             vec![Box::new(id), Box::new(limit as i64), Box::new(until.millis()), Box::new(offset)],
         ),
         TimelineFrom::Below(at, event) => (
-            page("and created_at <= ?3 and (created_at, id) < (?3, ?4)", "limit ?2"),
+            page("and (created_at, id) < (?3, ?4)", "limit ?2"),
             vec![Box::new(id), Box::new(limit as i64), Box::new(at.millis()), Box::new(*event.as_bytes())],
         ),
     };

@@ -20,10 +20,14 @@ pub(super) fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Opti
 /// The days of the oldest and of the newest event until an instant.
 pub(super) fn event_days(connection: &Connection, until: Timestamp) -> rusqlite::Result<Option<RangeInclusive<Day>>> {
     // One step into the index of each site, and end.
-    let mut find = connection.prepare_cached(
-        "select min((select min(created_at) from events where site = sites.id and created_at <= ?1)),
-                max((select max(created_at) from events where site = sites.id and created_at <= ?1)) from sites",
-    )?;
+    let end = |direction: &str| {
+        format!(
+            "(select created_at from events where site = sites.id and created_at / 1000 <= ?1 / 1000 and created_at <= ?1
+              order by created_at / 1000 {direction} limit 1)"
+        )
+    };
+    let sql = format!("select min({}), max({}) from sites", end("asc"), end("desc"));
+    let mut find = connection.prepare_cached(&sql)?;
     let (oldest, newest): (Option<i64>, Option<i64>) =
         find.query_row([until.millis()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let day = |millis| Timestamp::from_millis(millis).day();
