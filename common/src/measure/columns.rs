@@ -64,20 +64,78 @@ pub struct VisitRows {
 pub struct Visits {
     /// Unused places have no rows.
     pub all: Vec<VisitRows>,
-    /// The first row of every [`EVERY`](Visits::EVERY)th visit, so that the visit of a row is found without
-    /// reading many others. None unless rows lie in the order of visits without gaps, and visits in that of
+    /// What helps to read them if rows lie in the order of visits without gaps, and visits in that of
     /// visitors, first those with an explicit id.
-    pub starts: Vec<u32>,
+    pub order: Option<InOrder>,
 }
 
 impl Visits {
-    /// See [`Visits::starts`].
-    pub const EVERY: usize = 8;
-
-    /// The bytes of memory that so many visits take.
+    /// The bytes of memory that so many visits in order take, with so many rows.
     #[must_use]
-    pub const fn memory(count: usize) -> usize {
-        count.saturating_mul(size_of::<VisitRows>()).saturating_add(count.div_ceil(Self::EVERY) * size_of::<u32>())
+    pub const fn memory(visits: usize, rows: usize) -> usize {
+        let words = rows.div_ceil(64).saturating_mul(3 * size_of::<u64>() + size_of::<u32>());
+        visits.saturating_mul(size_of::<VisitRows>()).saturating_add(words)
+    }
+}
+
+/// Where visits and visitors begin among rows that are in order: a bit for each row, 64 of them a word.
+#[derive(Debug, Clone, Default)]
+pub struct InOrder {
+    /// How many visits are of visitors with an explicit id; they come first.
+    pub explicit: usize,
+    /// Whether a visitor begins at the row.
+    pub visitors: Vec<u64>,
+    /// Whether it is a report.
+    pub reports: Vec<u64>,
+    /// Whether a visit begins there, and how many begin before the word.
+    visits: Vec<u64>,
+    before: Vec<u32>,
+}
+
+impl InOrder {
+    /// Of visits that lie in order; so many visitors have an explicit id, and there are so many rows.
+    #[must_use]
+    pub fn of(visits: &[VisitRows], explicit: usize, rows: usize) -> Self {
+        let bits = || vec![0; rows.div_ceil(64)];
+        let mut order = Self {
+            explicit: visits.partition_point(|visit| (visit.visitor as usize) < explicit),
+            visitors: bits(),
+            reports: bits(),
+            visits: bits(),
+            before: Vec::new(),
+        };
+        let set = |bits: &mut [u64], row: u32| bits[row as usize / 64] |= 1 << (row % 64);
+        let mut last = None;
+        for visit in visits {
+            set(&mut order.visits, visit.start);
+            if last.replace(visit.visitor) != Some(visit.visitor) {
+                set(&mut order.visitors, visit.start);
+            }
+            let reports = visit.start + visit.events..visit.start + visit.events + visit.reports;
+            reports.for_each(|row| set(&mut order.reports, row));
+        }
+        let mut begun = 0;
+        for word in &order.visits {
+            order.before.push(begun);
+            begun += word.count_ones();
+        }
+        order
+    }
+
+    /// The visit of a row.
+    #[inline(always)]
+    #[must_use]
+    pub fn visit(&self, row: u32) -> u32 {
+        let word = row as usize / 64;
+        // The visit begins at the row or before it.
+        self.before[word] + (self.visits[word] << (63 - row % 64)).count_ones() - 1
+    }
+
+    /// Whether a row is a report.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_report(&self, row: u32) -> bool {
+        self.reports[row as usize / 64] >> (row % 64) & 1 != 0
     }
 }
 

@@ -1,12 +1,12 @@
 //! How rows lie in visits and visits in visitors, as few numbers: what segments and the pieces of an open
 //! day have in common.
 //!
-//! Visitors with an explicit id come first. Each of the two groups is in the order of its first event, which
-//! makes the starts of visits small numbers.
+//! Visitors with an explicit id come first. The starts of visits are small numbers if each of the two groups is
+//! in the order of its first event.
 
 use std::ops::Range;
 
-use super::columns::{Damaged, VisitRows, Visits};
+use super::columns::{Damaged, InOrder, VisitRows, Visits};
 
 /// What is written, and in which order.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub(super) struct Layout {
     /// Of each visitor: how many visits, less one.
     pub(super) more: Vec<u32>,
     /// Of each visit: milliseconds since the visit before of the same visitor, or else since the first visit
-    /// of the visitor before.
+    /// of the visitor before: twice as many, or if that is later, twice as many less one.
     pub(super) starts: Vec<u32>,
     /// Of each visit.
     pub(super) events: Vec<u32>,
@@ -50,7 +50,7 @@ impl Layout {
             for visit in visits {
                 let rows = all[visit as usize];
                 let begun = time(rows.start);
-                layout.starts.push(begun - before);
+                layout.starts.push(folded(begun.wrapping_sub(before)));
                 before = begun;
                 layout.visits.push(visit);
                 layout.events.push(rows.events);
@@ -83,11 +83,18 @@ impl Layout {
     }
 }
 
-/// The visits, of which there are as many as events and as reports.
+/// The visits, of which there are as many as events and as reports; those of the first `explicit` visitors
+/// have an explicit id.
 ///
 /// # Errors
 /// [`Damaged`], unless they have `rows` rows.
-pub(super) fn visits(more: &[u32], events: &[u32], reports: &[u32], rows: usize) -> Result<Visits, Damaged> {
+pub(super) fn visits(
+    more: &[u32],
+    events: &[u32],
+    reports: &[u32],
+    explicit: usize,
+    rows: usize,
+) -> Result<Visits, Damaged> {
     let (mut row, mut visits) = (0_u64, Vec::with_capacity(events.len()));
     let mut counts = events.iter().zip(reports);
     for (visitor, more) in (0..).zip(more) {
@@ -101,9 +108,11 @@ pub(super) fn visits(more: &[u32], events: &[u32], reports: &[u32], rows: usize)
             }
         }
     }
-    let is_complete = visits.len() == events.len() && row == rows as u64;
-    let starts = visits.iter().step_by(Visits::EVERY).map(|visit: &VisitRows| visit.start).collect();
-    if is_complete { Ok(Visits { all: visits, starts }) } else { Err(Damaged) }
+    if visits.len() != events.len() || row != rows as u64 {
+        return Err(Damaged);
+    }
+    let order = InOrder::of(&visits, explicit, rows);
+    Ok(Visits { all: visits, order: Some(order) })
 }
 
 /// Makes the starts of visits the times at which they begin. Sums wrap, so that damaged numbers are wrong
@@ -118,13 +127,23 @@ pub(super) fn begin(visits: &[VisitRows], explicit: usize, starts: &mut [u32]) -
         let mut before = if own[0].visitor as usize == explicit { 0 } else { first_before };
         let (starts, others) = rest.split_at_mut_checked(own.len()).ok_or(Damaged)?;
         for start in starts.iter_mut() {
-            before = before.wrapping_add(*start);
+            before = before.wrapping_add(unfolded(*start));
             *start = before;
         }
         first_before = starts[0];
         rest = others;
     }
     Ok(())
+}
+
+/// A difference as a small number also if it is negative.
+const fn folded(difference: u32) -> u32 {
+    (difference << 1) ^ ((difference as i32 >> 31) as u32)
+}
+
+/// The difference again.
+const fn unfolded(folded: u32) -> u32 {
+    (folded >> 1) ^ (folded & 1).wrapping_neg()
 }
 
 /// Which gaps the rows of the visits at the places `of` have: each visit before has one less than rows.

@@ -12,15 +12,19 @@
 //! | `mask` | filters as columns of yes and no |
 //! | `numbers` | numbers of every width |
 //! | `groups` | the group of each visit or row |
-//! | `pass` | one pass over a day: what each group counts |
+//! | `pass` | one pass over a day |
+//! | `loops` | loops over its visits and rows |
+//! | `counts` | what its groups count |
 //! | `totals` | what the groups of all days add up to |
 //! | `tally` | what one day counts by one dimension, for its summary |
 //! | `visitors` | sets of explicit visitors |
 //! | [`clicks`], [`funnel`], [`retention`] | questions of another shape |
 
 pub mod clicks;
+mod counts;
 pub mod funnel;
 mod groups;
+mod loops;
 mod mask;
 mod numbers;
 mod opened;

@@ -18,16 +18,17 @@
 //! | 0 ids | `visitors` | 16 bytes of each visitor with an explicit id |
 //! | 1 of visitors | `visits` | how many visits each has, less one |
 //! | 2 of visits | `events`, `reports`, `views`, `duration` | how many, and milliseconds |
-//! | 2 of visits | `start` | milliseconds since the visit before of the same visitor, or else since the first visit of the visitor before |
+//! | 2 of visits | `start` | milliseconds since the visit before of the same visitor, or else since the first visit of the visitor before: twice as many, or if that is later, twice as many less one |
 //! | 2 of visits | a dimension of visits | numbers of values |
 //! | 3 of rows | `depth`, `visible`, `x`, `y`, a dimension of events | as in [`Column`]; numbers of values |
 //! | 4 of rows but each visit's first | `gap` | milliseconds since the row before; of a visit's first report, since the visit's start |
 //! | 5 texts | a dimension | its values; entry and exit pages share those of pages |
 //!
-//! Visitors with an explicit id come first. Each of the two groups is in the order of its first event,
-//! which makes the starts of visits small numbers. Cookieless visitors are new every day, so that no id
-//! of theirs is needed: where their visits begin and end separates them. Within a visit, events
-//! come before reports, each in the order of (time, event id); ids of events are not kept.
+//! Visitors with an explicit id come first. Each of the two groups is in the order of country, source and
+//! start of each visitor's first visit, so that what passes a filter by country, or by country and source,
+//! lies together, and most visits belong to the group of the one before. Cookieless visitors are new every
+//! day, so that no id of theirs is needed: where their visits begin and end separates them. Within a visit,
+//! events come before reports, each in the order of (time, event id); ids of events are not kept.
 //!
 //! What is read of most columns is read where it is. Which rows make a visit, and the texts of a dimension,
 //! are kept once they have been read; [`Segment::memory`] counts them from the beginning.
@@ -59,7 +60,7 @@ use crate::event::Event;
 use crate::time::Day;
 
 /// The version of the format. Blocks of other versions are rebuilt from the events.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 const MAGIC: &[u8; 4] = b"MVSG";
 /// Where the part begins that the checksum covers.
@@ -192,8 +193,10 @@ impl Segment {
         if start != bytes.len() - content || !sorted {
             return Err(Damaged);
         }
-        segment.memory =
-            bytes.len() + Visits::memory(segment.visits) + size_of::<Self>() + count * size_of::<Section>();
+        segment.memory = bytes.len()
+            + Visits::memory(segment.visits, segment.rows)
+            + size_of::<Self>()
+            + count * size_of::<Section>();
         for section in sections.iter().filter(|section| section.kind == Kind::Texts) {
             segment.memory += size_of::<Texts>() + dictionary::memory(&bytes[section.content.clone()])?;
         }

@@ -51,7 +51,7 @@ impl<T: AsPart> Columns for T {
         let part = self.part();
         Ok(Cow::Owned(match part.piece {
             Some(piece) => piece.visits()?,
-            None => Visits { all: part.all_visits()?, starts: Vec::new() },
+            None => Visits { all: part.all_visits()?, order: None },
         }))
     }
 

@@ -191,7 +191,7 @@ impl Piece {
     pub(super) fn visits(&self) -> Result<Visits, Damaged> {
         let mut visits = self.all_visits()?;
         if self.left.contains(&true) {
-            visits.starts.clear();
+            visits.order = None;
             let left = visits.all.iter_mut().filter(|visit| self.left[visit.visitor as usize]);
             left.for_each(|visit| (visit.events, visit.reports) = (0, 0));
         }
@@ -203,7 +203,7 @@ impl Piece {
         self.more.read(self.left.len(), &mut more)?;
         self.of_visits(OfVisits::Events, &mut events)?;
         self.of_visits(OfVisits::Reports, &mut reports)?;
-        layout::visits(&more, &events, &reports, self.rows)
+        layout::visits(&more, &events, &reports, self.explicit.len(), self.rows)
     }
 
     pub(super) fn times(&self, times: &mut Vec<u32>) -> Result<(), Damaged> {

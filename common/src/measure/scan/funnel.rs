@@ -68,6 +68,7 @@ pub fn answer(
             continue;
         };
         let visitor = |visit: &u32| opened.visits()[*visit as usize].visitor;
+        numbers.expect(day.visits.iter().map(visitor));
         for (at, visits) in day.visits.chunk_by(|a, b| visitor(a) == visitor(b)).enumerate() {
             if at % Work::EVERY == 0 {
                 work.check()?;
@@ -149,14 +150,11 @@ impl<'a> Day<'a> {
             // Its events may come between two steps.
             (Within::Seconds(_), StepOrder::Strict) => &[],
         };
-        let some = match needed {
-            [] => Mask::All,
-            needed => needed.iter().try_fold(Mask::None, |mask, step| Ok(mask.or(mask::of_rows(opened, step)?)))?,
-        };
+        let some = if needed.is_empty() { None } else { mask::passing_rows(opened, needed)? };
         let mut some: Vec<u32> = match some {
-            Mask::None => return Ok(None),
-            Mask::All => (0..opened.visits().len() as u32).collect(),
-            Mask::Some(rows) => opened.visits_of(&rows),
+            Some(rows) if rows.is_empty() => return Ok(None),
+            Some(rows) => opened.visits_of(&rows),
+            None => (0..opened.visits().len() as u32).collect(),
         };
         some.retain(|at| {
             let visit = &opened.visits()[*at as usize];

@@ -1,5 +1,7 @@
 //! Filters as columns of yes and no.
 
+use std::ops::Range;
+
 use super::numbers::{Number, with_numbers};
 use super::opened::Opened;
 use crate::measure::columns::{Column, Damaged};
@@ -144,21 +146,54 @@ fn of_tree(filter: &Filter, inner: Of<'_>, leaf: Of<'_>) -> Result<Mask, Damaged
     }
 }
 
-/// Calls `each` for every place that passes, in order.
+/// Whether all eight pass, or none.
 #[inline(always)]
-pub(super) fn each_set(passes: &[bool], mut each: impl FnMut(usize)) {
-    let (eights, rest) = passes.as_chunks::<8>();
-    for (start, eight) in (0..).step_by(8).zip(eights) {
-        // A byte of each, so that eight that do not pass are passed over together.
-        let mut set = u64::from_le_bytes(eight.map(u8::from));
-        while set != 0 {
-            each(start + set.trailing_zeros() as usize / 8);
-            set &= set - 1;
+pub(super) fn are_all(eight: &[bool; 8], pass: bool) -> bool {
+    u64::from_le_bytes(eight.map(u8::from)) == if pass { 0x0101_0101_0101_0101 } else { 0 }
+}
+
+/// Calls `each` for runs of places that pass, in order.
+#[inline(always)]
+pub(super) fn each_run(passes: &[bool], mut each: impl FnMut(Range<usize>)) {
+    // The first place from `at` on that does not pass, or the first that does.
+    let end = |mut at: usize, pass: bool| {
+        while passes.get(at..).and_then(<[bool]>::first_chunk).is_some_and(|eight| are_all(eight, pass)) {
+            at += 8;
         }
+        while passes.get(at) == Some(&pass) {
+            at += 1;
+        }
+        at
+    };
+    let mut at = end(0, false);
+    while at < passes.len() {
+        let run = at..end(at, true);
+        at = end(run.end, false);
+        each(run);
     }
-    for (place, _) in rest.iter().enumerate().filter(|(_, passes)| **passes) {
-        each(passes.len() - rest.len() + place);
+}
+
+/// The rows that pass any of these filters, ascending; nothing if all do.
+pub(super) fn passing_rows(opened: &Opened<'_>, filters: &[Filter]) -> Result<Option<Vec<u32>>, Damaged> {
+    // A value that few rows have is found faster than a column of yes and no is written and read.
+    if let [Filter::Leaf(leaf)] = filters
+        && leaf.dimension.scope() == Scope::Event
+        && let Some([(first, last)]) = runs(&passing(leaf, &*opened.texts(&leaf.dimension)?)).as_deref()
+    {
+        let (values, mut rows) = (opened.values(&leaf.dimension)?, Vec::new());
+        with_numbers!(&*values, |values| Number::find(values, *first, *last, &mut rows));
+        return Ok(Some(rows));
     }
+    let or = |mask: Mask, filter| Ok(mask.or(of_rows(opened, filter)?));
+    Ok(match filters.iter().try_fold(Mask::None, or)? {
+        Mask::All => None,
+        Mask::None => Some(Vec::new()),
+        Mask::Some(passes) => {
+            let mut rows = Vec::new();
+            each_run(&passes, |run| rows.extend(run.start as u32..run.end as u32));
+            Some(rows)
+        }
+    })
 }
 
 /// Each distinct value is tested once. The values of `dimension` are those of the leaf's own.
@@ -189,8 +224,8 @@ pub(super) fn passing(leaf: &Leaf, texts: &Texts) -> Vec<bool> {
 /// So many runs of values are compared with each number; looking numbers up takes longer than that.
 const MOST_RUNS: usize = 4;
 
-/// Which numbers are those of values that pass.
-fn select<N: Number>(numbers: &[N], passes: &[bool]) -> Vec<bool> {
+/// The first and last value of each run of values that pass, if they are few.
+fn runs(passes: &[bool]) -> Option<Vec<(u32, u32)>> {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for (value, _) in (0_u32..).zip(passes).filter(|(_, passes)| **passes) {
         match runs.last_mut() {
@@ -198,9 +233,17 @@ fn select<N: Number>(numbers: &[N], passes: &[bool]) -> Vec<bool> {
             _ => runs.push((value, value)),
         }
         if runs.len() > MOST_RUNS {
-            return numbers.iter().map(|number| passes[number.value() as usize]).collect();
+            return None;
         }
     }
+    Some(runs)
+}
+
+/// Which numbers are those of values that pass.
+fn select<N: Number>(numbers: &[N], passes: &[bool]) -> Vec<bool> {
+    let Some(runs) = runs(passes) else {
+        return numbers.iter().map(|number| passes[number.value() as usize]).collect();
+    };
     let mut selected = vec![false; numbers.len()];
     for (first, last) in runs {
         N::select(numbers, first, last, &mut selected);
@@ -210,15 +253,16 @@ fn select<N: Number>(numbers: &[N], passes: &[bool]) -> Vec<bool> {
 
 /// The visits of which some event passes, in the range or not. Reports that belong to no visit have none.
 fn has_done(opened: &Opened<'_>, filter: &Filter) -> Result<Mask, Damaged> {
-    Ok(match of_rows(opened, filter)? {
-        Mask::Some(rows) => {
-            let mut visits = vec![false; opened.visits().len()];
+    let all = opened.visits();
+    Ok(match passing_rows(opened, std::slice::from_ref(filter))? {
+        Some(rows) if rows.is_empty() => Mask::None,
+        Some(rows) => {
+            let mut visits = vec![false; all.len()];
             for visit in opened.visits_of(&rows) {
-                visits[visit as usize] = opened.visits()[visit as usize].events > 0;
+                visits[visit as usize] = all[visit as usize].events > 0;
             }
             Mask::Some(visits)
         }
-        Mask::All => Mask::Some(opened.visits().iter().map(|visit| visit.events > 0).collect()),
-        Mask::None => Mask::None,
+        None => Mask::Some(all.iter().map(|visit| visit.events > 0).collect()),
     })
 }

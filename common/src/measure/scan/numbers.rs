@@ -6,7 +6,13 @@ pub(super) trait Number: Copy {
 
     /// Sets those places that have a number from `first` to `last`.
     fn select(numbers: &[Self], first: u32, last: u32, selected: &mut [bool]);
+
+    /// Adds the places that have such a number, of which there are few.
+    fn find(numbers: &[Self], first: u32, last: u32, places: &mut Vec<u32>);
 }
+
+/// So many numbers of which none is wanted are passed over together.
+const TOGETHER: usize = 32;
 
 /// Comparing numbers in their own width is what lets the compiler compare many at a time.
 macro_rules! number {
@@ -29,6 +35,25 @@ macro_rules! number {
                     let width = last - first;
                     numbers.for_each(|(selected, number)| *selected |= $read(*number).wrapping_sub(first) <= width);
                 }
+            }
+
+            fn find(numbers: &[Self], first: u32, last: u32, places: &mut Vec<u32>) {
+                if first > u32::from(<$own>::MAX) {
+                    return;
+                }
+                let (first, last) = (first as $own, last.min(<$own>::MAX.into()) as $own);
+                let is_wanted = |number: Self| $read(number).wrapping_sub(first) <= last - first;
+                let (chunks, rest) = numbers.as_chunks::<TOGETHER>();
+                let mut add = |start: usize, numbers: &[Self]| {
+                    let wanted = (start as u32..).zip(numbers).filter(|(_, number)| is_wanted(**number));
+                    places.extend(wanted.map(|(place, _)| place));
+                };
+                for (start, chunk) in (0..).step_by(TOGETHER).zip(chunks) {
+                    if chunk.iter().fold(0, |any, number| any | <$own>::from(is_wanted(*number))) != 0 {
+                        add(start, chunk);
+                    }
+                }
+                add(numbers.len() - rest.len(), rest);
             }
         }
     };
@@ -55,8 +80,10 @@ mod tests {
     use super::*;
 
     fn selected<N: Number>(numbers: &[N], first: u32, last: u32) -> Vec<bool> {
-        let mut selected = vec![false; numbers.len()];
+        let (mut selected, mut found) = (vec![false; numbers.len()], Vec::new());
         N::select(numbers, first, last, &mut selected);
+        N::find(numbers, first, last, &mut found);
+        assert!((0..).zip(&selected).filter(|(_, selected)| **selected).map(|(place, _)| place).eq(found));
         selected
     }
 

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::mask::each_set;
-use crate::measure::columns::{Column, Columns, Damaged, Numbers, VisitRows, Visits};
+use crate::measure::columns::{Column, Columns, Damaged, InOrder, Numbers, VisitRows, Visits};
 use crate::measure::question::{Dimension, Field, Range};
 use crate::measure::texts::Texts;
 use crate::time::{DAY, Timestamp};
@@ -172,43 +171,29 @@ impl<'a> Opened<'a> {
         &self.layout.all
     }
 
-    /// Whether rows lie in the order of visits, as [`Visits::starts`] has it.
-    pub(super) fn is_in_order(&self) -> bool {
-        !self.layout.starts.is_empty()
+    /// What helps if rows lie in the order of visits.
+    pub(super) fn order(&self) -> Option<&InOrder> {
+        self.layout.order.as_ref()
     }
 
-    /// The visits with one of these rows among their events, in order.
-    pub(super) fn visits_of(&self, rows: &[bool]) -> Vec<u32> {
-        let Visits { all, starts } = &*self.layout;
-        if !self.is_in_order() {
-            let has_row = |visit: &VisitRows| self.events(visit).any(|row| rows[row]);
-            return (0..).zip(all).filter(|(_, rows)| has_row(rows)).map(|(visit, _)| visit).collect();
-        }
-        let (mut places, mut part) = (Vec::new(), 0);
-        each_set(rows, |row| {
-            while starts.get(part + 1).is_some_and(|start| *start as usize <= row) {
-                part += 1;
-            }
-            places.push((row as u32, (part * Visits::EVERY) as u32));
-        });
-        let (mut found, mut count) = (vec![0; places.len()], 0);
-        let mut last = u32::MAX;
-        for places in places.chunks(NEAR) {
-            // Visits that are far from each other in memory are read first, so that they are on their way together.
-            let read = |sum: u32, (_, first): &(u32, u32)| sum ^ all[*first as usize].start;
-            std::hint::black_box(places.iter().fold(0, read));
-            for (row, first) in places {
-                let near = &all[*first as usize..];
-                let before = near.first_chunk::<{ Visits::EVERY }>().map_or_else(
-                    || near.iter().filter(|visit| visit.start <= *row).count(),
-                    |near| near.iter().map(|visit| usize::from(visit.start <= *row)).sum(),
-                );
-                let visit = first + before as u32 - 1;
-                found[count] = visit;
-                let has_row = self.events(&near[before - 1]).end > *row as usize;
-                count += usize::from(has_row & (visit != last));
-                last = if has_row { visit } else { last };
-            }
+    /// The visits with one of these rows, which ascend, among their events.
+    pub(super) fn visits_of(&self, rows: &[u32]) -> Vec<u32> {
+        let Some(order) = &self.layout.order else {
+            let has_row = |visit: &VisitRows| {
+                let own = self.events(visit);
+                let next = rows.partition_point(|row| (*row as usize) < own.start);
+                rows.get(next).is_some_and(|row| own.contains(&(*row as usize)))
+            };
+            return (0..).zip(self.visits()).filter(|(_, visit)| has_row(visit)).map(|(at, _)| at).collect();
+        };
+        // It takes no branches, which would often be mispredicted.
+        let (mut found, mut count, mut last) = (vec![0; rows.len()], 0, u32::MAX);
+        for row in rows {
+            let visit = order.visit(*row);
+            let has_row = self.reports_are_events | !order.is_report(*row);
+            found[count] = visit;
+            count += usize::from(has_row & (visit != last));
+            last = if has_row { visit } else { last };
         }
         found.truncate(count);
         found

@@ -1,5 +1,6 @@
 //! What the groups of all days add up to.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -73,8 +74,11 @@ pub(super) struct Totals {
     of_value: Vec<u32>,
     /// The row of all values together, if there are others.
     numbers: HashMap<[u32; 3], u32, RandomState>,
-    rows: Vec<([u32; 3], Counted, VisitorSet)>,
-    sets: usize,
+    rows: Vec<([u32; 3], Counted)>,
+    /// The explicit visitors of each row, apart, so that they are close to each other in memory.
+    explicit: Vec<VisitorSet>,
+    /// The bytes that these take.
+    explicit_memory: usize,
 }
 
 impl Totals {
@@ -87,7 +91,8 @@ impl Totals {
             of_value: Vec::new(),
             numbers: HashMap::default(),
             rows: Vec::new(),
-            sets: 0,
+            explicit: Vec::new(),
+            explicit_memory: 0,
         }
     }
 
@@ -130,8 +135,8 @@ impl Totals {
             1 => self.of_value.get(key[0] as usize),
             _ => self.numbers.get(&key),
         };
-        let row = row.and_then(|row| self.rows.get_mut(*row as usize));
-        row.map_or(0, |(_, counted, set)| counted.visitors + set.count())
+        let row = row.and_then(|row| Some((self.rows.get(*row as usize)?, self.explicit.get_mut(*row as usize)?)));
+        row.map_or(0, |((_, counted), explicit)| counted.visitors + explicit.count())
     }
 
     /// Adds numbers to the row with these labels; visitors are counted once more.
@@ -150,7 +155,7 @@ impl Totals {
 
     /// The row of these numbers among all texts, buckets and goals.
     fn row(&mut self, key: [u32; 3]) -> u32 {
-        let Self { dimensions, of_value, numbers, rows, .. } = self;
+        let Self { dimensions, of_value, numbers, rows, explicit, .. } = self;
         let row = if *dimensions == 1 {
             let at = key[0] as usize;
             if at >= of_value.len() {
@@ -162,7 +167,8 @@ impl Totals {
         };
         if *row == NONE {
             *row = rows.len() as u32;
-            rows.push((key, Counted::default(), VisitorSet::default()));
+            rows.push((key, Counted::default()));
+            explicit.push(VisitorSet::default());
         }
         *row
     }
@@ -173,13 +179,16 @@ impl Totals {
         if at_least_one && self.rows.is_empty() {
             each(&[], &Counted::default());
         }
-        for (key, counted, set) in self.rows.iter_mut().filter(|(_, counted, _)| at_least_one || counted.days > 0) {
+        for ((key, counted), explicit) in self.rows.iter().zip(&mut self.explicit) {
+            if !at_least_one && counted.days == 0 {
+                continue;
+            }
             let label = |at: usize| match self.is_text[at] {
                 true => Label::Text(self.texts[at].texts().get(key[at])),
                 false => Label::Number(key[at]),
             };
             let labels: Vec<_> = (0..self.dimensions).map(label).collect();
-            each(&labels, &Counted { visitors: counted.visitors + set.count(), ..*counted });
+            each(&labels, &Counted { visitors: counted.visitors + explicit.count(), ..*counted });
         }
     }
 
@@ -188,8 +197,9 @@ impl Totals {
         self.texts.iter().map(Interner::memory).sum::<usize>()
             + self.of_value.capacity() * 4
             + self.numbers.capacity() * 17
-            + self.rows.capacity() * size_of::<([u32; 3], Counted, VisitorSet)>()
-            + self.sets
+            + self.rows.capacity() * size_of::<([u32; 3], Counted)>()
+            + self.explicit.capacity() * size_of::<VisitorSet>()
+            + self.explicit_memory
     }
 }
 
@@ -212,11 +222,25 @@ impl Known {
     /// the same are found by comparing side by side; the others are looked up when they are needed.
     fn next(&self, texts: Arc<Texts>) -> Self {
         let mut numbers = vec![NONE; texts.len()];
-        let mut own = self.texts.iter().zip(&self.numbers).peekable();
-        for (number, text) in numbers.iter_mut().zip(texts.iter()) {
-            while own.next_if(|(other, _)| *other != text && *other < text).is_some() {}
-            if let Some((_, known)) = own.next_if(|(other, _)| *other == text) {
-                *number = *known;
+        // Places among both texts, and from where on many are compared at a time again.
+        let (mut own, mut other, mut again) = (0, 0, 0);
+        while own < self.texts.len() && other < texts.len() {
+            if own >= again {
+                let same = self.texts.same(own, &texts, other);
+                numbers[other..other + same].copy_from_slice(&self.numbers[own..own + same]);
+                (own, other) = (own + same, other + same);
+                again = own + Texts::TOGETHER;
+                if own >= self.texts.len() || other >= texts.len() {
+                    break;
+                }
+            }
+            match self.texts.get(own as u32).cmp(texts.get(other as u32)) {
+                Ordering::Less => own += 1,
+                Ordering::Greater => other += 1,
+                Ordering::Equal => {
+                    numbers[other] = self.numbers[own];
+                    (own, other) = (own + 1, other + 1);
+                }
             }
         }
         Self { texts, numbers }
@@ -253,7 +277,14 @@ impl Places<'_> {
         self.totals.rows[row as usize].1.add(counted);
     }
 
+    /// Adds a day with so many visitors and nothing else.
+    pub(super) fn add_visitors(&mut self, row: u32, visitors: u32) {
+        let counted = &mut self.totals.rows[row as usize].1;
+        counted.days += 1;
+        counted.visitors += u64::from(visitors);
+    }
+
     pub(super) fn add_visitor(&mut self, row: u32, visitor: u32) {
-        self.totals.sets += self.totals.rows[row as usize].2.insert(visitor);
+        self.totals.explicit_memory += self.totals.explicit[row as usize].insert(visitor);
     }
 }

@@ -39,10 +39,13 @@ pub(super) fn encode(head: &Head) -> Segment {
     let mut is_explicit = vec![false; runs.len()];
     ids.iter().for_each(|(visitor, _)| is_explicit[*visitor as usize] = true);
     let start = |visit: u32| time[all[visit as usize].start as usize];
+    let ranks = [Field::Country, Field::Source].map(|field| ranks(head, field));
     let mut visitors: Vec<u32> = (0..runs.len() as u32).collect();
     visitors.sort_by_cached_key(|visitor| {
         let visitor = *visitor as usize;
-        (!is_explicit[visitor], start(runs[visitor].start), head.visitor_id(visitor))
+        let first = runs[visitor].start;
+        let [country, source] = [0, 1].map(|at: usize| ranks[at][first as usize]);
+        (!is_explicit[visitor], country, source, start(first), head.visitor_id(visitor))
     });
     let explicit: Vec<u8> =
         visitors[..ids.len()].iter().flat_map(|visitor| head.visitor_id(*visitor as usize)).collect();
@@ -80,6 +83,19 @@ pub(super) fn encode(head: &Head) -> Segment {
     let counts = [visitors.len(), ids.len(), order.visits.len(), order.rows.len()];
     let block = block(head, counts, &sections.0);
     Segment::open(block).unwrap_or_else(|_| unreachable!("a block that was just written can be opened"))
+}
+
+/// Of each visit, the place of its value among the texts of a dimension of visits, in the order of bytes.
+fn ranks(head: &Head, field: Field) -> Vec<u32> {
+    let (dimension, mut column) = (Dimension::Field(field), Vec::new());
+    let _ = head.numbers(Column::Value(&dimension), &mut column);
+    let (texts, _) = head.texts(&dimension).unwrap_or_default();
+    let mut sorted: Vec<u32> = (0..texts.len() as u32).collect();
+    sorted.sort_unstable_by(|a, b| texts.get(*a).cmp(texts.get(*b)));
+    let mut ranks = vec![0; texts.len()];
+    sorted.iter().zip(0..).for_each(|(number, rank)| ranks[*number as usize] = rank);
+    column.iter_mut().for_each(|number| *number = ranks[*number as usize]);
+    column
 }
 
 /// The places of each visitor's visits.
@@ -125,7 +141,10 @@ fn dimensions(head: &Head, order: &Layout, properties: impl Iterator<Item = Dime
         values.iter().zip(1..).for_each(|(value, number)| renamed[*value as usize] = number);
         numbers.iter_mut().for_each(|number| *number = renamed[*number as usize]);
         let name = dimension.to_string();
-        sections.put_often(if of_rows { Kind::OfRows } else { Kind::OfVisits }, &name, &numbers, 2);
+        // Visits are in the order of these, so that the shortest form of them is very short.
+        let is_sorted = matches!(dimension, Dimension::Field(Field::Country | Field::Source));
+        let times = if is_sorted { 100 } else { 2 };
+        sections.put_often(if of_rows { Kind::OfRows } else { Kind::OfVisits }, &name, &numbers, times);
         if shared.is_none() && !values.is_empty() {
             let texts = dictionary::encode(values.iter().map(|value| texts.get(*value)), capped);
             sections.0.push((Kind::Texts, name, texts));

@@ -83,7 +83,7 @@ impl Segment {
         self.column(Kind::OfVisitors, "visits", &mut more)?;
         self.column(Kind::OfVisits, "events", &mut events)?;
         self.column(Kind::OfVisits, "reports", &mut reports)?;
-        layout::visits(&more, &events, &reports, self.rows)
+        layout::visits(&more, &events, &reports, self.explicit, self.rows)
     }
 
     /// The times at which visits begin.

@@ -1,0 +1,364 @@
+//! Loops over the visits and rows of a day.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use super::counts::{Counts, NO_VISITORS, Run, Visitors, Whole};
+use super::groups::{Groups, NONE};
+use super::mask::{self, Mask};
+use super::numbers::Number;
+use super::opened::{NEAR, Opened};
+use super::pass::Wanted;
+use super::visitors::DayNumbers;
+use super::work::{ScanError, Work};
+use crate::measure::columns::{Column, Damaged, InOrder, Numbers, VisitRows};
+use crate::measure::question::{Dimension, Field, Filter};
+
+/// The visits and rows of a day that are counted.
+pub(super) struct Loop<'a, 'd> {
+    pub(super) wanted: Wanted,
+    /// Filters on entry pages, for bounces.
+    pub(super) entry_filters: &'a [Filter],
+    pub(super) opened: &'a Opened<'d>,
+    pub(super) numbers: &'a DayNumbers<'d>,
+    pub(super) work: &'a Work<'a>,
+    pub(super) visits: &'a Mask,
+}
+
+/// The places from `start` on that pass, at the beginning of `places`. Eight of which none passes are passed
+/// over together; of others it takes no branches, which would often be mispredicted.
+fn chosen<'a>(start: usize, passes: &[bool], places: &'a mut Vec<u32>) -> &'a [u32] {
+    let mut count = 0;
+    if places.len() < passes.len() {
+        places.resize(passes.len(), 0);
+    }
+    for (from, passes) in (start as u32..).step_by(8).zip(passes.chunks(8)) {
+        if passes.first_chunk().is_some_and(|eight| mask::are_all(eight, false)) {
+            continue;
+        }
+        for (at, passes) in (from..).zip(passes) {
+            places[count] = at;
+            count += usize::from(*passes);
+        }
+    }
+    &places[..count]
+}
+
+impl Loop<'_, '_> {
+    /// Calls `each` for every visit that passes.
+    #[inline(always)]
+    fn each_visit(&self, each: impl FnMut(usize, &VisitRows)) -> Result<(), ScanError> {
+        self.each_visit_after(|_, _| 0, true, each)
+    }
+
+    /// The same after reading something of many visits that are far from each other in memory: what each
+    /// needs is then on its way together. So are the numbers of visitors, if they are `expected`.
+    #[inline(always)]
+    fn each_visit_after(
+        &self,
+        read: impl Fn(usize, &VisitRows) -> u32,
+        expected: bool,
+        mut each: impl FnMut(usize, &VisitRows),
+    ) -> Result<(), ScanError> {
+        if *self.visits == Mask::None {
+            return Ok(());
+        }
+        let (all, mut buffer) = (self.opened.visits(), self.opened.buffer());
+        let mut copied = [VisitRows::default(); NEAR];
+        for (start, visits) in (0..).step_by(Work::EVERY).zip(all.chunks(Work::EVERY)) {
+            self.work.check()?;
+            let places = match self.visits {
+                Mask::Some(passes) => Some(chosen(start, &passes[start..start + visits.len()], &mut buffer)),
+                _ => None,
+            };
+            for from in (0..places.map_or(visits.len(), <[_]>::len)).step_by(NEAR) {
+                let (near, places) = match places {
+                    None => (&visits[from..visits.len().min(from + NEAR)], &[][..]),
+                    Some(places) => {
+                        let places = &places[from..places.len().min(from + NEAR)];
+                        let near = &mut copied[..places.len()];
+                        near.iter_mut().zip(places).for_each(|(near, at)| *near = all[*at as usize]);
+                        let sum = |sum: u32, (near, at): (&VisitRows, &u32)| sum ^ read(*at as usize, near);
+                        std::hint::black_box(near.iter().zip(places).fold(0, sum));
+                        (&*near, places)
+                    }
+                };
+                if expected {
+                    self.numbers.expect(near.iter().map(|visit| visit.visitor));
+                }
+                // One call, so that it is compiled in place.
+                for (number, rows) in near.iter().enumerate() {
+                    each(places.get(number).map_or(start + from + number, |at| *at as usize), rows);
+                }
+            }
+        }
+        self.opened.give_back(buffer);
+        Ok(())
+    }
+
+    /// Calls `each` for runs of visits that pass and lie together, several at a time.
+    fn each_runs(&self, mut each: impl FnMut(&[Range<usize>])) -> Result<(), ScanError> {
+        let (count, mut runs) = (self.opened.visits().len(), Vec::with_capacity(NEAR));
+        for start in (0..count).step_by(Work::EVERY) {
+            self.work.check()?;
+            let end = count.min(start + Work::EVERY);
+            let mut add = |run: Range<usize>| {
+                runs.push(start + run.start..start + run.end);
+                if runs.len() == NEAR {
+                    each(&runs);
+                    runs.clear();
+                }
+            };
+            match self.visits {
+                Mask::All => add(0..end - start),
+                Mask::None => {}
+                Mask::Some(passes) => mask::each_run(&passes[start..end], add),
+            }
+        }
+        each(&runs);
+        Ok(())
+    }
+
+    /// Counts the visitors of all rows of the visits that pass, if visits lie in order. They are short, so that
+    /// a loop over the rows of each would cost more than its rows: of visits that lie together, rows are counted
+    /// without looking where one ends.
+    pub(super) fn all_rows<N: Number>(
+        &self,
+        groups: &[N],
+        order: &InOrder,
+        counts: &mut Counts,
+    ) -> Result<(), ScanError> {
+        let all = self.opened.visits();
+        // What is not counted is counted there.
+        counts.visitors.push(NO_VISITORS);
+        self.each_runs(|runs| {
+            // Rows that are far from each other in memory are read first, so that they are on their way together.
+            let read = |sum: u32, run: &Range<usize>| sum ^ groups[all[run.start].start as usize].value();
+            std::hint::black_box(runs.iter().fold(0, read));
+            for run in runs {
+                let explicit = run.start..run.end.min(order.explicit);
+                let explicit = all.get(explicit).unwrap_or_default();
+                self.numbers.expect(explicit.iter().map(|visit| visit.visitor));
+                for visit in explicit {
+                    let who = (visit.visitor, self.numbers.get(visit.visitor));
+                    for group in &groups[self.opened.events(visit)] {
+                        if group.value() != NONE {
+                            counts.count_visitor(group.value(), who);
+                        }
+                    }
+                }
+                if let Some([first, .., last] | [first @ last]) = all.get(run.start.max(order.explicit)..run.end) {
+                    let end = (last.start + last.events + last.reports) as usize;
+                    self.cookieless_rows(groups, order, first, end, &mut counts.visitors);
+                }
+            }
+        })?;
+        counts.visitors.pop();
+        Ok(())
+    }
+
+    /// Counts the visitors of rows from a cookieless visitor's visit on, up to `end`; all of them are counted. It
+    /// takes no branches, which would often be mispredicted.
+    fn cookieless_rows<N: Number>(
+        &self,
+        groups: &[N],
+        order: &InOrder,
+        visit: &VisitRows,
+        end: usize,
+        visitors: &mut [Visitors],
+    ) {
+        let (nowhere, mut row) = (visitors.len() - 1, visit.start as usize);
+        let is_first = order.visitors[row / 64] >> (row % 64) & 1;
+        let mut visitor = visit.visitor.wrapping_sub(is_first as u32);
+        while row < end {
+            let rows = row..end.min((row | 63) + 1);
+            let bits = |of: &[u64]| of[row / 64] >> (row % 64);
+            let mut firsts = bits(&order.visitors);
+            let mut reports = if self.opened.reports_are_events { 0 } else { bits(&order.reports) };
+            row = rows.end;
+            for group in &groups[rows] {
+                visitor = visitor.wrapping_add(firsts as u32 & 1);
+                let group = if reports & 1 == 0 { (group.value() as usize).min(nowhere) } else { nowhere };
+                let visitors = &mut visitors[group];
+                visitors.count += u32::from(visitors.last != visitor);
+                visitors.last = visitor;
+                (firsts, reports) = (firsts >> 1, reports >> 1);
+            }
+        }
+    }
+
+    /// All events of a visit belong to one group: rows are not read.
+    pub(super) fn visits(
+        &self,
+        group: impl Fn(usize) -> u32,
+        groups: &mut Groups<'_>,
+        counts: &mut Counts,
+    ) -> Result<(), ScanError> {
+        let views = if self.wanted.views { Some(self.opened.numbers(Column::Views)?) } else { None };
+        let (whole, is_same) = (WholeVisits::new(self)?, groups.are_of_visits());
+        let mut run = Run::NONE;
+        self.each_visit(|at, visit| {
+            let group = group(at);
+            if visit.events == 0 {
+                return;
+            }
+            if group != run.group {
+                counts.add(run);
+                run = counts.run(group);
+            }
+            if group != NONE {
+                if run.visitors.last != visit.visitor {
+                    run.visitors.last = visit.visitor;
+                    match self.numbers.get(visit.visitor) {
+                        Some(number) => counts.explicit.push((group, number)),
+                        None => run.visitors.count += 1,
+                    }
+                }
+                run.visits += 1;
+                run.events += visit.events;
+                run.views += views.as_ref().map_or(0, |views| views.get(at));
+            }
+            if whole.is_wanted() {
+                if is_same {
+                    whole.count(at, visit.events, &mut run.whole);
+                } else if let Some(counted) = counts.of_visits(groups.of_visit(at, visit.start as usize)) {
+                    whole.of(at, visit.events).add_to(counted);
+                }
+            }
+        })?;
+        counts.add(run);
+        Ok(())
+    }
+
+    pub(super) fn rows(
+        &self,
+        group: impl Fn(usize, usize) -> u32,
+        rows: &Mask,
+        groups: &mut Groups<'_>,
+        counts: &mut Counts,
+    ) -> Result<(), ScanError> {
+        let names = if self.wanted.views { Some(self.opened.names()?) } else { None };
+        let whole = WholeVisits::new(self)?;
+        // Reports follow the events of their visit, so that the first row is not always the first in time.
+        let time = match self.opened.reports_are_events && whole.is_wanted() {
+            true => Some(self.opened.numbers(Column::Time)?),
+            false => None,
+        };
+        let wanted = whole.is_wanted();
+        let read = |at: usize, visit: &VisitRows| group(at, (visit.start as usize).min(self.opened.rows() - 1));
+        self.each_visit_after(read, *rows == Mask::All, |at, visit| {
+            let mut who = None;
+            let mut first = None;
+            let in_visit = (visit.events > 0).then_some(at as u32);
+            for row in self.opened.events(visit) {
+                if !rows.has(row) {
+                    continue;
+                }
+                if wanted {
+                    first = match (first, &time) {
+                        (Some(first), Some(time)) if time.get(row) < time.get(first) => Some(row),
+                        (first, _) => first.or(Some(row)),
+                    };
+                }
+                let group = group(at, row);
+                if group != NONE {
+                    let view = names.as_ref().is_some_and(|(names, page_view)| names.get(row) == *page_view);
+                    let who = *who.get_or_insert_with(|| (visit.visitor, self.numbers.get(visit.visitor)));
+                    counts.count(group, who, in_visit, view);
+                }
+            }
+            if let Some(first) = first.filter(|_| in_visit.is_some())
+                && let Some(counted) = counts.of_visits(groups.of_visit(at, first))
+            {
+                whole.of(at, visit.events).add_to(counted);
+            }
+        })
+    }
+
+    /// Counts the scroll depths and visible times of each visit and page.
+    pub(super) fn reports(
+        &self,
+        group: impl Fn(usize, usize) -> u32,
+        rows: &Mask,
+        counts: &mut Counts,
+    ) -> Result<(), ScanError> {
+        let page = self.opened.values(&Dimension::Field(Field::Page))?;
+        let (depth, visible) = (self.opened.numbers(Column::Depth)?, self.opened.numbers(Column::Visible)?);
+        let mut pages = Vec::new();
+        self.each_visit(|visit, of| {
+            if of.events == 0 || of.reports == 0 {
+                return;
+            }
+            let start = (of.start + of.events) as usize;
+            for row in start..start + of.reports as usize {
+                if rows.has(row) && depth.get(row) + visible.get(row) > 0 {
+                    let group = group(visit, row);
+                    if group != NONE {
+                        pages.push((group, page.get(row), depth.get(row), visible.get(row)));
+                    }
+                }
+            }
+            pages.sort_unstable();
+            for reports in pages.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+                let deepest = reports.iter().map(|report| report.2).max().unwrap_or(0);
+                let times = reports.iter().map(|report| report.3).filter(|visible| *visible > 0);
+                let Some(counted) = counts.of_visits(reports[0].0) else { continue };
+                if deepest > 0 {
+                    counted.depth_visits += 1;
+                    counted.depth += u64::from(deepest - 1);
+                }
+                if times.clone().next().is_some() {
+                    counted.visible_visits += 1;
+                    counted.visible += times.map(|visible| u64::from(visible - 1)).sum::<u64>();
+                }
+            }
+            pages.clear();
+        })
+    }
+}
+
+/// Bounces and durations.
+struct WholeVisits<'a> {
+    entries: Option<Mask>,
+    views: Option<Rc<Numbers<'a>>>,
+    durations: Option<Rc<Numbers<'a>>>,
+}
+
+impl<'a> WholeVisits<'a> {
+    fn new(of: &Loop<'_, 'a>) -> Result<Self, Damaged> {
+        let (Wanted { bounces, durations, .. }, opened) = (of.wanted, of.opened);
+        let entries = || mask::of_entries(opened, of.entry_filters);
+        Ok(Self {
+            entries: bounces.then(entries).transpose()?,
+            views: bounces.then(|| opened.numbers(Column::Views)).transpose()?,
+            durations: durations.then(|| opened.numbers(Column::Duration)).transpose()?,
+        })
+    }
+
+    const fn is_wanted(&self) -> bool {
+        self.views.is_some() || self.durations.is_some()
+    }
+
+    /// Counts a visit.
+    #[inline(always)]
+    fn count(&self, visit: usize, events: u32, whole: &mut Whole) {
+        if let (Some(views), Some(entries)) = (&self.views, &self.entries)
+            && entries.has(visit)
+        {
+            whole.bounce_visits += 1;
+            whole.bounces += u32::from((views.get(visit) == 1) & (events == 1));
+        }
+        if let Some(durations) = &self.durations {
+            whole.duration_visits += 1;
+            whole.duration += u64::from(durations.get(visit));
+        }
+    }
+
+    /// What one visit counts.
+    #[inline(always)]
+    fn of(&self, visit: usize, events: u32) -> Whole {
+        let mut whole = Whole::default();
+        self.count(visit, events, &mut whole);
+        whole
+    }
+}
