@@ -18,6 +18,7 @@ use crate::site::Site;
 use crate::source::Source;
 use crate::space::Space;
 use crate::store::{Appended, Store, StoreError};
+use crate::telemetry::SPANS;
 use crate::time::Timestamp;
 
 /// The state of every handler; cloning it is cheap, as layers do for every request.
@@ -65,6 +66,7 @@ impl Parts {
     ///
     /// # Errors
     /// When the store cannot, or has reached its limit; appending the same events again is safe.
+    #[tracing::instrument(target = SPANS, level = "debug", skip_all, fields(events = events.len()))]
     pub async fn append(&self, events: &[Event], now: Timestamp) -> Result<Vec<Appended>, StoreError> {
         self.space.check(&*self.store, now).await?;
         let mut appended = self.store.append(events.to_vec(), now).await?;

@@ -98,6 +98,8 @@ pub struct Config {
     pub shutdown_seconds: u64,
     /// How log lines are written.
     pub log: LogFormat,
+    /// Where traces are sent, by OTLP over HTTP; the exporter reads this variable itself, and those beside it.
+    pub otlp_endpoint: Option<String>,
     /// Whether Lambda functions write their metrics to the log.
     pub emf: bool,
 }
@@ -217,6 +219,11 @@ impl Config {
                 "json" => Some(LogFormat::Json),
                 _ => None,
             }),
+            otlp_endpoint: reader.optional(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "http://… or https://…, without /v1/traces",
+                |text| (text.starts_with("http://") || text.starts_with("https://")).then(|| text.to_owned()),
+            ),
             emf: reader.parse("ANALYTICS_EMF", "true or false", |text| text.parse().ok()),
         };
         if matches!(config.store, StoreUrl::Postgres(_)) && config.redis.is_none() {

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::App;
 use crate::store::{BlockKind, Store, StoreError, Waited};
+use crate::telemetry::SPANS;
 use crate::time::{DAY, Day, HOUR, Timestamp};
 
 /// How far a scheduled run may lie behind the last one, in milliseconds: 3 days. It deletes so
@@ -165,6 +166,7 @@ pub async fn distrust_future(store: &dyn Store, now: Timestamp) -> Result<(), St
 ///
 /// # Errors
 /// When the store cannot; what was deleted until then stays deleted.
+#[tracing::instrument(target = SPANS, name = "cleanup", level = "debug", skip_all)]
 pub async fn run(app: &App, now: Timestamp) -> Result<Report, StoreError> {
     let started = Instant::now();
     let cutoff = cutoff(app.config.retention_days, now);

@@ -5,25 +5,35 @@
 use std::io::IsTerminal;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::config::LogFormat;
 
+/// The target of spans, which are for traces and in no log.
+pub const SPANS: &str = "traces";
+
+/// Where spans go.
+pub type Spans = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// Starts logging. What is logged is `filter`: levels, or targets with levels, separated by
 /// commas, such as `access=debug,info`; without one that can be read, everything from `info` up.
-pub fn start(format: LogFormat, filter: Option<&str>) {
-    let filter = filter.and_then(asked_for).unwrap_or_else(everything);
-    let (logs, mut lines) = (tracing_subscriber::registry().with(filter), fmt::layer().with_writer(std::io::stderr));
+/// Spans go to `spans`, if there is something that takes them.
+pub fn start(format: LogFormat, filter: Option<&str>, spans: Option<Spans>) {
+    let filter = filter.and_then(asked_for).unwrap_or_else(everything).with_target(SPANS, LevelFilter::OFF);
+    let spans = spans.map(|spans| spans.with_filter(Targets::new().with_target(SPANS, LevelFilter::DEBUG)));
+    let (all, mut lines) = (tracing_subscriber::registry().with(spans), fmt::layer().with_writer(std::io::stderr));
     // On a terminal there are colours, unless NO_COLOR is set.
     if !std::io::stderr().is_terminal() {
         lines.set_ansi(false);
     }
     // A second start, as tests in one process make it, changes nothing.
     let _ = match format {
-        LogFormat::Text => logs.with(lines).try_init(),
-        LogFormat::Json => logs.with(lines.json().flatten_event(true).with_current_span(false)).try_init(),
+        LogFormat::Text => all.with(lines.with_filter(filter)).try_init(),
+        LogFormat::Json => {
+            all.with(lines.json().flatten_event(true).with_current_span(false).with_filter(filter)).try_init()
+        }
     };
 }
 

@@ -28,12 +28,14 @@ use common::config::{Config, ConfigError};
 use common::source::System;
 use common::store::StoreError;
 use common::telemetry;
+use opentelemetry_otlp::ExporterBuildError;
 
 pub(crate) use self::client::{Answer, MOST_BYTES, Request};
 pub(crate) use self::serve::reachable;
 use crate::demo::{Demo, DemoError};
 use crate::export::ExportError;
 use crate::import::ImportError;
+use crate::traces::Traces;
 
 /// Exit code for mistakes in arguments or configuration (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
@@ -183,6 +185,8 @@ enum Failure {
     Export(#[from] ExportError),
     #[error(transparent)]
     Demo(#[from] DemoError),
+    #[error("traces: {0}")]
+    Traces(#[from] ExporterBuildError),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -192,7 +196,7 @@ enum Failure {
 impl Failure {
     const fn code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Usage(_) => USAGE,
+            Self::Config(_) | Self::Usage(_) | Self::Traces(_) => USAGE,
             Self::Import(ImportError::Site(_) | ImportError::Explicit | ImportError::RebasedStandardInput) => USAGE,
             _ => 1,
         }
@@ -231,13 +235,21 @@ fn run(cli: Cli, dotenv: Option<PathBuf>) -> Result<ExitCode, Failure> {
     if let Some(Command::Healthcheck) = cli.command {
         return healthcheck::run(config.addr).map(|()| ExitCode::SUCCESS);
     }
-    telemetry::start(config.log, cli.log_filter.as_deref());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
+    let traces = match (&config.otlp_endpoint, &cli.command) {
+        (Some(_), None | Some(Command::Serve(_))) => Some(Traces::new(runtime.handle())?),
+        _ => None,
+    };
+    telemetry::start(config.log, cli.log_filter.as_deref(), traces.as_ref().map(Traces::spans));
     if let Some(path) = dotenv {
         tracing::info!(path = %path.display(), "variables that the environment does not set are from this file");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
-    runtime.block_on(command(cli, config))
+    let done = runtime.block_on(command(cli, config));
+    if let Some(traces) = traces {
+        traces.stop();
+    }
+    done
 }
 
 async fn command(cli: Cli, config: Config) -> Result<ExitCode, Failure> {

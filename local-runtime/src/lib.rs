@@ -10,6 +10,7 @@
 //! | `limits` | the rate limit |
 //! | `timer` | the retention run of the day, the end of salts |
 //! | `health`, `exposition`, `openapi` | what operators and programs ask |
+//! | `traces` | spans, sent by OTLP |
 //! | `static_files` | the files of a site of the user's own |
 //! | [`cli`], [`import`], [`export`], [`demo`] | the program's sub-commands |
 //! | [`event_line`] | an event as a line of JSON, as exports have it |
@@ -39,6 +40,7 @@ mod store_health;
 #[cfg(test)]
 mod testing;
 mod timer;
+mod traces;
 mod turns;
 
 pub use self::page_views::PageViews;

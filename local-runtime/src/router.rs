@@ -1,13 +1,15 @@
 //! All routes, and the layers around them.
 //!
-//! Outermost first: request id, access log and error envelope; panic to 500; CORS; timeout
-//! ([`common::http::finish`]); compression; rate limit; page views; who may read ([`common::http::guard`]).
+//! Outermost first: a span, where traces are asked for; request id, access log and error envelope; panic to
+//! 500; CORS; timeout ([`common::http::finish`]); compression; rate limit; page views; who may read
+//! ([`common::http::guard`]).
 //! The handlers that need them identify the visitor and limit the body.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use common::http::{compression, finish, guard};
 use tower::ServiceBuilder;
 use tower::layer::layer_fn;
@@ -16,7 +18,7 @@ use crate::in_flight::InFlight;
 use crate::limits::Limited;
 use crate::services::Services;
 use crate::turns::InTurn;
-use crate::{exposition, health, live, openapi, static_files};
+use crate::{exposition, health, live, openapi, static_files, traces};
 
 /// The whole product's router. With `root`, a folder as [`static_files::root`] has it, files from there answer what nothing else
 /// does, and `/`; the dashboard is then at `/dashboard` only.
@@ -62,7 +64,11 @@ pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router 
         .layer(compression())
         .layer(layer_fn(move |inner| Limited { inner, limits: Arc::clone(&limits) }))
         .layer(page_views);
-    finish(router.layer(layers), &app.config, &app.metrics)
+    let router = finish(router.layer(layers), &app.config, &app.metrics);
+    match app.config.otlp_endpoint {
+        Some(_) => router.layer(from_fn(traces::traced)),
+        None => router,
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 }
 
 /// All variables.
-pub const VARIABLES: [Variable; 33] = [
+pub const VARIABLES: [Variable; 34] = [
     variable("ANALYTICS_ADDR", "127.0.0.1:8080", "address and port that the local runtime listens on"),
     variable(
         "ANALYTICS_STORE",
@@ -125,6 +125,11 @@ pub const VARIABLES: [Variable; 33] = [
     ),
     variable("ANALYTICS_SHUTDOWN_SECONDS", "10", "how long requests in flight may take after SIGTERM, 1 to 300"),
     variable("ANALYTICS_LOG", "text", "log lines as text or json; Lambda functions always write json"),
+    variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        "OpenTelemetry receiver that traces are sent to (OTLP, http/protobuf), such as http://127.0.0.1:4318; none: no traces",
+    ),
     variable(
         "ANALYTICS_EMF",
         "true",

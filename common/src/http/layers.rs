@@ -240,7 +240,7 @@ const NAMED: [StatusCode; 7] = [
 ];
 
 /// Methods are whatever the client likes; labels are not.
-fn method_label(method: &Method) -> &'static str {
+pub fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",

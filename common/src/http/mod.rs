@@ -18,7 +18,9 @@ pub use error::{ApiError, Failure};
 pub use forwarded::address;
 pub use guard::{Need, guard};
 pub use ingest::Ingest;
-pub use layers::{Budget, CROSS_ORIGIN_RESOURCE_POLICY, Charge, ErrorPage, RequestId, compression, finish};
+pub use layers::{
+    Budget, CROSS_ORIGIN_RESOURCE_POLICY, Charge, ErrorPage, RequestId, compression, finish, method_label,
+};
 pub use network::Network;
 pub use origin::{is_allowed_origin, may_follow};
 pub use params::Params;

@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::retention;
 use crate::site::Site;
 use crate::store::{Store, StoreError};
+use crate::telemetry::SPANS;
 use crate::time::{Day, HOUR, SECOND, Timestamp};
 
 /// How long the work for one query may take.
@@ -288,6 +289,7 @@ impl Service {
     /// Scans on a thread of its own, day by day, while the next day is being read. The scan stops at its
     /// deadline, and when the future is dropped because the client is gone; days that were built until
     /// then are there for the next query.
+    #[tracing::instrument(target = SPANS, level = "debug", skip_all)]
     async fn scan<T: Send + 'static>(
         &self,
         Asked { store, site, counts, days, now }: Asked<'_>,

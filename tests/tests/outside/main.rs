@@ -11,7 +11,7 @@
 //! | no person can be identified | `privacy`, `addresses` |
 //! | the feed is live and complete | `live`, `resume`, `crowd`, `slow` |
 //! | hostile input has bounds | `limits`, `labels`, `hostile` |
-//! | operators can see and steer | `metrics`, `cli`, `import`, `export`, `backup`, `retention` |
+//! | operators can see and steer | `metrics`, `traces`, `cli`, `import`, `export`, `backup`, `retention` |
 //! | browsers are served | `pages`, `static_site`, `cors` |
 //! | functions run in the cloud as they do here | `functions`, `lambda_fronts`, `lambda_cleanup`, `lambda_metrics`, `lambda_pages`, `template`, `prices` |
 
@@ -60,3 +60,4 @@ mod slow;
 mod static_site;
 mod template;
 mod timeline;
+mod traces;
