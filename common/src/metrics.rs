@@ -9,6 +9,8 @@ mod labels;
 pub mod pool;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -24,6 +26,7 @@ use crate::cv;
 use crate::event::Event;
 use crate::event_type::EventType;
 use crate::outcome::{Code, Filter, Outcome};
+use crate::site::Site;
 use crate::time::Timestamp;
 use crate::url::Url;
 
@@ -61,6 +64,8 @@ pub struct Metrics {
     pub group_commit_events: Histogram,
     pub websocket_messages_total: IntCounterVec,
     pub websocket_gaps_total: IntCounter,
+    /// Of the local runtime only, as functions have no live feed.
+    pub websocket_delivery_seconds: Histogram,
     pub websocket_rejected_total: IntCounter,
     pub rate_limited_requests_total: IntCounterVec,
     /// Without a series until a run has succeeded.
@@ -69,6 +74,8 @@ pub struct Metrics {
     pub untrusted_proxy: IntGauge,
     /// Of the local runtime only: in Lambda it would be a moving gauge of every environment.
     pub last_commit_timestamp_seconds: IntGauge,
+    /// Events stored, of each site that has a counter of its own.
+    sites: OnceLock<HashMap<Site, IntCounter>>,
 }
 
 impl Metrics {
@@ -139,6 +146,13 @@ impl Metrics {
                 "Messages on live connections",
                 &["direction"],
             )?,
+            websocket_delivery_seconds: unshown.register(Histogram::with_opts(
+                HistogramOpts::new(
+                    "maicivy_websocket_delivery_seconds",
+                    "From the commit of an event, as the live feed learns of it, until a live client was sent it",
+                )
+                .buckets(SECONDS.to_vec()),
+            )?)?,
             websocket_gaps_total: make.counter("websocket_gaps_total", "Times a slow client missed events for good")?,
             websocket_rejected_total: make.counter("websocket_rejected_total", "Live connections turned away")?,
             rate_limited_requests_total: make.counters(
@@ -163,6 +177,7 @@ impl Metrics {
                 "last_commit_timestamp_seconds",
                 "When an event was last stored by this process, Unix time; 0 when none was",
             )?,
+            sites: OnceLock::new(),
             registry: registry.clone(),
         };
         make.gauges("build_info", "Always 1; the version is the label", &["version"])?
@@ -211,6 +226,22 @@ impl Metrics {
         self.show(self.redis_rebuilds_total.clone())
     }
 
+    /// Counts the stored events of each of these sites by itself. Only listed sites may be counted so, and of
+    /// them the first [`MOST_LABELS`]: everyone may name others.
+    ///
+    /// # Errors
+    /// When they are shown already.
+    pub fn show_sites<'a>(&self, sites: impl IntoIterator<Item = &'a Site>) -> prometheus::Result<()> {
+        let help = "Events stored of each site that ANALYTICS_SITES lists";
+        let family = IntCounterVec::new(Maker::opts("site_events_total", help), &["site"])?;
+        let counter = |site: &Site| (site.clone(), family.with_label_values(&[site.as_str()]));
+        let sites = sites.into_iter().take(MOST_LABELS).map(counter).collect();
+        self.show(family)?;
+        // That they are not set yet, the registry has seen to.
+        let _ = self.sites.set(sites);
+        Ok(())
+    }
+
     /// Shows families that only some processes have.
     ///
     /// # Errors
@@ -254,6 +285,9 @@ impl Metrics {
     /// Counts an event that was stored at `now`, by what it is.
     pub fn stored(&self, event: &Event, now: Timestamp) {
         self.events_total.count(event.event_type.name(), now);
+        if let Some(site) = self.sites.get().and_then(|sites| sites.get(&event.site)) {
+            site.inc();
+        }
         match event.event_type {
             EventType::PageView => {
                 let page = event.page_url.as_ref().map_or(Cow::Borrowed("/"), Url::page);
@@ -329,7 +363,11 @@ impl Maker<'_> {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::event::EventData;
+    use crate::measure::facts::Facts;
 
     #[test]
     fn what_a_process_does_not_have_is_not_shown() {
@@ -341,5 +379,30 @@ mod tests {
         let text = metrics.text().unwrap();
         assert!(text.contains("maicivy_redis_operation_duration_seconds_count{operation=\"apply\"} 0"), "{text}");
         assert!(text.contains("\nmaicivy_cleanup_last_success_timestamp_seconds 5\n"), "{text}");
+    }
+
+    #[test]
+    fn listed_sites_are_counted_by_themselves() {
+        let metrics = Metrics::new().unwrap();
+        let event = |site: &str| Event {
+            id: Uuid::from_u128(1),
+            site: Site::parse(site).unwrap(),
+            visitor: Uuid::from_u128(2).into(),
+            event_type: EventType::PageView,
+            data: EventData::EMPTY,
+            page_url: None,
+            referrer: None,
+            created_at: Timestamp::from_millis(0),
+            facts: Facts::default(),
+        };
+        metrics.stored(&event("a"), Timestamp::from_millis(0));
+        assert!(!metrics.text().unwrap().contains("site_events"));
+        metrics.show_sites(&[Site::parse("a").unwrap(), Site::parse("b").unwrap()]).unwrap();
+        for site in ["a", "a", "c"] {
+            metrics.stored(&event(site), Timestamp::from_millis(0));
+        }
+        let text = metrics.text().unwrap();
+        let shown: Vec<_> = text.lines().filter(|line| line.starts_with("maicivy_site_events_total")).collect();
+        assert_eq!(shown, ["maicivy_site_events_total{site=\"a\"} 2", "maicivy_site_events_total{site=\"b\"} 0"]);
     }
 }

@@ -42,6 +42,9 @@ impl StoreHealth {
             StoreUrl::DynamoDb(_) => None,
         };
         show(app, app.metrics.last_commit_timestamp_seconds.clone());
+        if let Some(Err(error)) = app.config.sites.as_ref().map(|sites| app.metrics.show_sites(sites)) {
+            tracing::error!(%error, "the sites cannot be counted one by one");
+        }
         Self {
             app: app.clone(),
             latest: Mutex::new(None),
@@ -140,9 +143,9 @@ impl FileGauges {
 }
 
 /// A gauge at 0, on `/metrics` from now on.
-fn gauge(app: &App, name: &str, help: &str) -> IntGauge {
-    // A name can be wrong only as it stands here.
-    #[allow(clippy::unwrap_used, reason = "names are literals of this file, which every start uses")]
+pub(crate) fn gauge(app: &App, name: &str, help: &str) -> IntGauge {
+    // A name can be wrong only as it stands in the code.
+    #[allow(clippy::unwrap_used, reason = "names are literals, which every start uses")]
     let gauge = IntGauge::new(format!("maicivy_{name}"), help).unwrap();
     show(app, gauge.clone());
     gauge
@@ -150,7 +153,7 @@ fn gauge(app: &App, name: &str, help: &str) -> IntGauge {
 
 fn show(app: &App, gauge: IntGauge) {
     if let Err(error) = app.metrics.show(gauge) {
-        tracing::error!(%error, "a gauge of the store cannot be shown");
+        tracing::error!(%error, "a gauge cannot be shown");
     }
 }
 

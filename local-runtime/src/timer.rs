@@ -8,10 +8,16 @@ use common::collect::error_text;
 use common::retention;
 use common::store::StoreError;
 use common::time::{DAY, Day, HOUR, SECOND, Timestamp};
+use prometheus::IntGauge;
 use tokio_util::sync::CancellationToken;
+
+use crate::store_health::gauge;
 
 /// How often expired salts are destroyed, in milliseconds: 5 minutes.
 const SALTS_EVERY: i64 = 300 * SECOND;
+/// How often the days that wait to be summarised are counted, in milliseconds: one hour. It reads the totals of
+/// all days and sites.
+const BACKLOG_EVERY: i64 = HOUR;
 /// How long after the start a missed retention run is made up for: 10 s.
 const SHORTLY: i64 = 10 * SECOND;
 /// How long after a failed retention run it is tried again: 10 minutes.
@@ -67,7 +73,14 @@ pub(crate) async fn keep_time(app: App, stop: CancellationToken) {
     let start = app.now();
     // Before this process stores events: those that it dates itself cannot confirm its clock.
     let newest = newest_event(&app, start).await;
-    let mut salts_due = start;
+    let salts_destroyed = gauge(
+        &app,
+        "salts_destroyed_timestamp_seconds",
+        "When no expired salt was last known to be left, Unix time; 0 before the first time",
+    );
+    let backlog =
+        gauge(&app, "segment_backlog_days", "Closed days of sites that wait to be given a segment and a summary");
+    let (mut salts_due, mut backlog_due) = (start, start);
     let mut schedule = Schedule::new(start, app.config.cleanup_at);
     if missed_run(&app, start).await {
         schedule.hurry(start.plus(SHORTLY));
@@ -76,13 +89,16 @@ pub(crate) async fn keep_time(app: App, stop: CancellationToken) {
         let now = app.now();
         salts_due = salts_due.min(now.plus(SALTS_EVERY));
         if now >= salts_due {
-            destroy_salts(&app, now).await;
+            if destroy_salts(&app, now).await {
+                salts_destroyed.set(now.seconds());
+            }
             correct_marks(&app, now).await;
             salts_due = now.plus(SALTS_EVERY);
         }
         if schedule.is_due(now) {
             let done = clean_up(&app, newest, now).await;
             schedule.done(now);
+            backlog_due = now;
             match done {
                 Ok(true) => {}
                 // Another process is at it, and may die: then this one does it.
@@ -93,7 +109,12 @@ pub(crate) async fn keep_time(app: App, stop: CancellationToken) {
                 }
             }
         }
-        let until = schedule.due.min(salts_due).millis() - app.now().millis();
+        backlog_due = backlog_due.min(now.plus(BACKLOG_EVERY));
+        if now >= backlog_due {
+            count_backlog(&app, &backlog, now).await;
+            backlog_due = now.plus(BACKLOG_EVERY);
+        }
+        let until = schedule.due.min(salts_due).min(backlog_due).millis() - app.now().millis();
         let sleep = Duration::from_millis(until.clamp(1, LONGEST_SLEEP).unsigned_abs());
         if stop.run_until_cancelled(tokio::time::sleep(sleep)).await.is_none() {
             return;
@@ -151,11 +172,25 @@ async fn missed_run(app: &App, now: Timestamp) -> bool {
     })
 }
 
-async fn destroy_salts(app: &App, now: Timestamp) {
+/// Answers whether no expired salt is left.
+async fn destroy_salts(app: &App, now: Timestamp) -> bool {
     match app.identity.destroy_expired(now).await {
-        Ok(0) => {}
-        Ok(salts) => tracing::info!(salts, "expired salts destroyed"),
-        Err(error) => tracing::error!(error = error_text(&error), "expired salts could not be destroyed"),
+        Ok(0) => true,
+        Ok(salts) => {
+            tracing::info!(salts, "expired salts destroyed");
+            true
+        }
+        Err(error) => {
+            tracing::error!(error = error_text(&error), "expired salts could not be destroyed");
+            false
+        }
+    }
+}
+
+async fn count_backlog(app: &App, backlog: &IntGauge, now: Timestamp) {
+    match app.measure.backlog(&*app.store, now).await {
+        Ok(days) => backlog.set(i64::try_from(days.len()).unwrap_or(i64::MAX)),
+        Err(error) => tracing::error!(error = error_text(&error), "the days to summarise could not be counted"),
     }
 }
 
@@ -259,6 +294,39 @@ mod tests {
         assert_eq!(waited.map(|waited| waited.runs), Some(1));
         assert_eq!(app.store.last_cleaned().await.unwrap(), Some(right));
         assert_eq!(app.store.event_days(app.now()).await.unwrap().map(|days| *days.start()), Some(right.day()));
+        stop.cancel();
+        timer.await.unwrap();
+    }
+
+    /// Days that are over wait until the nightly run; salts are known to be destroyed from the start on.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_behind_is_counted() {
+        let stored = at("2025-12-08T12:00:00Z");
+        let clock = Fixed::at(stored);
+        let (app, _files) = testing::app_with(&[], clock.clone()).await;
+        testing::append(&app, "a", 2).await;
+        testing::append(&app, "b", 1).await;
+        let start = at("2025-12-11T01:00:00Z");
+        clock.set(start);
+        let stop = CancellationToken::new();
+        let timer = tokio::spawn(keep_time(app.clone(), stop.clone()));
+        let value = |name: &str| {
+            let text = app.metrics.text().unwrap();
+            let line = text.lines().find_map(|line| line.strip_prefix(&format!("maicivy_{name} ")));
+            line.and_then(|value| value.parse::<i64>().ok())
+        };
+        // A missed run is due shortly after the start: until then both days wait.
+        for (now, backlog) in [(start, 2), (start.plus(SHORTLY), 0)] {
+            clock.set(now);
+            for _ in 0..100_000 {
+                if value("segment_backlog_days") == Some(backlog) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            assert_eq!(value("segment_backlog_days"), Some(backlog));
+        }
+        assert_eq!(value("salts_destroyed_timestamp_seconds"), Some(start.seconds()));
         stop.cancel();
         timer.await.unwrap();
     }

@@ -133,6 +133,13 @@ impl Segment {
         &self.bytes
     }
 
+    /// Whether a block was written by a release with another format. It is not damaged: it is rebuilt before it
+    /// answers anything.
+    #[must_use]
+    pub fn is_of_another_release(block: &[u8]) -> bool {
+        block.starts_with(&MAGIC[..]) && block.get(4).is_some_and(|version| *version != VERSION)
+    }
+
     /// Opens a block: its checksum is compared and its header is read. Columns are read when they are
     /// asked for.
     ///

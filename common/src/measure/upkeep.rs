@@ -41,19 +41,18 @@ impl Service {
         Ok(first.min(end)..end)
     }
 
-    /// Builds segments and summaries of closed days that lack them, those that expire next first.
+    /// The closed days of sites that lack a summary, with their events; a day with a summary has its segment
+    /// too. Those that expire next come first.
     ///
     /// # Errors
     /// When the store cannot answer which days there are.
-    pub async fn summarise(&self, store: &dyn Store, now: Timestamp) -> Result<Summarised> {
-        let started = Instant::now();
+    pub async fn backlog(&self, store: &dyn Store, now: Timestamp) -> Result<Vec<(Day, Site, u64)>> {
         let closed = self.closed_days(store, now).await?;
         let closed = closed.start.max(self.first_summary(now))..closed.end;
-        let mut done = Summarised::default();
+        let mut missing = Vec::new();
         if closed.is_empty() {
-            return Ok(done);
+            return Ok(missing);
         }
-        let mut missing: Vec<(Day, Site, u64)> = Vec::new();
         for site in store.sites().await? {
             let counts = days::counts(store, &site, closed.clone()).await?;
             if counts.is_empty() {
@@ -64,7 +63,17 @@ impl Service {
             missing.extend(counts.into_iter().filter(is_missing).map(|(day, events)| (day, site.clone(), events)));
         }
         missing.sort_unstable();
-        for (day, site, events) in missing {
+        Ok(missing)
+    }
+
+    /// Builds segments and summaries of closed days that lack them, those that expire next first.
+    ///
+    /// # Errors
+    /// When the store cannot answer which days there are.
+    pub async fn summarise(&self, store: &dyn Store, now: Timestamp) -> Result<Summarised> {
+        let started = Instant::now();
+        let mut done = Summarised::default();
+        for (day, site, events) in self.backlog(store, now).await? {
             if started.elapsed() > BUDGET {
                 done.left += 1;
                 continue;
@@ -96,7 +105,7 @@ impl Service {
 
     /// Compares segments and summaries of closed days with ones that are built from the events, and, if
     /// `repair`, replaces those that differ and adds those that are missing. What was built before late
-    /// events arrived is no difference: it is replaced before it answers anything.
+    /// events arrived, or by another release, is no difference: it is replaced before it answers anything.
     ///
     /// # Errors
     /// When the store cannot.
@@ -157,7 +166,8 @@ impl Service {
             if let Some(stored) = &stored {
                 recount.aggregates += 1;
                 let found = events_of(kind, stored);
-                let is_older = found.is_some_and(|found| found < events);
+                let is_older = found.is_some_and(|found| found < events)
+                    || kind == BlockKind::Segment && Segment::is_of_another_release(stored);
                 if *stored != expected && !is_older {
                     let found = found.unwrap_or(0) as i64;
                     let aggregate = format!("{site} {day} {name}, in events");

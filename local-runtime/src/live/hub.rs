@@ -72,6 +72,9 @@ impl Hub {
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Newcomer>) {
         let (newcomers, waiting) = mpsc::unbounded_channel();
         let messages = &app.metrics.websocket_messages_total;
+        if let Err(error) = app.metrics.show(app.metrics.websocket_delivery_seconds.clone()) {
+            tracing::error!(%error, "the time until delivery cannot be shown");
+        }
         let admission =
             Admission::new(app.config.ws_max, app.config.ws_max_per_address, app.metrics.websocket_connections.clone());
         let hub = Self {

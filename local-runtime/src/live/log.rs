@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use axum::extract::ws::Utf8Bytes;
 use common::store::Position;
+use tokio::time::Instant;
 
 use super::MOST_MISSED;
 
@@ -29,13 +30,15 @@ pub(super) struct Log {
 #[derive(Debug)]
 struct Entry {
     position: Position,
+    came: Instant,
     message: Option<Utf8Bytes>,
 }
 
-/// A message and the place of its event.
+/// A message, the place of its event, and when the event came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Placed {
     pub(super) position: Position,
+    pub(super) came: Instant,
     pub(super) message: Utf8Bytes,
 }
 
@@ -76,7 +79,7 @@ impl Log {
         }
         self.last = Some(position);
         self.bytes += message.as_ref().map_or(0, |message| message.len());
-        self.entries.push_back(Entry { position, message });
+        self.entries.push_back(Entry { position, came: Instant::now(), message });
         if self.entries.len() > MOST_MISSED
             && let Some(Entry { message, .. }) = self.entries.pop_front()
         {
@@ -112,10 +115,10 @@ impl Log {
         let mut rest = self.entries.range((first as usize).min(self.entries.len())..).peekable();
         match rest.peek() {
             None => Reading::UpToDate,
-            Some(Entry { position, message: None }) => Reading::InStore(*position),
+            Some(Entry { position, message: None, .. }) => Reading::InStore(*position),
             Some(_) => {
-                let placed = |Entry { position, message }: &Entry| {
-                    message.clone().map(|message| Placed { position: *position, message })
+                let placed = |Entry { position, came, message }: &Entry| {
+                    message.clone().map(|message| Placed { position: *position, came: *came, message })
                 };
                 Reading::Next(rest.take(MOST_AT_ONCE).map_while(placed).collect())
             }

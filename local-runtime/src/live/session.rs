@@ -153,9 +153,12 @@ impl Session {
             Reading::Next(placed) => {
                 self.next += placed.len() as u64;
                 let seen = self.seen;
-                let mut unseen = placed.into_iter().filter(|placed| Some(placed.position) > seen).peekable();
-                self.began = self.began.or(unseen.peek().map(|placed| placed.position));
-                self.send(unseen.map(|placed| placed.message).collect()).await?;
+                let unseen: Vec<_> = placed.into_iter().filter(|placed| Some(placed.position) > seen).collect();
+                self.began = self.began.or(unseen.first().map(|placed| placed.position));
+                let came: Vec<Instant> = unseen.iter().map(|placed| placed.came).collect();
+                self.send(unseen.into_iter().map(|placed| placed.message).collect()).await?;
+                let delivery = &self.hub.app.metrics.websocket_delivery_seconds;
+                came.into_iter().for_each(|came| delivery.observe(came.elapsed().as_secs_f64()));
             }
             Reading::InStore(position) => self.send_stored(position).await?,
             Reading::TooLate(next) => self.send_gap(next).await?,

@@ -55,6 +55,7 @@ async fn figures_come_first_then_each_event_once() {
     }
     elsewhere.has_nothing().await;
     server.stop().await;
+    assert_eq!(app.metrics.websocket_delivery_seconds.get_sample_count(), 6, "three events to two clients");
 }
 
 #[tokio::test]

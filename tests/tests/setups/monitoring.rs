@@ -84,7 +84,7 @@ async fn query(prometheus: SocketAddr, expression: &str) -> Result<Vec<Value>, S
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_asked_is_there_and_an_alert_begins() {
-    let server = Home::on(Engine::Sqlite).serve().await;
+    let server = Home::on(Engine::Sqlite).env("ANALYTICS_SITES", "default").serve().await;
     server.store(&json!({"event_type": "page_view", "visitor_id": uuid()})).await;
     server.data("/stats").await;
     server.home.run(&["cleanup"]).await.expect_code(0);
@@ -113,7 +113,11 @@ async fn what_is_asked_is_there_and_an_alert_begins() {
     })
     .await;
     for rule in list(&rules) {
-        assert_eq!((&rule["health"], &rule["state"]), (&json!("ok"), &json!("inactive")), "{rule}");
+        assert_eq!(rule["health"], "ok", "{rule}");
+        // How full the disk is that the tests run on is not ours.
+        if !text(&rule["name"]).starts_with("MaicivyDisk") {
+            assert_eq!(rule["state"], "inactive", "{rule}");
+        }
     }
 
     let _home = server.end().await;

@@ -151,6 +151,10 @@ pub async fn derived_data_is_compared_and_repaired(fixture: impl Fixture) {
     let first = day("2025-11-10");
     let block = async |kind, day: Day| store.blocks(&site(), kind, day..day.plus(1)).await.unwrap().pop().unwrap().1;
     let (segment, summary) = (block(BlockKind::Segment, first).await, block(BlockKind::Summary, first).await);
+    let mut of_another_release = segment.clone();
+    of_another_release[4] -= 1;
+    store.put_block(&site(), BlockKind::Segment, first, of_another_release).await.unwrap();
+    assert_eq!(compare(false).await.different, 0, "the first question rebuilds it");
     // As many events, of other visitors.
     let others: Vec<_> = (5..9).map(|who| view(who, "2025-11-10T10:00:00Z", "/other")).collect();
     let other = Segment::build(first, &others);
