@@ -125,6 +125,43 @@ async fn a_restore_replaces_all_files_and_only_when_asked() {
 }
 
 #[tokio::test]
+async fn a_store_of_a_newer_version_is_left_alone() {
+    let (_folder, path) = place();
+    let store = open(&path).await;
+    append(&store, 3).await;
+    store.close().await;
+    drop(store);
+    let migrated = "insert into refinery_schema_history select version + 100, 'later', applied_on, checksum
+                    from refinery_schema_history limit 1";
+    rusqlite::Connection::open(&path).unwrap().execute(migrated, []).unwrap();
+    let told = refused(Sqlite::open(&path, metrics())).await;
+    assert!(told.contains("newer version"), "{told}");
+}
+
+/// Services run as users of their own, and root restores.
+#[tokio::test]
+async fn a_restored_store_has_the_owner_of_the_old_one_or_of_the_folder() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let (folder, path) = place();
+    let store = open(&path).await;
+    append(&store, 3).await;
+    let file = folder.path().join("backup.db");
+    backup(&path, &file, now(), &*quiet()).unwrap();
+    store.close().await;
+    drop(store);
+    // Others than root can give nothing away: then all of it is and stays their own.
+    let _ = chown(&path, Some(65_534), None);
+    let owner = fs::metadata(&path).unwrap().uid();
+    restore(&file, &path, true, now(), &*quiet()).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().uid(), owner);
+
+    fs::remove_file(&path).unwrap();
+    let _ = chown(folder.path(), Some(65_534), None);
+    restore(&file, &path, false, now(), &*quiet()).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().uid(), fs::metadata(folder.path()).unwrap().uid());
+}
+
+#[tokio::test]
 async fn a_damaged_store_can_be_replaced() {
     let (folder, path) = place();
     let store = open(&path).await;

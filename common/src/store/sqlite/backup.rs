@@ -81,6 +81,8 @@ pub fn restore(from: &Path, store: &Path, force: bool, now: Timestamp, progress:
     for part in ["-wal", "-shm"] {
         remove(&beside(store, part))?;
     }
+    #[cfg(unix)]
+    give(&copy.path, store)?;
     copy.rename(store)?;
     Ok(recount)
 }
@@ -114,9 +116,8 @@ impl Copy {
     fn rename(self, to: &Path) -> Result<()> {
         let cannot = |error| failed(format!("cannot write {}: {error}", to.display()));
         fs::rename(&self.path, to).map_err(cannot)?;
-        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // So that the name outlasts a power cut, too.
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(cannot)
+        File::open(folder_of(to)).and_then(|folder| folder.sync_all()).map_err(cannot)
     }
 }
 
@@ -125,6 +126,25 @@ impl Drop for Copy {
         // It is gone already when it was renamed.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Gives the copy to the owner of the store that it is to replace, or of its folder: a service that runs
+/// as a user of its own has to open what an administrator restores.
+#[cfg(unix)]
+fn give(copy: &Path, store: &Path) -> Result<()> {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let given = || {
+        let owner = fs::metadata(store).or_else(|_| fs::metadata(folder_of(store)))?;
+        if fs::metadata(copy)?.uid() == owner.uid() {
+            return Ok(());
+        }
+        chown(copy, Some(owner.uid()), Some(owner.gid()))
+    };
+    given().map_err(|error| failed(format!("{} cannot be given to the store's owner: {error}", copy.display())))
 }
 
 /// Copies all tables but the secrets, on one snapshot; answers how many events there are.

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use refinery::error::Kind;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::store::{Result, StoreError};
@@ -121,6 +122,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     loop {
         match embedded::migrations::runner().run(connection) {
             Ok(_) => return Ok(()),
+            Err(error) if matches!(error.kind(), Kind::MissingVersion(_)) => {
+                let reason = "a newer version of this program has migrated it; install that, or restore a backup";
+                return Err(failed(reason.to_owned()));
+            }
             Err(_) if tries < 5 => {
                 tries += 1;
                 std::thread::sleep(Duration::from_millis(100));
