@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, Once};
 
-use crate::access::ReadAuth;
+use crate::access::Access;
 use crate::config::{Config, StoreUrl};
 use crate::event::Event;
 use crate::geoip::{GeoIp, GeoIpError};
 use crate::http::answers::Answers;
-use crate::identity::{Identity, PseudonymOf};
+use crate::identity::Identity;
 use crate::measure::facts::Place;
 use crate::measure::service::Service;
 use crate::metrics::Metrics;
@@ -44,6 +44,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Who visitors are.
     pub identity: Identity,
+    /// Who may read.
+    pub access: Access,
     /// What answers queries.
     pub measure: Service,
     /// What was not stored and is not in the store's counters yet.
@@ -204,14 +206,8 @@ impl App {
         // Only a second app on the same metrics, which tests have, finds it shown.
         let _ = metrics.show(measure.capped_days().clone());
         Self(Arc::new(Parts {
-            identity: Identity::new(
-                Arc::clone(&store),
-                Arc::clone(&source),
-                match config.read_auth {
-                    ReadAuth::Open => PseudonymOf::Event,
-                    ReadAuth::Token => PseudonymOf::Day,
-                },
-            ),
+            identity: Identity::new(Arc::clone(&store), Arc::clone(&source)),
+            access: Access::new(),
             measure,
             not_stored: Gathered::default(),
             answers: Answers::new(),

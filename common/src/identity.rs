@@ -26,7 +26,6 @@ const SALT_LIFE: i64 = 2 * DAY;
 pub struct Identity {
     store: Arc<dyn Store>,
     source: Arc<dyn Source>,
-    pseudonym_of: PseudonymOf,
     known: RwLock<Vec<Known>>,
 }
 
@@ -51,8 +50,8 @@ impl Identity {
 
     /// Over the secrets of this store.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, source: Arc<dyn Source>, pseudonym_of: PseudonymOf) -> Self {
-        Self { store, source, pseudonym_of, known: RwLock::default() }
+    pub fn new(store: Arc<dyn Store>, source: Arc<dyn Source>) -> Self {
+        Self { store, source, known: RwLock::default() }
     }
 
     /// The cookieless visitor with this address and user agent, on the day of their event.
@@ -100,8 +99,8 @@ impl Identity {
     ///
     /// # Errors
     /// When the store cannot answer it.
-    pub async fn pseudonyms(&self, now: Timestamp) -> Result<Pseudonyms, StoreError> {
-        Ok(Pseudonyms { key: self.secret(SecretName::Pseudonyms, None, now).await?, of: self.pseudonym_of })
+    pub async fn pseudonyms(&self, of: PseudonymOf, now: Timestamp) -> Result<Pseudonyms, StoreError> {
+        Ok(Pseudonyms { key: self.secret(SecretName::Pseudonyms, None, now).await?, of })
     }
 
     async fn secret(&self, name: SecretName, expires: Option<Timestamp>, now: Timestamp) -> Result<Key, StoreError> {
@@ -148,25 +147,19 @@ pub struct Pseudonyms {
 }
 
 /// What a pseudonym stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PseudonymOf {
-    /// One event: anybody may read.
+    /// One event: readers may be strangers.
     Event,
-    /// A visitor for a day: readers are known.
+    /// A visitor of a site for a day: readers are known.
     Day,
 }
 
 impl Pseudonyms {
-    /// Whether a visitor's events of a day have the same one.
-    #[must_use]
-    pub fn are_of_days(&self) -> bool {
-        self.of == PseudonymOf::Day
-    }
-
-    /// What is shown in place of an event's visitor: another one for every event where reads are open. If
+    /// What is shown in place of an event's visitor: another one for every event where readers may be strangers. If
     /// it were the same for all events of a visitor, any page could send an event of its own from the
-    /// visitor's browser, look up the pseudonym of that event, and read what else the visitor did. Where
-    /// reads need a token, it is the same for a visitor's events of a day (UTC).
+    /// visitor's browser, look up the pseudonym of that event, and read what else the visitor did. For
+    /// readers with a token of their own, it is the same for a visitor's events of a day (UTC).
     #[must_use]
     pub fn of(&self, event: &Event) -> Pseudonym {
         let (site, visitor) = (event.site.as_str().as_bytes(), event.visitor.as_bytes());

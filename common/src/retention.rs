@@ -162,7 +162,7 @@ pub async fn distrust_future(store: &dyn Store, now: Timestamp) -> Result<(), St
 }
 
 /// Deletes events of days before the cutoff, aggregates that have outlived their use, and
-/// expired salts. Running it again, or after a crash, does the rest or nothing.
+/// expired salts and share links. Running it again, or after a crash, does the rest or nothing.
 ///
 /// # Errors
 /// When the store cannot; what was deleted until then stays deleted.
@@ -189,6 +189,7 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Report, StoreError> {
     for kind in [BlockKind::Totals, BlockKind::Summary] {
         app.store.delete_blocks(kind, summaries).await?;
     }
+    app.delete_expired_shares(now).await?;
     salts?;
     app.store.cleaned(now).await?;
     if app.store.waited().await?.is_some() {

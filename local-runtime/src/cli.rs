@@ -11,6 +11,7 @@ mod healthcheck;
 mod import;
 mod recount;
 mod serve;
+mod share;
 mod token;
 mod variables;
 
@@ -103,6 +104,8 @@ enum Command {
     Rebuild,
     /// Make a token, and print it once with its entry for ANALYTICS_TOKENS
     Token(token::Token),
+    /// Make a link that shows one site's dashboard, or list and revoke such links
+    Share(share::Share),
     /// Ask the server at ANALYTICS_ADDR whether it is ready, for container health checks
     Healthcheck,
 }
@@ -263,6 +266,12 @@ async fn command(cli: Cli, config: Config) -> Result<ExitCode, Failure> {
         }
         Command::Demo(demo) => say(demo.run(config.addr).await?),
         Command::Token(token) => say(token.make()?),
+        Command::Share(arguments) => {
+            let app = open(Life::Command, config).await?;
+            let done = arguments.run(&app).await;
+            app.store.close().await;
+            done?;
+        }
         Command::Healthcheck => healthcheck::run(config.addr)?,
         Command::Import(arguments) => {
             let app = open(Life::Import, config).await?;

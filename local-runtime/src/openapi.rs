@@ -79,7 +79,12 @@ fn document(config: &Config) -> utoipa::openapi::OpenApi {
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document.components.get_or_insert_default().add_security_scheme("token", bearer);
     for (path, item) in &mut document.paths.paths {
-        let operations = [(Method::GET, &mut item.get), (Method::POST, &mut item.post), (Method::PUT, &mut item.put)];
+        let operations = [
+            (Method::GET, &mut item.get),
+            (Method::POST, &mut item.post),
+            (Method::PUT, &mut item.put),
+            (Method::DELETE, &mut item.delete),
+        ];
         for (method, operation) in operations {
             let (Some(operation), Need::Scope(scope) | Need::AllSites(scope)) =
                 (operation, Need::of(&method, path, config))

@@ -66,6 +66,7 @@ impl From<Code> for StatusCode {
             | Code::InvalidSite
             | Code::InvalidEvent
             | Code::InvalidJson
+            | Code::InvalidShare
             | Code::MissingVisitor => Self::BAD_REQUEST,
             Code::PayloadTooLarge => Self::PAYLOAD_TOO_LARGE,
             Code::RateLimited => Self::TOO_MANY_REQUESTS,

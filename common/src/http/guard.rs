@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::json;
 use tower::{Service, layer::layer_fn};
 
-use super::{BASE_PATH, ErrorPage, Ingest, answers};
+use super::{ApiError, BASE_PATH, ErrorPage, Ingest, answers};
 use crate::App;
 use crate::access::{Caller, ReadAuth, Scope};
 use crate::config::Config;
@@ -56,6 +56,7 @@ impl Need {
             _ => match route.strip_prefix(BASE_PATH) {
                 Some("/cleanup") => Self::AllSites(Scope::Admin),
                 Some("/goals") if method == Method::PUT => Self::Scope(Scope::Admin),
+                Some("/shares" | "/shares/{id}") => Self::Scope(Scope::Admin),
                 Some(rest) if rest.starts_with("/export/") => Self::Scope(Scope::Export),
                 _ => Self::Scope(Scope::Read),
             },
@@ -80,7 +81,7 @@ struct Guard<S> {
 
 impl<S> Service<Request> for Guard<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible>,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
     type Response = Response;
@@ -95,39 +96,41 @@ where
         let Some(route) = request.extensions().get::<MatchedPath>().cloned() else {
             return Box::pin(self.inner.call(request));
         };
-        match admit(route.as_str(), &request, &self.app.config, &self.anyone) {
-            Ok(caller) => {
-                if let Some(caller) = caller {
-                    request.extensions_mut().insert(caller);
-                }
-                Box::pin(self.inner.call(request))
-            }
-            Err(refusal) => {
-                let answer = refused(route.as_str(), refusal);
-                Box::pin(std::future::ready(Ok(answer)))
-            }
+        let (scope, all_sites) = match Need::of(request.method(), route.as_str(), &self.app.config) {
+            Need::Nothing => return Box::pin(self.inner.call(request)),
+            Need::Scope(scope) => (scope, false),
+            Need::AllSites(scope) => (scope, true),
+        };
+        if self.app.config.read_auth == ReadAuth::Open && scope != Scope::Admin {
+            request.extensions_mut().insert(Arc::clone(&self.anyone));
+            return Box::pin(self.inner.call(request));
         }
+        let app = self.app.clone();
+        let unused = self.inner.clone();
+        // The one that has said that it is ready.
+        let mut inner = std::mem::replace(&mut self.inner, unused);
+        let token = bearer(request.headers()).map(str::to_owned);
+        Box::pin(async move {
+            match admit(&app, token.as_deref(), scope, all_sites).await {
+                Ok(caller) => {
+                    request.extensions_mut().insert(caller);
+                    inner.call(request).await
+                }
+                Err(error) => Ok(refused(route.as_str(), error)),
+            }
+        })
     }
 }
 
-/// Who calls a route that reads or changes something, or why they may not. Handlers know callers from here
-/// alone ([`Params`](super::Params)), so a route that stands outside of the check can read no site.
-fn admit(
-    route: &str,
-    request: &Request,
-    config: &Config,
-    anyone: &Arc<Caller>,
-) -> Result<Option<Arc<Caller>>, Refusal> {
-    let (scope, all_sites) = match Need::of(request.method(), route, config) {
-        Need::Nothing => return Ok(None),
-        Need::Scope(scope) => (scope, false),
-        Need::AllSites(scope) => (scope, true),
+/// Who calls a route with this token, if they may. Handlers know callers from here alone
+/// ([`Params`](super::Params)), so a route that stands outside of the check can read no site.
+async fn admit(app: &App, token: Option<&str>, scope: Scope, all_sites: bool) -> Result<Arc<Caller>, ApiError> {
+    let caller = match token {
+        Some(token) => app.caller(token).await?,
+        None => None,
     };
-    if config.read_auth == ReadAuth::Open && scope != Scope::Admin {
-        return Ok(Some(Arc::clone(anyone)));
-    }
-    let caller = bearer(request.headers()).and_then(|token| config.tokens.caller(token)).ok_or_else(|| {
-        let hint = if config.tokens.is_empty() {
+    let caller = caller.ok_or_else(|| {
+        let hint = if app.config.tokens.is_empty() {
             "; none is configured: set ANALYTICS_TOKENS or ANALYTICS_ADMIN_TOKEN"
         } else {
             ""
@@ -138,12 +141,12 @@ fn admit(
         Refusal::new(Code::Unauthorized, message)
     })?;
     if !caller.has(scope) {
-        return Err(Refusal::new(Code::Forbidden, format!("the token has not the scope {}", scope.as_str())));
+        return Err(Refusal::new(Code::Forbidden, format!("the token has not the scope {}", scope.as_str())).into());
     }
     if all_sites && caller.sites().is_some() {
-        return Err(Refusal::new(Code::Forbidden, "this call is about all sites, and the token is for some"));
+        return Err(Refusal::new(Code::Forbidden, "this call is about all sites, and the token is for some").into());
     }
-    Ok(Some(caller))
+    Ok(caller)
 }
 
 /// The token of a request.
@@ -157,7 +160,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     names.find_map(|name| name.trim().strip_prefix(SUBPROTOCOL))
 }
 
-fn refused(route: &str, refusal: Refusal) -> Response {
+fn refused(route: &str, error: ApiError) -> Response {
+    let ApiError::Refused(refusal) = error else { return error.into_response() };
     let unauthorized = refusal.code == Code::Unauthorized;
     // Plausible's clients expect Plausible's errors.
     let mut answer = if route.starts_with("/api/v1/stats/") || route.starts_with("/api/v2/") {

@@ -80,7 +80,7 @@ pub fn compression() -> CompressionLayer<impl Predicate> {
 
 fn cors(config: &Config) -> CorsLayer {
     let cors = CorsLayer::new()
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         // Whatever is asked for: tools that observe pages add headers of their own to each request,
         // and one header that is refused refuses the event.
         .allow_headers(AllowHeaders::mirror_request())
@@ -244,6 +244,8 @@ pub fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
         Method::HEAD => "HEAD",
         Method::OPTIONS => "OPTIONS",
         _ => "other",

@@ -12,6 +12,7 @@ use http::request::Parts;
 use crate::App;
 use crate::access::Caller;
 use crate::collect::allowed_site;
+use crate::identity::PseudonymOf;
 use crate::outcome::{Code, Refusal};
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
@@ -81,6 +82,18 @@ impl Params {
         let may = self.caller.as_ref().is_some_and(|caller| caller.may_read(site));
         may.then_some(())
             .ok_or_else(|| Refusal::new(Code::Forbidden, "site must be one of those that the token is for"))
+    }
+
+    /// Who sent the request; `None` where no check stood before the route.
+    #[must_use]
+    pub const fn caller(&self) -> Option<&Arc<Caller>> {
+        self.caller.as_ref()
+    }
+
+    /// What the events that the sender is shown can be linked by.
+    #[must_use]
+    pub fn pseudonyms(&self) -> PseudonymOf {
+        self.caller.as_ref().map_or(PseudonymOf::Event, |caller| caller.pseudonyms())
     }
 
     /// The same for two requests that may read the same sites, as part of an answer's key.

@@ -18,6 +18,7 @@ mod limits;
 pub mod not_stored;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod records;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod totals;
@@ -34,6 +35,7 @@ pub use self::feed::{Committed, Feed, News, Position, TimelineFrom};
 pub use self::keep::{CLAIM, Keep, Secret, SecretName, Waited};
 pub use self::limits::{Bucket, SharedLimits};
 pub use self::not_stored::Outcomes;
+pub use self::records::{RecordKind, Records};
 pub use self::totals::{LiveTotals, Realtime, Totals};
 use crate::site::Site;
 
@@ -86,7 +88,8 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// The traits of all roles, for callers that name an engine's own type.
 pub mod roles {
     pub use super::{
-        Admin as _, Append as _, Blocks as _, Feed as _, Keep as _, LiveTotals as _, Outcomes as _, Store as _,
+        Admin as _, Append as _, Blocks as _, Feed as _, Keep as _, LiveTotals as _, Outcomes as _, Records as _,
+        Store as _,
     };
 }
 
@@ -98,7 +101,7 @@ pub mod roles {
 /// documentation).
 #[async_trait]
 pub trait Store:
-    Append + LiveTotals + Feed + Blocks + Outcomes + Keep + Admin + fmt::Debug + Send + Sync + 'static
+    Append + LiveTotals + Feed + Blocks + Outcomes + Records + Keep + Admin + fmt::Debug + Send + Sync + 'static
 {
     /// The engine's name, for logs and metrics.
     fn engine(&self) -> &'static str;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::event::Event;
-use common::identity::{Identity, PseudonymOf};
+use common::identity::Identity;
 use common::site::Site;
 use common::source::{Source, System};
 use common::store::conformance::samples::quiet;
@@ -225,8 +225,7 @@ async fn limits_salts_and_claims_are_shared() {
     assert_eq!(two.secret(name, salt(2), bench.now).await.unwrap(), a);
 
     // Addresses make the same keys in all processes, and another day others.
-    let keys =
-        [Arc::clone(&one), Arc::clone(&two)].map(|store| Identity::new(store, Arc::new(System), PseudonymOf::Event));
+    let keys = [Arc::clone(&one), Arc::clone(&two)].map(|store| Identity::new(store, Arc::new(System)));
     let tomorrow = bench.now.plus(86_400_000);
     let mut made = Vec::new();
     for identity in &keys {

@@ -1,8 +1,10 @@
-//! Deletes what is older than the retention: on a schedule, by `POST /cleanup`, by the local
-//! runtime's timer and its `cleanup` sub-command.
+//! What admins do. Deletes what is older than the retention: on a schedule, by `POST /cleanup`, by the local
+//! runtime's timer and its `cleanup` sub-command. Makes and revokes share links.
+
+mod shares;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use common::App;
@@ -11,6 +13,9 @@ use common::retention::{self, Report, Scheduled};
 use common::store::StoreError;
 use common::time::Timestamp;
 use utoipa::OpenApi;
+
+/// The most bytes of a body.
+const MOST_BYTES: usize = 4 * 1024;
 
 /// Why a run failed; in Lambda its variant is the stable error type of the invocation.
 #[derive(Debug, thiserror::Error)]
@@ -51,16 +56,17 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Scheduled, CleanupError> {
     })
 }
 
-/// `POST /cleanup`.
+/// `POST /cleanup`, and the paths of share links.
 pub fn router(app: App) -> Router {
-    Router::new().route(&format!("{BASE_PATH}/cleanup"), post(cleanup)).with_state(app)
+    let cleanup = Router::new().route(&format!("{BASE_PATH}/cleanup"), post(cleanup));
+    cleanup.merge(shares::router()).layer(DefaultBodyLimit::max(MOST_BYTES)).with_state(app)
 }
 
-/// The documentation of this endpoint.
+/// The documentation of these endpoints.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
-    #[openapi(paths(cleanup))]
+    #[openapi(paths(cleanup, shares::list, shares::create, shares::revoke))]
     struct Api;
     Api::openapi()
 }

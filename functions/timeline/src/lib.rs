@@ -113,9 +113,10 @@ async fn timeline(State(app): State<App>, params: Params) -> Result<Response, Ap
             TimelineFrom::Below(at, id)
         }
     };
-    let visitor = params.get("visitor").map(|text| visitor::parse(text, &app.config, offset)).transpose()?;
-    app.answer(format!("timeline/{site}/{from:?}/{limit}/{visitor:?}"), async {
-        let pseudonyms = app.identity.pseudonyms(now).await?;
+    let of = params.pseudonyms();
+    let visitor = params.get("visitor").map(|text| visitor::parse(text, of, offset)).transpose()?;
+    app.answer(format!("timeline/{site}/{from:?}/{limit}/{of:?}/{visitor:?}"), async {
+        let pseudonyms = app.identity.pseudonyms(of, now).await?;
         let (events, next) = match visitor {
             None => page(&*app.store, &site, from, limit).await?,
             Some(visitor) => {

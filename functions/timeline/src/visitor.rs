@@ -1,8 +1,7 @@
 //! The events of one visitor today, where readers are known.
 
-use common::access::ReadAuth;
-use common::config::Config;
 use common::event::Event;
+use common::identity::PseudonymOf;
 use common::outcome::{Code, Refusal};
 use common::site::Site;
 use common::store::{Store, StoreError, TimelineFrom};
@@ -19,12 +18,12 @@ const MOST_READ: usize = 10 * READ;
 /// The visitor that is asked for.
 ///
 /// # Errors
-/// When it is no pseudonym, when an offset is given besides, and where reads are open: events of one visitor
-/// cannot be linked there.
-pub(crate) fn parse(text: &str, config: &Config, offset: u32) -> Result<Pseudonym, Refusal> {
-    if config.read_auth != ReadAuth::Token {
-        let why = "visitor can be named where reads need a token (ANALYTICS_READ_AUTH=token): each event has a \
-                   pseudonym of its own here";
+/// When it is no pseudonym, when an offset is given besides, and where readers may be strangers, as they are
+/// where reads are open and by share links: they cannot link the events of one visitor.
+pub(crate) fn parse(text: &str, of: PseudonymOf, offset: u32) -> Result<Pseudonym, Refusal> {
+    if of != PseudonymOf::Day {
+        let why = "visitor can be named by readers with a token of their own (ANALYTICS_READ_AUTH=token): each event \
+                   has a pseudonym of its own here";
         return Err(Refusal::new(Code::InvalidVisitor, why));
     }
     if offset > 0 {

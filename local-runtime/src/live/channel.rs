@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
+use common::identity::PseudonymOf;
 use common::site::Site;
 use tokio::sync::watch;
 
@@ -14,6 +15,8 @@ use super::log::Log;
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) site: Site,
+    /// What the events that its clients are shown can be linked by.
+    pub(super) of: PseudonymOf,
     log: Mutex<Log>,
     unheard: AtomicBool,
     news: watch::Sender<()>,
@@ -22,9 +25,10 @@ pub(super) struct Channel {
 
 impl Channel {
     /// A channel without clients.
-    pub(super) fn new(site: Site) -> Self {
+    pub(super) fn new(site: Site, of: PseudonymOf) -> Self {
         Self {
             site,
+            of,
             log: Mutex::default(),
             unheard: AtomicBool::new(false),
             news: watch::Sender::default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::ws::Utf8Bytes;
 use common::App;
 use common::collect::error_text;
-use common::identity::Pseudonyms;
+use common::identity::{PseudonymOf, Pseudonyms};
 use common::site::Site;
 use common::store::{Committed, News, Position, StoreError};
 use prometheus::IntCounter;
@@ -49,8 +49,8 @@ pub(crate) struct Hub {
 /// A client that waits until the feed has passed what was stored before it connected.
 pub(crate) type Newcomer = oneshot::Sender<()>;
 
-/// The channels of sites with clients, and how many each has.
-type Channels = HashMap<Site, (Arc<Channel>, usize)>;
+/// The channels of sites with clients, and how many each has: one for each way to show visitors.
+type Channels = HashMap<(Site, PseudonymOf), (Arc<Channel>, usize)>;
 
 /// A client's share in its site's channel; the last one to be dropped closes the channel.
 #[derive(Debug)]
@@ -108,20 +108,20 @@ impl Hub {
 
     /// A share in a site's channel, for events that are stored from now on: what was stored
     /// before is in the figures that the client is sent first.
-    pub(super) async fn join(self: &Arc<Self>, site: &Site) -> Subscription {
+    pub(super) async fn join(self: &Arc<Self>, site: &Site, of: PseudonymOf) -> Subscription {
         let (newcomer, passed) = oneshot::channel();
         if self.newcomers.send(newcomer).is_ok() {
             // A feed that has ended has passed everything, too.
             let _ = passed.await;
         }
-        self.subscribe(site)
+        self.subscribe(site, of)
     }
 
     /// A share in a site's channel, which is opened if there is none.
-    pub(super) fn subscribe(self: &Arc<Self>, site: &Site) -> Subscription {
+    pub(super) fn subscribe(self: &Arc<Self>, site: &Site, of: PseudonymOf) -> Subscription {
         let mut channels = self.lock();
         let (channel, clients) =
-            channels.entry(site.clone()).or_insert_with(|| (Arc::new(Channel::new(site.clone())), 0));
+            channels.entry((site.clone(), of)).or_insert_with(|| (Arc::new(Channel::new(site.clone(), of)), 0));
         *clients += 1;
         let channel = Arc::clone(channel);
         let (news, beat) = channel.listen();
@@ -193,11 +193,16 @@ impl Hub {
         if self.lock().is_empty() {
             return false;
         }
-        let pseudonyms = self.pseudonyms().await;
-        let channels = self.lock();
-        for committed in batch {
-            if let Some((channel, _)) = channels.get(&committed.event.site) {
-                channel.write(|log| log.push(committed.position, written(committed, pseudonyms.as_ref())));
+        for of in [PseudonymOf::Event, PseudonymOf::Day] {
+            if self.lock().keys().all(|(_, kind)| *kind != of) {
+                continue;
+            }
+            let pseudonyms = self.pseudonyms(of).await;
+            let channels = self.lock();
+            for committed in batch {
+                if let Some((channel, _)) = channels.get(&(committed.event.site.clone(), of)) {
+                    channel.write(|log| log.push(committed.position, written(committed, pseudonyms.as_ref())));
+                }
             }
         }
         true
@@ -205,16 +210,17 @@ impl Hub {
 
     /// Sends a gap to the clients of a site. Answers whether it has any.
     fn begin_anew(&self, site: &Site) -> bool {
-        let channels = self.lock();
-        let channel = channels.get(site).map(|(channel, _)| channel);
-        channel.inspect(|channel| channel.write(Log::begin_anew)).is_some()
+        let mut channels = self.channels();
+        channels.retain(|channel| channel.site == *site);
+        channels.iter().for_each(|channel| channel.write(Log::begin_anew));
+        !channels.is_empty()
     }
 
     /// Reads from the store what the feed lost. Where that is more than clients are caught up
     /// with, or cannot be read, the clients receive a gap.
     async fn catch_up(&self) -> bool {
-        let pseudonyms = self.pseudonyms().await;
         for channel in self.channels() {
+            let pseudonyms = self.pseudonyms(channel.of).await;
             // A channel without an event has no position to read from.
             let Some(last) = channel.log().last() else {
                 channel.write(Log::tear);
@@ -239,8 +245,8 @@ impl Hub {
 
     /// Without the key there are no messages; clients then read the events from the store
     /// later, which is where the key is.
-    async fn pseudonyms(&self) -> Option<Pseudonyms> {
-        let pseudonyms = self.app.identity.pseudonyms(self.app.now()).await;
+    async fn pseudonyms(&self, of: PseudonymOf) -> Option<Pseudonyms> {
+        let pseudonyms = self.app.identity.pseudonyms(of, self.app.now()).await;
         pseudonyms
             .inspect_err(|error| tracing::error!(error = error_text(error), "the pseudonym key could not be had"))
             .ok()
@@ -269,10 +275,11 @@ fn written(committed: &Committed, pseudonyms: Option<&Pseudonyms>) -> Option<Utf
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut channels = self.hub.lock();
-        if let Some((_, clients)) = channels.get_mut(&self.channel.site) {
+        let key = (self.channel.site.clone(), self.channel.of);
+        if let Some((_, clients)) = channels.get_mut(&key) {
             *clients -= 1;
             if *clients == 0 {
-                channels.remove(&self.channel.site);
+                channels.remove(&key);
             }
         }
     }

@@ -6,6 +6,7 @@ mod resume;
 use std::sync::Arc;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use common::access::Caller;
 use common::collect::error_text;
 use common::store::{Committed, Position};
 use futures_util::SinkExt;
@@ -30,6 +31,8 @@ pub(super) struct Session {
     hub: Arc<Hub>,
     socket: WebSocket,
     subscription: Subscription,
+    /// Who is shown the feed.
+    caller: Option<Arc<Caller>>,
     allowance: Allowance,
     /// The number, in the channel's log, of the next event to send.
     next: u64,
@@ -64,11 +67,13 @@ impl Session {
         hub: Arc<Hub>,
         socket: WebSocket,
         subscription: Subscription,
+        caller: Option<Arc<Caller>>,
         place: Place,
         after: Option<Uuid>,
     ) -> Self {
         Self {
             socket,
+            caller,
             allowance: Allowance::new(Instant::now()),
             next: subscription.start,
             began: None,
@@ -117,6 +122,7 @@ impl Session {
                 () = &mut alarm => self.ping(alarm.as_mut()).await?,
                 Ok(()) = self.subscription.news.changed() => self.send_news().await?,
                 Ok(()) = self.subscription.beat.changed() => {
+                    self.check_access().await?;
                     let beat = self.subscription.beat.borrow_and_update().clone();
                     self.send(vec![beat]).await?;
                 }
@@ -133,6 +139,16 @@ impl Session {
         let ping = Message::Ping(bytes::Bytes::new());
         timeout(self.hub.timing.send, self.socket.send(ping)).await.map_err(|_| End::Gone)??;
         Ok(())
+    }
+
+    /// Ends the session of a client whose token has expired or whose link was revoked.
+    async fn check_access(&mut self) -> Result<(), End> {
+        let Some(caller) = &self.caller else { return Ok(()) };
+        // An outage of the store ends no session.
+        match self.hub.app.still_admits(caller).await {
+            Ok(false) => Err(End::Close(close_code::POLICY, "the token is no longer accepted")),
+            Ok(true) | Err(_) => Ok(()),
+        }
     }
 
     async fn send_stats(&mut self) -> Result<(), End> {
@@ -198,7 +214,7 @@ impl Session {
     /// Sends events as they come from the store.
     async fn send_events(&mut self, events: &[Committed]) -> Result<(), End> {
         let app = &self.hub.app;
-        let Ok(pseudonyms) = app.identity.pseudonyms(app.now()).await else {
+        let Ok(pseudonyms) = app.identity.pseudonyms(self.subscription.channel.of, app.now()).await else {
             return Err(End::Close(close_code::ERROR, "events cannot be shown now"));
         };
         for few in events.chunks(AT_ONCE) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::App;
+use common::identity::PseudonymOf;
 use common::source::System;
 use common::store::{News, Position};
 use serde_json::json;
@@ -184,7 +185,7 @@ async fn a_feed_that_fell_behind_is_caught_up() {
     let (app, _files) = app_with(&[], Arc::new(System)).await;
     let (hub, newcomers) = super::Hub::new(&app, TIMING, Default::default());
     let site = common::site::Site::default();
-    let subscription = hub.subscribe(&site);
+    let subscription = hub.subscribe(&site, PseudonymOf::Event);
     let (events, feed) = tokio::sync::broadcast::channel(1);
     let running = tokio::spawn(Arc::clone(&hub).run(feed, newcomers));
 

@@ -61,6 +61,7 @@ pub(crate) async fn connect(
     let params = Params::of(&parts);
     let site = params.site(&app).map_err(IntoResponse::into_response)?;
     let after = after(&params).map_err(IntoResponse::into_response)?;
+    let caller = params.caller().cloned();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
     let upgrade = upgrade.map_err(IntoResponse::into_response)?;
     if !may_follow(&parts.headers, &app.config.allowed_origins) {
@@ -90,8 +91,8 @@ pub(crate) async fn connect(
         .max_message_size(LARGEST_MESSAGE)
         .max_frame_size(LARGEST_MESSAGE)
         .on_upgrade(move |socket| async move {
-            let subscription = hub.join(&site).await;
-            Session::new(hub, socket, subscription, place, after).run().await;
+            let subscription = hub.join(&site, params.pseudonyms()).await;
+            Session::new(hub, socket, subscription, caller, place, after).run().await;
             drop(session);
         }))
 }

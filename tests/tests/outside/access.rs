@@ -4,9 +4,10 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 use tests::home::Home;
-use tests::http::{Request, get};
+use tests::http::{Request, get, post};
 use tests::live::{Live, PATH};
 use tests::server::Server;
+use tests::wait::until;
 use tests::{API, text, uuid};
 
 /// A token made by the sub-command, and its entry.
@@ -100,4 +101,61 @@ async fn one_visitor_can_be_followed_through_today() {
     let shown = open.data("/timeline").await[0]["visitor_id"].clone();
     let asked = get(format!("{API}/timeline?visitor={}", text(&shown)));
     open.send(asked).await.refused("open reads", 400, "INVALID_VISITOR");
+}
+
+#[tokio::test]
+async fn a_share_link_opens_one_site_until_it_is_revoked() {
+    const ADMIN: &str = "a-token-of-the-operator";
+    let home = Home::new().env("ANALYTICS_READ_AUTH", "token").env("ANALYTICS_ADMIN_TOKEN", ADMIN);
+    let server = home.serve().await;
+    let visitor = uuid();
+    for _ in 0..2 {
+        server.store(&json!({"event_type": "scroll", "visitor_id": visitor, "site": "a.example"})).await;
+    }
+    // Made by the sub-command beside the server, and by the server itself.
+    let printed = home.run(&["share", "--site", "a.example", "--expires", "30d"]).await.expect_code(0).stdout;
+    let by_command = printed.split_once("share=").and_then(|(_, rest)| rest.split_once('&')).expect("a link").0;
+    let new = post("/shares", &json!({"site": "a.example"})).header("authorization", format!("Bearer {ADMIN}"));
+    let answer = server.send(new).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let made = answer.json()["data"].take();
+    let id = text(&made["id"]);
+    for token in [by_command, text(&made["token"])] {
+        assert_eq!(server.send(with(token, "/stats?site=a.example")).await.json()["data"]["total_events"], 2);
+        server.send(with(token, "/stats")).await.refused("another site", 403, "FORBIDDEN");
+        server.send(with(token, "/shares")).await.refused("an admin's call", 403, "FORBIDDEN");
+        let metrics = get("/metrics").header("authorization", format!("Bearer {token}"));
+        server.send(metrics).await.refused("a call about all sites", 403, "FORBIDDEN");
+    }
+    // Its readers may be strangers.
+    let shown = server.send(with(by_command, "/timeline?site=a.example")).await.json();
+    assert_ne!(shown["data"][0]["visitor_id"], shown["data"][1]["visitor_id"], "{shown}");
+    let of_one = format!("/timeline?site=a.example&visitor={}", text(&shown["data"][0]["visitor_id"]));
+    server.send(with(by_command, &of_one)).await.refused("one visitor", 400, "INVALID_VISITOR");
+
+    let subprotocols = format!("maicivy, bearer.{}", text(&made["token"]));
+    let headers = [("sec-websocket-protocol", &*subprotocols)];
+    let path = format!("{PATH}?site=a.example");
+    let mut live = Live::open(&server, &path, Ipv4Addr::LOCALHOST, &headers).await;
+    assert_eq!(live.next().await["type"], "initial_stats");
+    let listed = home.run(&["share", "list"]).await.expect_code(0).stdout;
+    assert_eq!((listed.lines().count(), listed.contains(id)), (2, true), "{listed}");
+    home.run(&["share", "revoke", id]).await.expect_code(0);
+    home.run(&["share", "revoke", id]).await.expect_code(1);
+    until("the server notices", async || {
+        match server.send(with(text(&made["token"]), "/stats?site=a.example")).await.status {
+            401 => Ok(()),
+            status => Err(status),
+        }
+    })
+    .await;
+    let code = loop {
+        if let Err(code) = live.next_or_code().await {
+            break code;
+        }
+    };
+    assert_eq!(code, Some(1008), "the live connection is closed");
+    assert_eq!(server.send(with(by_command, "/stats?site=a.example")).await.status, 200, "the other one is not");
+    let written = server.written();
+    assert!(!written.contains("mcs_"), "{written}");
 }

@@ -165,6 +165,10 @@ fn questions() -> Vec<(&'static str, Vec<Request>)> {
                 request("POST", format!("{API}/cleanup")).header("authorization", "Bearer wrong"),
                 request("POST", format!("{API}/cleanup")).header("authorization", format!("Bearer {TOKEN}")),
                 question("/cleanup"),
+                question("/shares"),
+                question("/shares").header("authorization", format!("Bearer {TOKEN}")),
+                request("POST", format!("{API}/shares")).header("authorization", format!("Bearer {TOKEN}")).body("{}"),
+                request("DELETE", format!("{API}/shares/x")).header("authorization", format!("Bearer {TOKEN}")),
             ],
         ),
     ]

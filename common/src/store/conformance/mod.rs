@@ -25,6 +25,7 @@ mod outcomes;
 mod property;
 mod queries;
 mod questions;
+mod records;
 pub mod recount;
 mod rules;
 pub mod samples;
@@ -84,6 +85,7 @@ macro_rules! store_conformance {
                 a_feed_is_resumed_without_gap_or_repeat, reads_while_events_are_committed_have_no_holes;
             blocks: blocks_come_back_by_day, a_block_is_replaced_whole, blocks_of_old_days_are_deleted;
             outcomes: what_was_not_stored_adds_up, counters_of_old_days_are_deleted;
+            records: records_are_kept_until_they_are_deleted;
             queries: closed_days_are_answered_from_segments, open_days_are_answered_as_events_arrive,
                 facts_and_properties_are_dimensions, queries_are_answered_while_events_arrive,
                 goals_of_a_site_are_kept;

@@ -9,6 +9,7 @@
 //! | `u#site#visitor` | `-` | the days on which a visitor came, one bit each, by month | the retention and 38 days after the last visit |
 //! | `b#site#kind` | day, number | a piece of at most 350 KB of a block | |
 //! | `n#site` | day | how many events were not stored, by reason | two days after the retention |
+//! | `r#kind` | id | a record of the operator's, such as a share link | |
 //! | `s` | site | a site that has been seen | |
 //! | `h` | `sites` | how many sites there are | |
 //! | `secret` | name | a secret | a day after it expires |
@@ -28,7 +29,7 @@ use super::item::{Item, read_text};
 use super::table::{PARTITION_KEY, SORT_KEY};
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
-use crate::store::BlockKind;
+use crate::store::{BlockKind, RecordKind};
 use crate::time::{Day, SECOND, Timestamp};
 use crate::visitor::VisitorId;
 
@@ -188,6 +189,15 @@ pub(super) fn not_stored(site: &Site) -> String {
 /// A piece of a block, counted from 0.
 pub(super) fn block(site: &Site, kind: BlockKind, of: Day, piece: usize) -> Key {
     Key::new(blocks(site, kind), format!("{}#{piece:04}", day(of)))
+}
+
+/// The records of a kind.
+pub(super) fn records(kind: RecordKind) -> String {
+    format!("r#{}", kind as u8)
+}
+
+pub(super) fn record(kind: RecordKind, id: Uuid) -> Key {
+    Key::new(records(kind), id.simple().to_string())
 }
 
 /// Whether a sort key is that of the first piece of a block.

@@ -40,6 +40,7 @@ mod keys;
 mod not_stored;
 mod positions;
 mod rebuild;
+mod records;
 mod recount;
 mod retained;
 mod rows;
@@ -75,7 +76,8 @@ use super::commits::LastCommit;
 use super::not_stored::Counts;
 use super::{
     Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, News, Outcomes, Position, Progress,
-    Realtime, Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals, Waited,
+    Realtime, RecordKind, Records, Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals,
+    Waited,
 };
 use crate::config::DynamoDbUrl;
 use crate::event::Event;
@@ -283,6 +285,25 @@ impl Outcomes for DynamoDb {
 
     async fn delete_not_stored(&self, before: Day) -> Result<()> {
         not_stored::delete(&self.table, before).await
+    }
+}
+
+#[async_trait]
+impl Records for DynamoDb {
+    async fn put_record(&self, kind: RecordKind, id: Uuid, bytes: Vec<u8>) -> Result<()> {
+        self.timed("put_record", records::put(&self.table, kind, id, bytes)).await
+    }
+
+    async fn record(&self, kind: RecordKind, id: Uuid) -> Result<Option<Vec<u8>>> {
+        self.timed("record", records::read(&self.table, kind, id)).await
+    }
+
+    async fn records(&self, kind: RecordKind) -> Result<Vec<(Uuid, Vec<u8>)>> {
+        self.timed("records", records::all(&self.table, kind)).await
+    }
+
+    async fn delete_record(&self, kind: RecordKind, id: Uuid) -> Result<bool> {
+        self.timed("delete_record", records::delete(&self.table, kind, id)).await
     }
 }
 

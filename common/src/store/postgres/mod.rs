@@ -28,6 +28,7 @@ mod not_stored;
 mod partitions;
 mod presence;
 mod reads;
+mod records;
 mod recount;
 mod rows;
 mod snapshot;
@@ -54,7 +55,8 @@ use super::commits::LastCommit;
 use super::not_stored::Counts;
 use super::{
     Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, News, Outcomes, Position, Progress,
-    Realtime, Recount, Result, Secret, SecretName, SharedLimits, Step, Store, StoreError, TimelineFrom, Totals, Waited,
+    Realtime, RecordKind, Records, Recount, Result, Secret, SecretName, SharedLimits, Step, Store, StoreError,
+    TimelineFrom, Totals, Waited,
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -179,6 +181,29 @@ impl Outcomes for Postgres {
     async fn delete_not_stored(&self, before: Day) -> Result<()> {
         self.writer()?;
         not_stored::delete(&self.connections, before).await
+    }
+}
+
+#[async_trait]
+impl Records for Postgres {
+    async fn put_record(&self, kind: RecordKind, id: Uuid, bytes: Vec<u8>) -> Result<()> {
+        self.writer()?;
+        records::put(&self.connections, kind, id, bytes).await
+    }
+
+    async fn record(&self, kind: RecordKind, id: Uuid) -> Result<Option<Vec<u8>>> {
+        self.writer()?;
+        records::read(&self.connections, kind, id).await
+    }
+
+    async fn records(&self, kind: RecordKind) -> Result<Vec<(Uuid, Vec<u8>)>> {
+        self.writer()?;
+        records::all(&self.connections, kind).await
+    }
+
+    async fn delete_record(&self, kind: RecordKind, id: Uuid) -> Result<bool> {
+        self.writer()?;
+        records::delete(&self.connections, kind, id).await
     }
 }
 

@@ -22,6 +22,7 @@ mod lock;
 mod marks;
 mod not_stored;
 mod readers;
+mod records;
 mod recount;
 mod rows;
 mod totals;
@@ -49,7 +50,8 @@ use self::writer::Handle;
 use super::not_stored::Counts;
 use super::{
     Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, News, Outcomes, Position, Progress,
-    Realtime, Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals, Waited,
+    Realtime, RecordKind, Records, Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals,
+    Waited,
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -216,6 +218,25 @@ impl Outcomes for Sqlite {
     async fn delete_not_stored(&self, before: Day) -> Result<()> {
         while self.writer()?.run(move |writer| not_stored::delete(writer, before)).await? > 0 {}
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Records for Sqlite {
+    async fn put_record(&self, kind: RecordKind, id: Uuid, bytes: Vec<u8>) -> Result<()> {
+        self.writer()?.run(move |writer| records::put(writer, kind, id, &bytes)).await
+    }
+
+    async fn record(&self, kind: RecordKind, id: Uuid) -> Result<Option<Vec<u8>>> {
+        self.readers.ask("record", move |connection| records::read(connection, kind, id)).await
+    }
+
+    async fn records(&self, kind: RecordKind) -> Result<Vec<(Uuid, Vec<u8>)>> {
+        self.readers.ask("records", move |connection| records::all(connection, kind)).await
+    }
+
+    async fn delete_record(&self, kind: RecordKind, id: Uuid) -> Result<bool> {
+        self.writer()?.run(move |writer| records::delete(writer, kind, id)).await
     }
 }
 
