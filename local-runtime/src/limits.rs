@@ -9,7 +9,7 @@
 //! | everything else of the API | questions | 1 |
 //! | a page whose view is counted ([`PageViews`](crate::PageViews)) | events | 1; the page is served all the same |
 //! | `/health` and what is below it, `/metrics` | probes, ten times `ANALYTICS_READ_LIMIT` a minute | 1 |
-//! | `/openapi.json`, and what is answered with 404 | questions | 1 |
+//! | `/openapi.json`, and what is answered with 401 or 404 | questions | 1 |
 //! | all other paths | none | 0 |
 //!
 //! A full bucket holds a minute's worth. A batch that is larger than a full bucket needs, and
@@ -284,7 +284,7 @@ where
             let (served, limits) = (self.inner.call(request), Arc::clone(&self.limits));
             return Either::Right(Box::pin(async move {
                 let response = served.await?;
-                if response.status() != StatusCode::NOT_FOUND {
+                if ![StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED].contains(&response.status()) {
                     return Ok(response);
                 }
                 let charged = limits.charge_own(Kind::READ, network, 1);

@@ -424,6 +424,16 @@ async fn probes_and_paths_that_lead_nowhere_are_limited() {
     assert_eq!(site.get("/health").await.status(), 429);
 }
 
+/// Guessing is bounded also where nothing else is.
+#[tokio::test]
+async fn refused_tokens_are_limited() {
+    let site = Site::with(&[("ANALYTICS_READ_LIMIT", "3"), ("ANALYTICS_READ_AUTH", "token")], false).await;
+    for status in [401, 401, 401, 429, 429] {
+        let bearer = [("sec-websocket-protocol", "maicivy, bearer.guess")];
+        assert_eq!(site.ask(Method::GET, "/ws/analytics", &bearer, "").await.status(), status);
+    }
+}
+
 /// Invented sites used to lock out every other one for ever.
 #[tokio::test]
 async fn default_and_listed_sites_fit_whatever_was_invented() {
