@@ -24,16 +24,26 @@ function compressed(): Plugin {
   };
 }
 
-/** Has the browser fetch the code of the page beside that of the first questions, which asks for it. */
-function preloaded(): Plugin {
+/**
+ * Gives the page's code a script of its own, behind that of the first questions, which does not wait for it. A
+ * dynamic import would bring code of Vite's that looks for styles.
+ */
+function second(): Plugin {
+  let builds = false;
   return {
-    name: "preloaded",
-    apply: "build",
+    name: "second",
+    configResolved({ command }) {
+      builds = command === "build";
+    },
+    buildStart() {
+      if (builds) this.emitFile({ type: "chunk", id: "src/page.tsx", name: "page" });
+    },
     transformIndexHtml: {
       order: "post",
       handler(_, { bundle }) {
-        const chunks = Object.values(bundle ?? {}).filter((file) => file.type === "chunk" && file.isDynamicEntry);
-        return chunks.map(({ fileName }) => ({ tag: "link", attrs: { rel: "modulepreload", href: `./${fileName}` }, injectTo: "head" }));
+        const built = Object.values(bundle ?? {}).find((file) => file.type === "chunk" && file.name === "page");
+        const src = built ? `./${built.fileName}` : "/src/page.tsx";
+        return [{ tag: "script", attrs: { type: "module", crossorigin: true, src }, injectTo: "head" }];
       },
     },
   };
@@ -42,7 +52,7 @@ function preloaded(): Plugin {
 const server = process.env.ANALYTICS_URL ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
-  plugins: [preloaded(), compressed()],
+  plugins: [second(), compressed()],
   // Relative addresses work below any prefix.
   base: "./",
   build: {

@@ -206,6 +206,8 @@ test(
     };
     assert.match(await saved("funnel"), /^funnel\.csv: step,.*\r\n1,1,0,[^]*\r\n2,1,0,/);
     assert.match(await saved("retention"), /^return\.csv: [^\r]*week[^]*\r\n/);
+    const [timeline] = await Promise.all([page.waitForEvent("download"), page.locator(".timeline button.csv").click()]);
+    assert.match(await readFile(await timeline.path(), "utf8"), /^time,event,page,[^]*Z,signup,\/cv,[^]*Z,page_view,\/prices,/);
   }),
 );
 

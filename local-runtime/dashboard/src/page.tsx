@@ -1,5 +1,6 @@
 /** The page, once its code is there. */
 
+import "./main";
 import { render } from "preact";
 import { App } from "./parts/App";
 

@@ -45,7 +45,7 @@ export function Card({ name, children, without = [], of = cards[name], above, cs
           <Tabs name={name} />
           {csv}
           {isList && (
-            <Csv url={csvOf(tabQuery(tab, { limit: MOST_ROWS }))} name={tab.name} what={words.tabs[tab.name] ?? tab.name} small />
+            <Csv of={csvOf(tabQuery(tab, { limit: MOST_ROWS }))} name={tab.name} what={words.tabs[tab.name] ?? tab.name} small />
           )}
         </>
       }

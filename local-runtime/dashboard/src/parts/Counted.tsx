@@ -58,7 +58,7 @@ export function Counted() {
               </div>
             ))}
           </dl>
-          <Csv url={csv} name="outcomes" what={words.countedTitle} />
+          <Csv of={csv} name="outcomes" what={words.countedTitle} />
         </div>
       </details>
     </>

@@ -2,13 +2,14 @@
 
 import { useSignal } from "@preact/signals";
 import { fetchText } from "../api";
+import { type Cell, csv } from "../csv";
 import { token } from "../session";
 import { say } from "../text";
 import { Icon } from "./Icon";
 
 interface Props {
-  /** Where the table is. */
-  url: URL;
+  /** Where the table is, or its rows, the first of which names the columns. */
+  of: URL | (() => Cell[][]);
   /** The question, where it is not part of the address. */
   body?: object;
   /** The file's name, without its ending. */
@@ -19,16 +20,16 @@ interface Props {
   small?: boolean;
 }
 
-export function Csv({ url, body, name, what, small = false }: Props) {
+export function Csv({ of, body, name, what, small = false }: Props) {
   const failed = useSignal(false);
   const label = say.value.csvOf(what);
   const file = `${name}.csv`;
   const save = async (event: Event): Promise<void> => {
     // The browser fetches what is an address; a token it would not send.
-    if (body === undefined && token.value === null) return;
+    if (of instanceof URL && body === undefined && token.value === null) return;
     event.preventDefault();
     try {
-      const text = await fetchText(url, body);
+      const text = of instanceof URL ? await fetchText(of, body) : csv(of());
       failed.value = false;
       const saved = document.createElement("a");
       saved.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
@@ -45,7 +46,7 @@ export function Csv({ url, body, name, what, small = false }: Props) {
       <span class="unseen">{label}</span>
     </>
   );
-  if (body !== undefined) {
+  if (!(of instanceof URL) || body !== undefined) {
     return (
       <button type="button" class="quiet csv" title={label} onClick={save}>
         {content}
@@ -53,7 +54,7 @@ export function Csv({ url, body, name, what, small = false }: Props) {
     );
   }
   return (
-    <a class="quiet csv" href={url.href} download={file} title={label} onClick={save}>
+    <a class="quiet csv" href={of.href} download={file} title={label} onClick={save}>
       {content}
     </a>
   );

@@ -80,7 +80,7 @@ function Inside({ now, close }: { now: Asked; close: () => void }) {
         <h2 id="details-title">
           {words.tabs[tab.name] ?? tab.name} {data && <small>{words.rows(data.total, show.value.number(data.total))}</small>}
         </h2>
-        <Csv url={csvOf({ ...detailsQuery(now), limit: MOST_ROWS })} name={tab.name} what={words.tabs[tab.name] ?? tab.name} />
+        <Csv of={csvOf({ ...detailsQuery(now), limit: MOST_ROWS })} name={tab.name} what={words.tabs[tab.name] ?? tab.name} />
         <button type="button" class="icon-button" aria-label={words.close} onClick={close}>
           <Icon name="cross" />
         </button>

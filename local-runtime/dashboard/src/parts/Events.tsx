@@ -20,14 +20,14 @@ export function Events() {
   const panel = chosen("events")?.panel;
   if (panel === "funnel") {
     return (
-      <Card name="events" of={null} csv={funnelSteps.value.length > 0 && <Csv url={api("query/funnel", { format: "csv" })} body={funnelQuery()} name="funnel" what={words.tabs.funnel ?? ""} small />}>
+      <Card name="events" of={null} csv={funnelSteps.value.length > 0 && <Csv of={api("query/funnel", { format: "csv" })} body={funnelQuery()} name="funnel" what={words.tabs.funnel ?? ""} small />}>
         <Funnel />
       </Card>
     );
   }
   if (panel === "retention") {
     return (
-      <Card name="events" of={retention} csv={<Csv url={api("query/retention", { format: "csv" })} body={retentionQuery()} name="return" what={words.tabs.retention ?? ""} small />}>
+      <Card name="events" of={retention} csv={<Csv of={api("query/retention", { format: "csv" })} body={retentionQuery()} name="return" what={words.tabs.retention ?? ""} small />}>
         <Retention />
       </Card>
     );

@@ -138,7 +138,9 @@ export function AdminRefusal({ failure }: { failure: Failure }) {
           }}
         />
       </label>
-      <p class="note">{words.adminHint}</p>
+      <p class="note">
+        {words.adminHint} {words.tokenKept}
+      </p>
     </div>
   );
 }

@@ -1,7 +1,9 @@
 /** One page's own view: what is read with it, and where it is clicked. */
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { HOURS, alsoRead, hours, places } from "../state/figures";
+import { csvOf } from "../api";
+import type { Cell } from "../csv";
+import { HOURS, alsoRead, alsoReadQuery, hours, places } from "../state/figures";
 import { outline } from "../state/outline";
 import { colours } from "../state/preferences";
 import { say } from "../text";
@@ -10,7 +12,8 @@ import { elementName } from "../text/names";
 import { show } from "../text/now";
 import { type Look, paths } from "../view/outline";
 import type { Place } from "../wire";
-import { List } from "./Card";
+import { List, MOST_ROWS } from "./Card";
+import { Csv } from "./Csv";
 import { byElement } from "./elements";
 import { paint } from "./heat";
 import { OutlineForm } from "./OutlineForm";
@@ -27,7 +30,7 @@ export function PageView({ path }: { path: string }) {
   const read = alsoRead.held.value.data;
   return (
     <div class="grid page-view">
-      <Panel id="also-read" title={words.alsoRead} hint={readable(path)} of={alsoRead}>
+      <Panel id="also-read" title={words.alsoRead} hint={readable(path)} of={alsoRead} actions={<Csv of={csvOf({ ...alsoReadQuery(), limit: MOST_ROWS })} name="also-read" what={words.alsoRead} small />}>
         {read && <List data={read} rows={read.rows} tab={{ name: "page", dimension: "event:page", filtersBy: null }} />}
       </Panel>
       <Panel
@@ -54,11 +57,15 @@ export function PageView({ path }: { path: string }) {
         }
       >
         <ClickMap places={places.held.value.data ?? []} />
+        <Csv of={() => clicked(places.held.value.data ?? [])} name="clicks" what={words.clickMap} />
         <OutlineForm path={path} />
       </Panel>
     </div>
   );
 }
+
+/** Clicked places as a table, in percent of the page's width and height. */
+const clicked = (places: readonly Place[]): Cell[][] => [["page", "x", "y", "clicks", "element"], ...places.map(({ page, x, y, count, element }) => [page, x, y, count, element])];
 
 /** What is pointed at: a place on the map, or an element of the list with all of its places. */
 interface Pointed {

@@ -133,7 +133,7 @@ function Dialog() {
           {links.value.length === 0 && <p class="empty">{words.shareNone}</p>}
           <ul class="goals-list share-links">
             {links.value.map((share) => {
-              const until = share.expiresAt === null ? words.shareForEver : words.shareUntil(show.value.instant(share.expiresAt));
+              const until = share.expiresAt === null ? words.shareLifetimes[""] : words.shareUntil(show.value.instant(share.expiresAt));
               const text = `${words.shareSince(show.value.instant(share.createdAt))}, ${until}`;
               return (
                 <li key={share.id}>

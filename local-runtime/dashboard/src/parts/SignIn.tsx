@@ -20,7 +20,6 @@ export function SignIn() {
   return (
     <section class="card welcome sign-in" aria-labelledby="sign-in-title">
       <h2 id="sign-in-title">{words.signInTitle}</h2>
-      <p>{words.signInText}</p>
       {isWrong && <p role="alert">{closed.value?.code === "FORBIDDEN" ? words.tokenOfOther : words.tokenWrong}</p>}
       <form onSubmit={submit}>
         <label>

@@ -39,8 +39,8 @@ export function Tiles() {
         <div class="chart-head">
           <h3>{words.metrics[metric.value]}</h3>
           <Units />
-          <Csv url={csvOf(tilesQuery())} name="figures" what={words.figures} />
-          <Csv url={csvOf(chartQuery())} name={metric.value} what={words.chart} />
+          <Csv of={csvOf(tilesQuery())} name="figures" what={words.figures} />
+          <Csv of={csvOf(chartQuery())} name={metric.value} what={words.chart} />
         </div>
         <Body of={chart} lines={1}>
           {chart.held.value.data && (

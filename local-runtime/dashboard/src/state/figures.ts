@@ -130,13 +130,14 @@ export const isLive = (report: unknown): boolean => report === readNow || report
 export const page = computed(() => onlyPage(view.value.filters));
 
 /** What is read in the same visits. */
-export const alsoRead = reported(() => {
+export function alsoReadQuery(): Query | null {
   const path = page.value;
   if (path === null) return null;
   const filters = view.value.filters.filter(({ dimension, operator }) => dimension !== "event:page" || operator !== "is").map(condition);
   const visited = [["is_not", "event:page", [path]], ["has_done", ["is", "event:page", [path]]], ["is", "event:name", ["page_view"]]];
   return about({ metrics: ["visitors"], dimensions: ["event:page"], filters: [...filters, ...visited], limit: LISTED });
-}, SELDOM);
+}
+export const alsoRead = reported(alsoReadQuery, SELDOM);
 
 /** Hours that the click map looks back. */
 export const HOURS = [1, 24, 72, 168] as const;

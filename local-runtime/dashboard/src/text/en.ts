@@ -24,7 +24,6 @@ export const en = {
   noEvent: "no event yet",
   sparkline: (count: number, shown: string) => `${shown} ${many(count, "visitor", "visitors")} in the last seven days`,
 
-  language: "Language",
   theme: "Colours",
   themes: { system: "As the system", light: "Light", dark: "Dark" },
 
@@ -72,12 +71,10 @@ export const en = {
   shareLinks: "Links",
   shareSince: (time: string) => `made on ${time}`,
   shareUntil: (time: string) => `until ${time}`,
-  shareForEver: "until it is revoked",
   revoke: "Revoke",
   goOn: "Go on",
 
   signInTitle: "These figures are not public",
-  signInText: "The server shows them to those who have a token.",
   token: "Token",
   tokenKept: "It is kept until this tab is closed.",
   tokenWrong: "The server does not accept this token.",
@@ -274,7 +271,7 @@ export const en = {
   cancel: "Cancel",
   adminNeeded: "Only an administrator may change this. Enter an admin token and save again.",
   adminToken: "Admin token",
-  adminHint: "ANALYTICS_ADMIN_TOKEN of the server, or a token with the scope admin. It is kept until this tab is closed.",
+  adminHint: "ANALYTICS_ADMIN_TOKEN of the server, or a token with the scope admin.",
   dropOff: (count: string, share: string) => `${count} left (${share})`,
   after: (time: string) => `after ${time}`,
 
@@ -292,7 +289,6 @@ export const en = {
   outlineOpen: "Open and record",
   outlineHint: "This browser opens the page once and notes where its elements are: boxes, no text. The outline stays in this browser. The page needs the tracker of this server.",
   outlineStates: {
-    idle: "",
     opening: "The page is being opened…",
     blocked: "The browser did not open the page. Allow this page to open windows, and try again.",
     silent: "No outline came from the page. Is the address the one in the browser’s address bar, and is the tracker of this server on the page?",

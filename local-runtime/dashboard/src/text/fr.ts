@@ -20,7 +20,6 @@ export const fr: Messages = {
   noEvent: "aucun événement pour l’instant",
   sparkline: (count, shown) => `${shown} ${many(count, "visiteur", "visiteurs")} ces sept derniers jours`,
 
-  language: "Langue",
   theme: "Couleurs",
   themes: { system: "Comme le système", light: "Clair", dark: "Sombre" },
 
@@ -68,12 +67,10 @@ export const fr: Messages = {
   shareLinks: "Liens",
   shareSince: (time) => `créé le ${time}`,
   shareUntil: (time) => `jusqu’au ${time}`,
-  shareForEver: "jusqu’à sa révocation",
   revoke: "Révoquer",
   goOn: "Continuer",
 
   signInTitle: "Ces chiffres ne sont pas publics",
-  signInText: "Le serveur les montre aux personnes qui ont un jeton.",
   token: "Jeton",
   tokenKept: "Il est conservé jusqu’à la fermeture de cet onglet.",
   tokenWrong: "Le serveur n’accepte pas ce jeton.",
@@ -286,7 +283,7 @@ export const fr: Messages = {
   cancel: "Annuler",
   adminNeeded: "Seule une personne qui administre le serveur peut modifier cela. Saisissez un jeton d’administration, puis enregistrez de nouveau.",
   adminToken: "Jeton d’administration",
-  adminHint: "ANALYTICS_ADMIN_TOKEN du serveur, ou un jeton de portée admin. Il est conservé jusqu’à la fermeture de cet onglet.",
+  adminHint: "ANALYTICS_ADMIN_TOKEN du serveur, ou un jeton de portée admin.",
   dropOff: (count, share) => `${count} abandons (${share})`,
   after: (time) => `après ${time}`,
 
@@ -303,7 +300,6 @@ export const fr: Messages = {
   outlineOpen: "Ouvrir et enregistrer",
   outlineHint: "Ce navigateur ouvre la page une fois et note où se trouvent ses éléments : des cadres, aucun texte. Le plan reste dans ce navigateur. La page doit contenir le traceur de ce serveur.",
   outlineStates: {
-    idle: "",
     opening: "La page est en cours d’ouverture…",
     blocked: "Le navigateur n’a pas ouvert la page. Autorisez cette page à ouvrir des fenêtres, puis réessayez.",
     silent: "La page n’a envoyé aucun plan. L’adresse est-elle celle de la barre d’adresse, et le traceur de ce serveur est-il sur la page ?",
