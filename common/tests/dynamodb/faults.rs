@@ -164,7 +164,8 @@ async fn a_clock_that_is_ahead_hides_no_events() {
     right.append(vec![late.clone()], clock()).await.unwrap();
     for store in [&ahead, &right] {
         let after = store.committed_after(&site(), place, 9).await.unwrap();
-        assert_eq!(after.into_iter().map(|committed| committed.event).collect::<Vec<_>>(), [late.clone()]);
+        let after: Vec<_> = after.into_iter().map(|committed| committed.event).collect();
+        assert_eq!(after, std::slice::from_ref(&late));
     }
 }
 

@@ -214,3 +214,30 @@ async fn a_feed_that_fell_behind_is_caught_up() {
     hub.stop.cancel();
     running.await.unwrap();
 }
+
+/// After a database was restored its places are given again: clients receive a gap, and then every event,
+/// whatever places those before had.
+#[tokio::test]
+async fn places_that_begin_anew_are_a_gap() {
+    let (app, _files) = app_with(&[], Arc::new(System)).await;
+    let (hub, newcomers) = super::Hub::new(&app, TIMING, Default::default());
+    let site = common::site::Site::default();
+    let subscription = hub.subscribe(&site);
+    let (events, feed) = tokio::sync::broadcast::channel(9);
+    let running = tokio::spawn(Arc::clone(&hub).run(feed, newcomers));
+    append(&app, "default", 3).await;
+    let stored = app.store.committed_after(&site, Position(0), 9).await.unwrap();
+    events.send(News::Committed(stored.clone().into())).unwrap();
+    client::until(|| subscription.channel.log().next() == 3).await;
+    events.send(News::Gap(site.clone())).unwrap();
+    client::until(|| subscription.channel.log().next() == 4).await;
+    let read = |from| subscription.channel.log().read(from);
+    assert_eq!(read(subscription.start + 3), super::log::Reading::TooLate(4), "also a client that had all until then");
+    events.send(News::Committed(stored[..1].into())).unwrap();
+    client::until(|| subscription.channel.log().next() == 5).await;
+    let super::log::Reading::Next(placed) = read(4) else { panic!("it is there") };
+    assert_eq!(placed.iter().map(|placed| placed.position).collect::<Vec<_>>(), [stored[0].position]);
+    drop(events);
+    hub.stop.cancel();
+    running.await.unwrap();
+}
