@@ -90,10 +90,8 @@ impl Head {
             own.iter().for_each(|row| place[*row as usize] = 0);
             kept.push((visitor, own));
         }
-        let mut next = 0;
-        for place in place.iter_mut().filter(|place| **place != GONE) {
+        for (next, place) in (0..).zip(place.iter_mut().filter(|place| **place != GONE)) {
             *place = next;
-            next += 1;
         }
         self.rows = rows.only(&place);
         for property in self.properties.values_mut() {
