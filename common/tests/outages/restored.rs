@@ -1,6 +1,8 @@
 //! A PostgreSQL that was restored from a copy, which Redis was not: its positions are given again,
 //! to other events, and Redis must not take them for those that it has counted.
 
+use std::time::{Duration, Instant};
+
 use common::store::News;
 use common::store::conformance::samples::{event, on_site};
 use common::store::roles::*;
@@ -19,6 +21,17 @@ impl Bench {
         let copy = self.databases.copy().await;
         self.reopen().await;
         copy
+    }
+
+    /// Waits until the store has looked around twice: then it knows which events are the last ones.
+    async fn looked_twice(&self) {
+        let started = Instant::now();
+        let look = self.metrics.redis_operation_duration_seconds.with_label_values(&["look"]);
+        // A look asks Redis five times at most.
+        while look.get_sample_count() < 12 {
+            assert!(started.elapsed() < PATIENCE, "it does not look");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Goes back to a copy that was made when there were so many events.
@@ -134,15 +147,28 @@ async fn the_feed_has_a_gap() {
     }
 }
 
-/// A server that was only started again has all that it had: nothing is rebuilt.
+/// A server that was only started again has all that it had: nothing is rebuilt, and the feed goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn moved_and_whole() {
     let Some(mut bench) = Bench::start().await else { return };
     let copy = bench.copied().await;
     bench.check().await;
+    bench.looked_twice().await;
+    let mut feed = bench.store.subscribe();
     // Another database with the same events.
     bench.restore(&copy, 40).await;
     bench.append_others(10).await;
+    let mut ids = Vec::new();
+    while ids.len() < 10 {
+        match tokio::time::timeout(PATIENCE, feed.recv()).await.unwrap().unwrap() {
+            News::Committed(committed) => ids.extend(committed.iter().map(|committed| committed.event.id)),
+            News::Gap(site) => panic!("nothing is missing of {site}"),
+        }
+    }
+    ids.sort();
+    let mut others: Vec<_> = bench.events[40..].iter().map(|event| event.id).collect();
+    others.sort();
+    assert_eq!(ids, others);
     bench.check().await;
     bench.well().await;
     bench.reopen().await;

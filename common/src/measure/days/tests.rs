@@ -102,7 +102,7 @@ async fn a_day_that_needs_many_pieces_has_the_answers_of_one_in_a_head() {
             id,
             visitor,
             midnight + time,
-            if number % 3 == 0 { "click" } else { "page_view" },
+            if number.is_multiple_of(3) { "click" } else { "page_view" },
             &format!("/{}", id % 40),
         )
     };

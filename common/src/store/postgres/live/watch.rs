@@ -30,6 +30,8 @@ pub(super) type Positions = HashMap<Site, u64>;
 pub(super) struct Watch {
     looks: u64,
     positions: Positions,
+    /// Whether the feed was told which events were the last ones at the start.
+    learned: bool,
     /// How often answers had changed other than by events.
     changes: u64,
     evicted: Option<u64>,
@@ -153,13 +155,14 @@ impl Shared {
 
     /// Reads what other instances committed and no message brought: since the last look, or at once
     /// while there are no messages.
-    async fn look_at_feed(&self, watch: &Watch, epoch: u64, delivered: &Positions, now: &Positions) -> Result<()> {
+    async fn look_at_feed(&self, watch: &mut Watch, epoch: u64, delivered: &Positions, now: &Positions) -> Result<()> {
         let is_replaced = self.feed.is_replaced();
         if is_replaced {
             self.feed.compare(epoch, now).await?;
-        } else if watch.looks == 0 {
+        } else if !watch.learned {
             self.feed.learn().await?;
         }
+        watch.learned = true;
         // What was delivered before that was looked for is committed, unless events were taken away.
         let committed = |site| now.get(site).copied().unwrap_or(0);
         for (site, _) in delivered.iter().filter(|(site, last)| **last > committed(site) && !is_replaced) {
