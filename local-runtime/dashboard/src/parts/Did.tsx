@@ -3,6 +3,7 @@
 import type { Messages } from "../text";
 import { say } from "../text";
 import { readable, visible } from "../text/address";
+import { elementName } from "../text/names";
 import { show } from "../text/now";
 import type { Happening } from "../wire";
 import type { IconName } from "./Icon";
@@ -48,7 +49,7 @@ export function described({ type, data, page }: Happening, words: Messages): { d
       return { did, what: typeof data.depth === "number" ? show.value.position(data.depth) : null };
     default: {
       const name = NAMES.find((name) => text(data, name) !== null);
-      return { did, what: name === undefined ? null : text(data, name) };
+      return { did, what: name === undefined ? null : name === "element" ? elementName(String(data[name])) : text(data, name) };
     }
   }
 }

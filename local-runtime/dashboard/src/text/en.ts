@@ -34,7 +34,7 @@ export const en = {
   waitingHint: "The live connection is lost. The figures are still refreshed every few seconds, and missed events will be added.",
   reconnect: "Reconnect now",
   polling: "Every 10 s",
-  pollingHint: "There is no live connection here, as in the cloud or behind some proxies. Whether something has happened is asked every ten seconds.",
+  pollingHint: "There is no live connection here, as in the cloud or behind some proxies: the page asks every ten seconds.",
 
   degraded: "The server works without one of its parts. The figures come from its database and are right; live ones may be late.",
   outage: {
@@ -287,11 +287,11 @@ export const en = {
   outlineAgain: "Record the page’s outline again",
   outlineAddress: "Address of the page",
   outlineOpen: "Open and record",
-  outlineHint: "This browser opens the page once and notes where its elements are: boxes, no text. The outline stays in this browser. The page needs the tracker of this server.",
+  outlineHint: "This browser opens the page once and notes where its elements are: boxes, no text. They stay in this browser.",
   outlineStates: {
     opening: "The page is being opened…",
-    blocked: "The browser did not open the page. Allow this page to open windows, and try again.",
-    silent: "No outline came from the page. Is the address the one in the browser’s address bar, and is the tracker of this server on the page?",
+    blocked: "The browser did not open the page. Allow this page to open windows.",
+    silent: "No outline came. Is this the address that the browser shows, and is this server’s tracker on the page?",
   } as Texts,
   elements: {
     a: "link",
@@ -340,7 +340,7 @@ export const en = {
   timelineHint: "Newest first",
   timelineEmpty: "No events yet.",
   path: "This visitor’s pages today",
-  pathOpen: "Each event has a pseudonym of its own while the figures are open to anyone, so that nobody can follow a visitor. Where reading needs a token (ANALYTICS_READ_AUTH=token), the pages are listed here.",
+  pathOpen: "While anyone may read, each event has a pseudonym of its own, so that nobody can be followed. With ANALYTICS_READ_AUTH=token the pages are listed here.",
   pathEmpty: "No page view today.",
   older: "Show older events",
   unlisted: (count: number, shown: string) => `${shown} new ${many(count, "event", "events")}, back to the top`,

@@ -30,7 +30,7 @@ export const fr: Messages = {
   waitingHint: "La connexion en direct est perdue. Les chiffres restent actualisés toutes les quelques secondes, et les événements manqués seront ajoutés.",
   reconnect: "Se reconnecter",
   polling: "Toutes les 10 s",
-  pollingHint: "Pas de connexion en direct ici, comme dans le cloud ou derrière certains proxys. La page demande toutes les dix secondes s’il s’est passé quelque chose.",
+  pollingHint: "Pas de connexion en direct ici, comme dans le cloud ou derrière certains proxys : la page interroge le serveur toutes les dix secondes.",
 
   degraded: "Le serveur fonctionne sans l’un de ses composants. Les chiffres viennent de sa base de données et sont justes ; ceux en direct peuvent tarder.",
   outage: {
@@ -298,11 +298,11 @@ export const fr: Messages = {
   outlineAgain: "Enregistrer à nouveau le plan de la page",
   outlineAddress: "Adresse de la page",
   outlineOpen: "Ouvrir et enregistrer",
-  outlineHint: "Ce navigateur ouvre la page une fois et note où se trouvent ses éléments : des cadres, aucun texte. Le plan reste dans ce navigateur. La page doit contenir le traceur de ce serveur.",
+  outlineHint: "Ce navigateur ouvre la page une fois et note où se trouvent ses éléments : des cadres, aucun texte. Ils restent dans ce navigateur.",
   outlineStates: {
     opening: "La page est en cours d’ouverture…",
-    blocked: "Le navigateur n’a pas ouvert la page. Autorisez cette page à ouvrir des fenêtres, puis réessayez.",
-    silent: "La page n’a envoyé aucun plan. L’adresse est-elle celle de la barre d’adresse, et le traceur de ce serveur est-il sur la page ?",
+    blocked: "Le navigateur n’a pas ouvert la page. Autorisez cette page à ouvrir des fenêtres.",
+    silent: "Aucun plan n’est arrivé. Est-ce l’adresse qu’affiche le navigateur, et le traceur de ce serveur est-il sur la page ?",
   },
   elements: {
     a: "lien",
@@ -350,7 +350,7 @@ export const fr: Messages = {
   timelineHint: "Du plus récent au plus ancien",
   timelineEmpty: "Aucun événement pour l’instant.",
   path: "Pages de ce visiteur aujourd’hui",
-  pathOpen: "Tant que les chiffres sont ouverts à tous, chaque événement a son propre pseudonyme, pour que personne ne puisse suivre un visiteur. Si la lecture exige un jeton (ANALYTICS_READ_AUTH=token), les pages apparaissent ici.",
+  pathOpen: "Tant que tout le monde peut lire, chaque événement a son propre pseudonyme, pour que personne ne puisse être suivi. Avec ANALYTICS_READ_AUTH=token, les pages apparaissent ici.",
   pathEmpty: "Aucune page vue aujourd’hui.",
   older: "Afficher les événements plus anciens",
   unlisted: (count, shown) => `${shown} ${many(count, "nouvel événement", "nouveaux événements")}, revenir en haut`,

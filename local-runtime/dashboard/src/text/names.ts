@@ -96,7 +96,8 @@ export function elementName(element: string | null, outline: Outline | null = nu
     const around = found(box.within);
     return around ? `${name}${words.inside}${boxName(around)}` : name;
   }
-  const parts = element.split(">").map((part) => {
+  const within = element.replace(/^(html|body)[^>]*>(body[^>]*>)?/, "");
+  const parts = within.split(">").map((part) => {
     const [, tag = "", id, place] = /^([a-z][a-z0-9-]*)?(#[^:]+)?(?::nth-child\((\d+)\))?$/.exec(part.trim()) ?? [];
     if (id) return idName(id);
     const name = words.elements[tag];

@@ -57,27 +57,19 @@ function within(value: unknown, least: number, most: number): value is number {
 /** Tags for the roles that mean the same. */
 const ROLES: Record<string, string> = {
   link: "a",
-  menuitem: "a",
   tab: "button",
-  switch: "input",
   checkbox: "input",
-  radio: "input",
   textbox: "input",
-  searchbox: "input",
   combobox: "select",
-  listbox: "select",
   navigation: "nav",
   banner: "header",
   contentinfo: "footer",
   complementary: "aside",
   region: "section",
   search: "form",
-  image: "img",
-  figure: "img",
   list: "ul",
   listitem: "li",
   heading: "h2",
-  paragraph: "p",
 };
 
 /** The tag whose name in words an element has. */
