@@ -97,7 +97,7 @@ async fn main() {
         let day = now.day().plus(-100 - number);
         let segment = Segment::build(day, &events(day, count, &mut random));
         let start = Instant::now();
-        let summary = Summary::of(&segment, Origin::Stored).expect("a summary");
+        let summary = Summary::of(std::slice::from_ref(&segment), Origin::Stored).expect("a summary");
         built += start.elapsed().as_secs_f64();
         bytes += summary.block().len();
         let site = Site::default();

@@ -6,6 +6,7 @@
 //! queries warm FOLDER            each question, with all segments in memory
 //! queries cold FOLDER            the same through the service, with nothing in memory and default bounds
 //! queries today SECONDS FOLDER   today's figures while 5,000 events a second are stored
+//! queries large EVENTS FOLDER    today's figures of very many events, with default bounds
 //! queries derive                 what is derived from a request at ingest
 //! ```
 //! Each prints JSON.
@@ -56,6 +57,7 @@ async fn main() {
         ["warm", folder] => warm(Path::new(folder)).await,
         ["cold", folder] => cold(Path::new(folder)).await,
         ["today", seconds, folder] => today::measure(number(seconds), &store(Path::new(folder)).await).await,
+        ["large", count, folder] => today::large(number(count), &store(Path::new(folder)).await).await,
         ["derive"] => derive::measure(),
         _ => panic!("see the beginning of common/examples/queries/main.rs"),
     };

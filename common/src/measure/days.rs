@@ -1,6 +1,6 @@
 //! Where the columns of a site's days come from.
 //!
-//! - **A closed day** is a [`Segment`]: in memory if it was asked for lately, else the block that the
+//! - **A closed day** is a [`Segment`], or several if it has very many events: in memory if it was asked for lately, else the block that the
 //!   store has, else built from the day's events and stored for other readers.
 //! - **An open day** (yesterday, today, and tomorrow because clocks differ) is a [`Head`], which takes
 //!   the events that were committed since it was last read.
@@ -32,6 +32,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore};
 
 use self::capped::CappedDays;
 use self::open::{Open, Step};
+use super::closed::ClosedDay;
 use super::columns::Columns;
 use super::head::{AsPart, Head, Part};
 use super::segment::Segment;
@@ -59,7 +60,7 @@ const MOST_REFUSED: u64 = 1_000;
 /// The columns of days, shared by all queries of a process.
 #[derive(Debug)]
 pub struct Days {
-    closed: Cache<(Site, Day), Segment>,
+    closed: Cache<(Site, Day), ClosedDay>,
     open: Cache<Site, OpenSite>,
     /// All of the memory that queries may take.
     memory: usize,
@@ -102,7 +103,7 @@ impl Days {
         Self {
             closed: Cache::builder()
                 .max_capacity(memory / 4)
-                .weigher(move |_: &(Site, Day), segment: &Segment| weight(segment.memory()))
+                .weigher(move |_: &(Site, Day), closed: &ClosedDay| weight(closed.memory()))
                 .build(),
             open: Cache::builder()
                 .max_capacity(memory / 2)
@@ -132,12 +133,18 @@ impl Days {
         now: Timestamp,
         to: Sender<DayColumns>,
     ) -> Result<(), QueryError> {
-        let open_from = open_days(now).start;
-        let asked = counts.iter().filter(|(day, _)| days.contains(day)).map(|(day, events)| (*day, *events));
-        let (closed, open): (Counts, Counts) = asked.partition(|(day, _)| *day < open_from);
+        let (closed, open) = asked(counts, &days, now);
         for (day, events) in closed {
-            let Ok(place) = to.reserve().await else { return Ok(()) };
-            place.send(DayColumns::Closed(self.closed(store, site, day, events).await?));
+            if to.reserve().await.is_err() {
+                return Ok(());
+            }
+            // There is room for one now, and nothing else sends.
+            let closed = self.closed(store, site, day, events).await?;
+            for segment in closed.segments() {
+                if to.send(DayColumns::Closed(segment.clone())).await.is_err() {
+                    return Ok(());
+                }
+            }
         }
         if open.is_empty() || to.is_closed() {
             return Ok(());
@@ -156,38 +163,59 @@ impl Days {
         Ok(())
     }
 
-    /// The segment of a closed day that has at least so many events.
+    /// Reads open days from the log, unless they are in memory. It takes longest of all and needs little of a
+    /// processor, so it is done before a query takes one.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn prepare(
+        &self,
+        store: &dyn Store,
+        site: &Site,
+        counts: &Counts,
+        days: Range<Day>,
+        now: Timestamp,
+    ) -> Result<(), QueryError> {
+        let (_, open) = asked(counts, &days, now);
+        let known = self.open.get(site).await;
+        if open.is_empty() || known.is_some_and(|known| known.days.try_read().is_ok_and(|days| days.has(&open))) {
+            return Ok(());
+        }
+        self.unless_refused(site, &open, self.open(store, site, &open, now)).await.map(drop)
+    }
+
+    /// A closed day that has at least so many events.
     pub(super) async fn closed(
         &self,
         store: &dyn Store,
         site: &Site,
         day: Day,
         events: u64,
-    ) -> Result<Segment, QueryError> {
+    ) -> Result<ClosedDay, QueryError> {
         let key = (site.clone(), day);
-        let complete = |segment: &Segment| segment.events() as u64 >= events;
-        if let Some(segment) = self.closed.get(&key).await.filter(complete) {
-            return Ok(segment);
+        let complete = |closed: &ClosedDay| closed.events() as u64 >= events;
+        if let Some(closed) = self.closed.get(&key).await.filter(complete) {
+            return Ok(closed);
         }
         let stored = store.blocks(site, BlockKind::Segment, day..day.plus(1)).await?.pop();
-        let stored = stored.and_then(|(_, block)| Segment::open(block.into()).ok()).filter(complete);
-        let segment = match stored {
-            Some(segment) => segment,
+        let stored = stored.and_then(|(_, block)| ClosedDay::open(block.into()).ok()).filter(complete);
+        let closed = match stored {
+            Some(closed) => closed,
             None => {
                 let counts = Counts::from([(day, events)]);
-                let segment = self.unless_refused(site, &counts, self.build(store, site, day)).await?;
-                let put = store.put_block(site, BlockKind::Segment, day, segment.block().to_vec()).await;
+                let closed = self.unless_refused(site, &counts, self.build(store, site, day)).await?;
+                let put = store.put_block(site, BlockKind::Segment, day, closed.block().to_vec()).await;
                 if let Err(error) = put {
                     // The answer is right without it; the next reader builds it again.
                     tracing::warn!(error = crate::collect::error_text(&error), "a segment could not be stored");
                 }
-                segment
+                closed
             }
         };
-        self.closed.insert(key, segment.clone()).await;
+        self.closed.insert(key, closed.clone()).await;
         // Otherwise the cache evicts only from time to time, and holds far more than its bound until then.
         self.closed.run_pending_tasks().await;
-        Ok(segment)
+        Ok(closed)
     }
 
     /// Reads days that have so many events, unless they were read before and need too much memory. Events
@@ -209,22 +237,26 @@ impl Days {
         read
     }
 
-    /// The segment of a day, from its events.
-    pub(super) async fn build(&self, store: &dyn Store, site: &Site, day: Day) -> Result<Segment, QueryError> {
+    /// A day, from its events.
+    pub(super) async fn build(&self, store: &dyn Store, site: &Site, day: Day) -> Result<ClosedDay, QueryError> {
         let _turn = self.building.acquire().await.map_err(|_| QueryError::Late)?;
-        let mut head = Head::new(day);
-        let mut next = Some(DayEvents::new(day));
+        let (mut heads, mut next) = (BTreeMap::from([(day, Head::new(day))]), Some(DayEvents::new(day)));
         while let Some(events) = next {
             let (page, rest) = events.next(store, site).await?;
-            head.extend(&page);
-            self.check(head.memory())?;
+            open::add(&mut heads, store, site, &page, false).await?;
+            for head in heads.values_mut() {
+                // Pieces cost time: most days need none.
+                head.relieve(4 * self.unsealed);
+                self.check(head.memory())?;
+            }
             next = rest;
         }
+        let head = heads.remove(&day).unwrap_or_else(|| Head::new(day));
         if head.is_capped() {
             self.capped.note(site, day);
         }
         // Sorting a whole day takes too long for a thread that serves requests.
-        tokio::task::spawn_blocking(move || Segment::of(&head)).await.map_err(|_| QueryError::Damaged)
+        tokio::task::spawn_blocking(move || ClosedDay::of(head)).await.map_err(|_| QueryError::Damaged)
     }
 
     /// The open days of a site, which have at least so many events, unless the store has fewer.
@@ -285,6 +317,13 @@ impl Days {
     }
 }
 
+/// How many events the closed and the open ones of these days have.
+fn asked(counts: &Counts, days: &Range<Day>, now: Timestamp) -> (Counts, Counts) {
+    let open_from = open_days(now).start;
+    let asked = counts.iter().filter(|(day, _)| days.contains(day)).map(|(day, events)| (*day, *events));
+    asked.partition(|(day, _)| *day < open_from)
+}
+
 /// All events of a day, a page at a time, in no order.
 #[derive(Debug)]
 struct DayEvents {
@@ -320,7 +359,7 @@ pub(super) fn open_days(now: Timestamp) -> Range<Day> {
 /// The columns of one day, which stay as they are.
 #[derive(Debug)]
 pub enum DayColumns {
-    /// A day that is over.
+    /// A day that is over, or a part of it.
     Closed(Segment),
     /// A day that events still come for.
     Open(OpenDay),

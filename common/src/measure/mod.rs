@@ -11,7 +11,8 @@
 //! | [`property`] | properties of events as texts |
 //! | [`visits`] | how events become visits |
 //! | [`columns`], [`texts`] | what a scan reads of a day |
-//! | [`head`], [`segment`] | a day's columns while it is open, and once it is closed |
+//! | [`head`] | a day's columns while it is open |
+//! | [`segment`], [`closed`] | the same once it is closed |
 //! | `layout` | how rows lie in visits, as few numbers |
 //! | [`scan`] | answers questions from the columns of days |
 //! | [`themes`] | what `/themes` asks |
@@ -20,6 +21,7 @@
 //! | [`upkeep`] | what is prepared, compared and deleted at night |
 //! | [`service`] | answers queries: days, then scan, within bounds |
 
+pub mod closed;
 pub mod columns;
 pub mod days;
 pub mod facts;

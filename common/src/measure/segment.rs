@@ -1,4 +1,5 @@
-//! A closed day: the events of one site and UTC day as one immutable block of bytes, in columns.
+//! A closed day: the events of one site and UTC day as one immutable block of bytes, in columns. A day of
+//! very many events is [several](super::closed), divided by visitor.
 //!
 //! The same set of events gives the same bytes, in whatever order they arrived and on every engine:
 //! everything is sorted, and nothing depends on the store. A segment is complete if it has as many

@@ -28,7 +28,7 @@ use crate::telemetry::SPANS;
 use crate::time::{Day, HOUR, SECOND, Timestamp};
 
 /// How long the work for one query may take.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 /// The least memory with which several scans may run at the same time, in bytes.
 const SCAN_MEMORY: usize = 16 << 20;
 /// How long a query waits for its turn.
@@ -295,6 +295,7 @@ impl Service {
         Asked { store, site, counts, days, now }: Asked<'_>,
         scan: impl FnOnce(Arriving, &Work<'_>) -> Result<T, ScanError> + Send + 'static,
     ) -> Result<T, QueryError> {
+        self.days.prepare(store, site, counts, days.clone(), now).await?;
         let turn = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(&self.scans).acquire_owned()).await;
         let turn = turn.map_err(|_| QueryError::Late)?.map_err(|_| QueryError::Late)?;
         let wanted = Wanted(Arc::default());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::closed::ClosedDay;
 use super::columns::{Column, Columns, MOST_VALUES};
 use super::head::{AsPart, Head, Part};
 use super::naive::Naive;
@@ -14,6 +15,7 @@ use super::question::{Field, Number, Question, ResultRow};
 use super::samples::{day, event, events, funnels, questions, with_data};
 use super::scan::{Work, answer, funnel};
 use super::segment::Segment;
+use super::summary::{Origin, Summary};
 use crate::event::Event;
 
 pub(super) const UNBOUNDED: Work<'static> = Work { memory: usize::MAX, stopped: &|| false };
@@ -145,6 +147,35 @@ proptest! {
         let of_head = Segment::of(&head);
         prop_assert_eq!(segment.block(), of_head.block());
         prop_assert!(Segment::open(segment.block().to_vec().into()).is_ok());
+    }
+
+    #[test]
+    fn a_day_in_several_segments_is_the_same_whoever_was_sealed(
+        events in events().prop_shuffle(),
+        seals in seals(),
+        most in 1_usize..20,
+        questions in prop::collection::vec(questions(), 4),
+    ) {
+        let of_day: Vec<Event> = events.into_iter().filter(|event| event.created_at.day() == day(1)).collect();
+        let sealed = || Arc::into_inner(open_day(Head::new(day(1)), &of_day, &seals)).unwrap();
+        let mut sorted = of_day.clone();
+        sorted.sort_by_key(|event| event.id);
+        let mut head = Head::new(day(1));
+        head.extend(&sorted);
+        let (one, several) = (Segment::of(&head), ClosedDay::with_most(head, most));
+        prop_assert_eq!(ClosedDay::with_most(sealed(), most).block(), several.block());
+        prop_assert_eq!(ClosedDay::of(sealed()).block(), one.block());
+        prop_assert_eq!(several.events(), of_day.len());
+        for question in questions {
+            let of_one: Vec<Box<dyn Columns>> = vec![Box::new(one.clone())];
+            let of_several: Vec<Box<dyn Columns>> =
+                several.segments().iter().map(|segment| Box::new(segment.clone()) as Box<dyn Columns>).collect();
+            prop_assert_eq!(scanned(&question, &of_several), scanned(&question, &of_one), "{:#?}", question);
+        }
+        let summary = |segments: &[Segment]| Summary::of(segments, Origin::Stored).unwrap().block().to_vec();
+        prop_assert_eq!(summary(several.segments()), summary(&[one]));
+        let block = several.block();
+        prop_assert!(ClosedDay::open(block[..block.len() - 1].to_vec().into()).is_err());
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::closed::ClosedDay;
 use super::days::{self, Counts};
-use super::segment::Segment;
 use super::service::{QueryError, Service};
 use super::summary::{Origin, Summary};
 use crate::collect::error_text;
@@ -185,7 +185,7 @@ impl Service {
 /// How many events a block was made of; `None` if it is damaged, or made of a log.
 fn events_of(kind: BlockKind, block: &[u8]) -> Option<u64> {
     match kind {
-        BlockKind::Segment => Segment::open(block.to_vec().into()).ok().map(|segment| segment.events() as u64),
+        BlockKind::Segment => ClosedDay::open(block.to_vec().into()).ok().map(|day| day.events() as u64),
         BlockKind::Summary | BlockKind::Totals => Summary::open(block.to_vec()).ok().map(|summary| summary.events()),
         BlockKind::Goals => None,
     }
@@ -200,8 +200,8 @@ async fn summarised(store: &dyn Store, site: &Site, days: Range<Day>) -> Result<
 }
 
 /// Summarises a day on a thread of its own.
-async fn summary_of(store: &dyn Store, segment: Segment, origin: Origin) -> Result<Summary> {
-    let built = tokio::task::spawn_blocking(move || Summary::of(&segment, origin)).await;
+async fn summary_of(store: &dyn Store, day: ClosedDay, origin: Origin) -> Result<Summary> {
+    let built = tokio::task::spawn_blocking(move || Summary::of(day.segments(), origin)).await;
     built.map_err(|error| failed(store, error))?.map_err(|error| failed(store, error))
 }
 

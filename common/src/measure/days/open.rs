@@ -69,7 +69,7 @@ impl Open {
         self.reading.retain(|events| is_open(&events.day()));
         if let Some(events) = self.reading.last() {
             let (page, rest) = events.next(store, site).await?;
-            self.take(store, site, &page, false).await?;
+            add(&mut self.heads, store, site, &page, false).await?;
             self.reading.pop();
             self.reading.extend(rest);
             self.relieve(unsealed);
@@ -78,7 +78,7 @@ impl Open {
             let is_last = committed.len() < PAGE;
             if let Some(position) = committed.last().map(|committed| committed.position) {
                 let events: Vec<_> = committed.into_iter().map(|committed| committed.event).collect();
-                let looked_up = self.take(store, site, &events, self.some_may_be).await?;
+                let looked_up = add(&mut self.heads, store, site, &events, self.some_may_be).await?;
                 // What was looked up in the log may have been committed after this page.
                 self.some_may_be = looked_up || self.some_may_be && !is_last;
                 self.after = Some(position);
@@ -100,6 +100,11 @@ impl Open {
     fn is_complete(&self, counts: &Counts) -> Step {
         let has = |(day, events): (&Day, &u64)| self.heads.get(day).is_some_and(|head| head.len() as u64 >= *events);
         if counts.iter().all(has) { Step::Complete } else { Step::Incomplete }
+    }
+
+    /// Whether it has these days, but for what was committed since.
+    pub(super) fn has(&self, counts: &Counts) -> bool {
+        !self.is_being_read() && counts.keys().all(|day| self.heads.contains_key(day))
     }
 
     /// Whether the log is being read.
@@ -132,29 +137,38 @@ impl Open {
         self.reading.retain(|events| counts.contains_key(&events.day()));
         self.heads.len() < before
     }
+}
 
-    /// Adds events to their days, only those that are not there yet if some may be. Answers whether others
-    /// had to be looked up in the log; those may have any position. What cannot be repeated is done at the
-    /// end, where it is not interrupted.
-    async fn take(&mut self, store: &dyn Store, site: &Site, events: &[Event], some_may_be: bool) -> Result<bool> {
-        let (mut unclear, mut found) = (Vec::new(), Vec::new());
-        for head in self.heads.values_mut() {
-            unclear.append(&mut head.reopen(events));
-        }
-        for (visitor, instant) in &unclear {
-            let all = at_instant(store, site, *instant).await?;
-            found.extend(all.into_iter().filter(|event| event.visitor == *visitor));
-        }
-        for head in self.heads.values_mut() {
-            unclear.iter().for_each(|(visitor, instant)| head.forget(*visitor, *instant));
-            let new: Vec<&Event> = found.iter().filter(|event| !head.has(event)).collect();
-            head.extend(new);
-            let may_be = some_may_be || !unclear.is_empty();
-            let new: Vec<&Event> = events.iter().filter(|event| !may_be || !head.has(event)).collect();
-            head.extend(new);
-        }
-        Ok(!unclear.is_empty())
+/// Adds events to their days, only those that are not there yet if some may be. Answers whether others had to
+/// be looked up in the log; those may have any position. What cannot be repeated is done at the end, where it
+/// is not interrupted.
+///
+/// # Errors
+/// When the store cannot answer.
+pub(super) async fn add(
+    heads: &mut BTreeMap<Day, Head>,
+    store: &dyn Store,
+    site: &Site,
+    events: &[Event],
+    some_may_be: bool,
+) -> Result<bool> {
+    let (mut unclear, mut found) = (Vec::new(), Vec::new());
+    for head in heads.values_mut() {
+        unclear.append(&mut head.reopen(events));
     }
+    for (visitor, instant) in &unclear {
+        let all = at_instant(store, site, *instant).await?;
+        found.extend(all.into_iter().filter(|event| event.visitor == *visitor));
+    }
+    for head in heads.values_mut() {
+        unclear.iter().for_each(|(visitor, instant)| head.forget(*visitor, *instant));
+        let new: Vec<&Event> = found.iter().filter(|event| !head.has(event)).collect();
+        head.extend(new);
+        let may_be = some_may_be || !unclear.is_empty();
+        let new: Vec<&Event> = events.iter().filter(|event| !may_be || !head.has(event)).collect();
+        head.extend(new);
+    }
+    Ok(!unclear.is_empty())
 }
 
 /// All events of an instant.

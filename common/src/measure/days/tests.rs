@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
 use super::open_days;
 use crate::config::Config;
@@ -13,7 +15,7 @@ use crate::event::Event;
 use crate::measure::columns::MOST_VALUES;
 use crate::measure::query::Query;
 use crate::measure::samples::{day, event};
-use crate::measure::service::{QueryError, Service};
+use crate::measure::service::{DEADLINE, QueryError, Service};
 use crate::metrics::Metrics;
 use crate::site::Site;
 use crate::store::sqlite::Sqlite;
@@ -72,7 +74,7 @@ impl Asked {
 async fn days_that_need_too_much_memory_are_refused_and_others_are_answered() {
     let (asked, site) = (Asked::new().await, Site::default());
     let (closed, yesterday, today) = (day(5), day(8), day(9));
-    asked.store(&site, closed, 10_000).await;
+    asked.store(&site, closed, 40_000).await;
     asked.store(&site, closed.plus(1), 5).await;
     asked.store(&site, yesterday, 1_000).await;
     asked.store(&site, today, 40_000).await;
@@ -165,7 +167,7 @@ async fn days_that_were_refused_are_not_read_again() {
     };
     let other = Asked::new().await;
     let empty = &other.store;
-    for (of, events) in [(day(5), 10_000), (day(9), 40_000)] {
+    for (of, events) in [(day(5), 40_000), (day(9), 40_000)] {
         asked.store(&site, of, events).await;
         assert!(read(empty, of, events).await.is_ok(), "the empty store has nothing that is too large");
         asked.service.days.closed.invalidate_all();
@@ -215,4 +217,27 @@ async fn days_are_read_one_after_another() {
     sent.unwrap();
     let built = asked.store.blocks(&site, BlockKind::Segment, days[0]..days[7].plus(1)).await.unwrap();
     assert!((1..=3).contains(&built.len()), "{} were built", built.len());
+}
+
+#[tokio::test]
+async fn a_query_that_is_not_wanted_any_more_makes_room_for_the_next() {
+    let (asked, site) = (Asked::new().await, Site::default());
+    asked.store(&site, day(9), 100).await;
+    let ((begin, begun), (end, ended)) = (oneshot::channel(), oneshot::channel());
+    let endless = asked.service.work(&asked.store, &site, asked.now, |work| {
+        let started = Instant::now();
+        let _ = begin.send(());
+        while work.check().is_ok() {
+            std::thread::yield_now();
+        }
+        let _ = end.send(started.elapsed());
+        Ok(())
+    });
+    tokio::select! {
+        _ = endless => panic!("it has no end"),
+        begun = begun => begun.unwrap(),
+    }
+    // There is room for one query only.
+    assert_eq!(asked.views(&site, day(9)).await.unwrap(), 100);
+    assert!(ended.await.unwrap() < DEADLINE, "it went on until its deadline");
 }

@@ -297,6 +297,30 @@ impl Piece {
         Ok(Taken { of_visits: columns, time, of_rows, properties, ..taken })
     }
 
+    /// Whether all visitors have left.
+    pub(super) const fn is_gone(&self) -> bool {
+        self.gone == self.rows
+    }
+
+    /// Of each visitor the second of its first row, a day later if its id is not explicit, and how many rows
+    /// it has; none if it has left.
+    pub(super) fn seconds(&self) -> Result<Vec<(u32, u32)>, Damaged> {
+        let (visits, mut starts) = (self.all_visits()?.all, Vec::new());
+        self.of_visits(OfVisits::Start, &mut starts)?;
+        layout::begin(&visits, self.explicit.len(), &mut starts)?;
+        let mut seconds: Vec<(u32, u32)> = Vec::with_capacity(self.left.len());
+        for (visit, start) in visits.iter().zip(starts) {
+            if visit.visitor as usize == seconds.len() {
+                let later = if seconds.len() < self.explicit.len() { 0 } else { 86_400 };
+                seconds.push((start / 1_000 + later, 0));
+            }
+            if !self.left[visit.visitor as usize] {
+                seconds[visit.visitor as usize].1 += visit.events + visit.reports;
+            }
+        }
+        Ok(seconds)
+    }
+
     /// Whether most rows are of visitors who have left.
     pub(super) const fn is_mostly_gone(&self) -> bool {
         self.gone > self.rows / 2

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use hashbrown::HashTable;
 
@@ -13,6 +14,8 @@ use crate::visitor::VisitorId;
 
 /// The row of a visitor who is sealed.
 const GONE: u32 = u32::MAX;
+/// The seconds of a day.
+const SECONDS: usize = 86_400;
 
 /// Ids of events are not kept in pieces. Rows that come back have numbers in the order of the ids instead,
 /// which leave 12 bytes zero. An event with such an id is no problem: it is looked up for nothing.
@@ -77,6 +80,40 @@ impl Head {
         }
     }
 
+    /// Calls `each` with the head while it has so many events at most, of which no visitor is in two calls:
+    /// those with an explicit id first, by the second of their first event. All of a second go together.
+    pub(in crate::measure) fn into_groups(mut self, most: usize, mut each: impl FnMut(&Self)) {
+        if self.sealed.is_unused() && self.len() <= most {
+            return each(&self);
+        }
+        // What is kept of the values of the whole day is kept of each group.
+        self.caps();
+        let caps = self.caps.take();
+        self.seal(usize::MAX);
+        let seconds = self.sealed.seconds();
+        let mut rows = vec![0; 2 * SECONDS];
+        for (second, own) in seconds.iter().flatten() {
+            rows[*second as usize] += *own as usize;
+        }
+        let (mut start, mut sum) = (0, 0);
+        for end in 1..=rows.len() {
+            sum += rows[end - 1];
+            if end < rows.len() && sum + rows[end] <= most || sum == 0 {
+                continue;
+            }
+            let group = start..end as u32;
+            for (piece, visitors) in self.sealed.remove_all(|place| group.contains(&seconds[place.0][place.1].0)) {
+                self.take(piece, &visitors);
+            }
+            self.form_changed();
+            self.caps = caps.clone().map(OnceLock::from).unwrap_or_default();
+            each(&self);
+            let all = vec![true; self.visitors.len()];
+            self.keep_others(&all);
+            (start, sum) = (end as u32, 0);
+        }
+    }
+
     /// Drops the rows of visitors, and what room they took.
     fn keep_others(&mut self, is_sealed: &[bool]) {
         let (rows, places) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.places));
@@ -131,10 +168,9 @@ impl Head {
             visitors.sort_unstable();
             self.take(piece, &visitors);
             if self.sealed.piece(piece).is_some_and(|piece| piece.is_mostly_gone()) {
-                let others = self.sealed.visitors_of(piece);
-                others.iter().for_each(|(_, id)| _ = self.sealed.remove(*id));
-                self.take(piece, &others);
-                self.sealed.drop_piece(piece);
+                for (piece, others) in self.sealed.remove_all(|(of, _)| of == piece) {
+                    self.take(piece, &others);
+                }
             }
         }
         self.form_changed();
@@ -181,6 +217,7 @@ impl Head {
         let numbers: Vec<u32> = visitors.iter().map(|(number, _)| *number).collect();
         // Reading a piece cannot fail.
         let Some(Ok(taken)) = self.sealed.piece(piece).map(|piece| piece.take(&numbers)) else { return };
+        self.sealed.drop_if_empty(piece);
         let Taken { explicit, visits, of_visits, time, of_rows, properties } = taken;
         let first = self.rows.time.len() as u32;
         let [name, page, hostname] = OfRows::DENSE.map(|column| &of_rows[column as usize]);

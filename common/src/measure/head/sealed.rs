@@ -1,5 +1,9 @@
 //! The pieces of an open day, and which visitor is in which.
 
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
 use super::piece::Piece;
 use crate::visitor::VisitorId;
 
@@ -82,13 +86,30 @@ impl Sealed {
         (piece != NONE).then_some((piece.into(), number.into()))
     }
 
-    /// The visitors of a piece by number, of which it is known that they are in it.
-    pub(super) fn visitors_of(&self, piece: usize) -> Vec<(u32, VisitorId)> {
-        let places = self.ids.iter().zip(&self.places).filter(|(_, place)| usize::from(place.0) == piece);
-        let id = |id: &[u8; 16]| uuid::Uuid::from_bytes(*id).into();
-        let mut visitors: Vec<_> = places.map(|(own, (_, number))| (u32::from(*number), id(own))).collect();
-        visitors.sort_unstable();
-        visitors
+    /// The visitors at these places (piece and number), by piece and then by number. They are in none from
+    /// now on.
+    pub(super) fn remove_all(
+        &mut self,
+        is_wanted: impl Fn((usize, usize)) -> bool,
+    ) -> BTreeMap<usize, Vec<(u32, VisitorId)>> {
+        let mut removed: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+        for (id, (piece, number)) in self.ids.iter().zip(&mut self.places) {
+            if *piece != NONE && is_wanted((usize::from(*piece), usize::from(*number))) {
+                let visitor = (u32::from(*number), Uuid::from_bytes(*id).into());
+                removed.entry(usize::from(*piece)).or_default().push(visitor);
+                *piece = NONE;
+            }
+        }
+        removed.values_mut().for_each(|visitors| visitors.sort_unstable());
+        removed
+    }
+
+    /// Of each piece and visitor the second of its first event, a day later if its id is not explicit, and
+    /// how many rows it has.
+    pub(super) fn seconds(&self) -> Vec<Vec<(u32, u32)>> {
+        // Reading a piece cannot fail.
+        let of = |piece: &Option<Piece>| piece.as_ref().and_then(|piece| piece.seconds().ok()).unwrap_or_default();
+        self.pieces.iter().map(of).collect()
     }
 
     /// One of the pieces.
@@ -96,9 +117,9 @@ impl Sealed {
         self.pieces.get_mut(piece)?.as_mut()
     }
 
-    /// Removes a piece that nobody is in.
-    pub(super) fn drop_piece(&mut self, piece: usize) {
-        self.pieces[piece] = None;
+    /// Removes a piece that all visitors have left.
+    pub(super) fn drop_if_empty(&mut self, piece: usize) {
+        self.pieces[piece].take_if(|piece| piece.is_gone());
     }
 
     /// The bytes of memory that they take.

@@ -1,5 +1,7 @@
 //! Makes a summary from the columns of a closed day.
 
+use std::collections::BTreeSet;
+
 use super::{CHECKED, MAGIC, Origin, PROPERTIES_CAPPED, STORED, Summary, VERSION, write};
 use crate::measure::columns::{Column, Columns, Damaged};
 use crate::measure::question::{Dimension, Field};
@@ -12,56 +14,60 @@ use crate::time::Day;
 const MOST_PROPERTIES: usize = 200;
 
 impl Summary {
-    /// Summarises a closed day.
+    /// Summarises a closed day, of which these are all segments.
     ///
     /// # Errors
-    /// [`Damaged`], if the segment is.
-    pub fn of(segment: &Segment, origin: Origin) -> Result<Self, Damaged> {
-        let (properties, all) = properties(segment)?;
+    /// [`Damaged`], if a segment is.
+    pub fn of(segments: &[Segment], origin: Origin) -> Result<Self, Damaged> {
+        let day = segments.first().ok_or(Damaged)?.day();
+        let (properties, all) = properties(segments)?;
         let mut totals = [Counted::default(); 2];
         for (totals, reports_are_events) in totals.iter_mut().zip([false, true]) {
-            tally(segment, None, reports_are_events, |_, counted| *totals = *counted)?;
+            tally(segments, None, reports_are_events, |_, counted| *totals = *counted)?;
         }
         let fields = Field::ALL.iter().copied().map(Dimension::Field);
         let mut sections = fields
             .chain(properties)
-            .map(|dimension| Ok((dimension.to_string(), section(segment, &dimension)?)))
+            .map(|dimension| Ok((dimension.to_string(), section(segments, &dimension)?)))
             .collect::<Result<Vec<_>, Damaged>>()?;
         sections.sort_unstable();
         let mut flags = if origin == Origin::Stored { STORED } else { 0 };
-        if !all || segment.property_names_capped() {
+        if !all || segments.iter().any(Segment::property_names_capped) {
             flags |= PROPERTIES_CAPPED;
         }
-        Self::open(block(segment.day(), segment.events() as u64, flags, &totals, &sections))
+        let events = segments.iter().map(|segment| segment.events() as u64).sum();
+        Self::open(block(day, events, flags, &totals, &sections))
     }
 }
 
 /// The properties to summarise, and whether they are all there are.
-fn properties(segment: &Segment) -> Result<(Vec<Dimension>, bool), Damaged> {
-    let mut properties: Vec<Dimension> = segment.properties().collect();
-    let all = properties.len() <= MOST_PROPERTIES;
-    if !all {
-        let mut counted = Vec::with_capacity(properties.len());
-        let mut numbers = Vec::new();
-        for property in properties {
-            segment.numbers(Column::Value(&property), &mut numbers)?;
-            counted.push((std::cmp::Reverse(numbers.iter().filter(|number| **number != 0).count()), property));
-        }
-        counted.sort_unstable();
-        counted.truncate(MOST_PROPERTIES);
-        properties = counted.into_iter().map(|(_, property)| property).collect();
+fn properties(segments: &[Segment]) -> Result<(Vec<Dimension>, bool), Damaged> {
+    let properties: BTreeSet<Dimension> = segments.iter().flat_map(Segment::properties).collect();
+    if properties.len() <= MOST_PROPERTIES {
+        return Ok((properties.into_iter().collect(), true));
     }
-    Ok((properties, all))
+    let (mut counted, mut numbers) = (Vec::with_capacity(properties.len()), Vec::new());
+    for property in properties {
+        let mut count = 0;
+        for segment in segments {
+            segment.numbers(Column::Value(&property), &mut numbers)?;
+            count += numbers.iter().filter(|number| **number != 0).count();
+        }
+        counted.push((std::cmp::Reverse(count), property));
+    }
+    counted.sort_unstable();
+    counted.truncate(MOST_PROPERTIES);
+    Ok((counted.into_iter().map(|(_, property)| property).collect(), false))
 }
 
-fn section(segment: &Segment, dimension: &Dimension) -> Result<Vec<u8>, Damaged> {
+fn section(segments: &[Segment], dimension: &Dimension) -> Result<Vec<u8>, Damaged> {
     let unknown = match dimension {
         Dimension::Field(field) => field.unknown(),
         _ => "",
     };
     let (mut of_unknown, mut rows) = (Counted::default(), Vec::new());
     let is_name = *dimension == Dimension::Field(Field::EventName);
-    let capped = tally(segment, Some(dimension), is_name, |text, counted| match text == unknown {
+    let capped = tally(segments, Some(dimension), is_name, |text, counted| match text == unknown {
         true => of_unknown = *counted,
         false => rows.push((text.to_owned(), *counted)),
     })?;
@@ -76,13 +82,13 @@ fn section(segment: &Segment, dimension: &Dimension) -> Result<Vec<u8>, Damaged>
 }
 
 fn tally(
-    segment: &Segment,
+    segments: &[Segment],
     dimension: Option<&Dimension>,
     reports_are_events: bool,
     each: impl FnMut(&str, &Counted),
 ) -> Result<bool, Damaged> {
     // Nothing stops it, and it may use what it needs.
-    scan::tally(segment, dimension, reports_are_events, each).map_err(|error| match error {
+    scan::tally(segments, dimension, reports_are_events, each).map_err(|error| match error {
         ScanError::Damaged(_) | ScanError::Stopped | ScanError::TooLarge => Damaged,
     })
 }

@@ -27,7 +27,7 @@ fn of_day(events: &[Event], number: i32) -> Segment {
 }
 
 fn summary(events: &[Event], number: i32) -> Summary {
-    Summary::of(&of_day(events, number), Origin::Stored).unwrap()
+    Summary::of(&[of_day(events, number)], Origin::Stored).unwrap()
 }
 
 fn dimensions() -> Vec<Dimension> {

@@ -158,7 +158,7 @@ pub async fn derived_data_is_compared_and_repaired(fixture: impl Fixture) {
     // As many events, of other visitors.
     let others: Vec<_> = (5..9).map(|who| view(who, "2025-11-10T10:00:00Z", "/other")).collect();
     let other = Segment::build(first, &others);
-    let other_summary = Summary::of(&other, Origin::Stored).unwrap();
+    let other_summary = Summary::of(std::slice::from_ref(&other), Origin::Stored).unwrap();
     store.put_block(&site(), BlockKind::Segment, first, other.block().to_vec()).await.unwrap();
     store.put_block(&site(), BlockKind::Summary, first, other_summary.block().to_vec()).await.unwrap();
     store.put_block(&site(), BlockKind::Totals, day("2025-12-01"), b"damaged".to_vec()).await.unwrap();
