@@ -19,7 +19,7 @@ pub use compare::change;
 pub use csv::Csv;
 pub use funnel::{FunnelQuery, FunnelResults};
 pub use input::json;
-pub use results::{Meta, Results};
+pub use results::{EventsMeta, Meta, Results};
 pub use retention::{RetentionQuery, RetentionResults};
 
 pub(super) use date_range::Span;

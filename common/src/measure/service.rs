@@ -11,7 +11,9 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::days::{self, Counts, DayColumns, Days};
 use super::goals::GoalList;
-use super::query::{Context, FunnelQuery, FunnelResults, Meta, Query, Results, RetentionQuery, RetentionResults};
+use super::query::{
+    Context, EventsMeta, FunnelQuery, FunnelResults, Meta, Query, Results, RetentionQuery, RetentionResults,
+};
 use super::question::{Answer, Question};
 use super::scan::clicks::{self, ClickedPlace};
 use super::scan::{self, ScanError, Work};
@@ -23,7 +25,7 @@ use super::zone::Zone;
 use crate::config::Config;
 use crate::retention;
 use crate::site::Site;
-use crate::store::{Store, StoreError};
+use crate::store::{BlockKind, Store, StoreError};
 use crate::telemetry::SPANS;
 use crate::time::{Day, HOUR, SECOND, Timestamp};
 
@@ -209,12 +211,13 @@ impl Service {
         query: &FunnelQuery,
         counts: &Counts,
         now: Timestamp,
-    ) -> Result<FunnelResults, QueryError> {
+    ) -> Result<(FunnelResults, EventsMeta), QueryError> {
         let funnel = query.funnel.clone();
         let days = days_of(funnel.range.start, funnel.range.end);
+        let meta = self.events_meta(store, &query.funnel.site, counts, days.clone(), now).await?;
         let asked = Asked { store, site: &query.funnel.site, counts, days, now };
         let (answer, _) = self.scan(asked, move |days, work| scan::funnel::answer(&funnel, days, work)).await?;
-        Ok(query.results(answer))
+        Ok((query.results(answer), meta))
     }
 
     /// Answers in which weeks visitors return.
@@ -227,13 +230,35 @@ impl Service {
         query: &RetentionQuery,
         counts: &Counts,
         now: Timestamp,
-    ) -> Result<RetentionResults, QueryError> {
+    ) -> Result<(RetentionResults, EventsMeta), QueryError> {
         let retention = query.retention.clone();
         let all = counts.keys().next().zip(counts.keys().next_back()).map(|(first, last)| *first..last.plus(1));
         let days = all.unwrap_or(now.day()..now.day());
+        // What came before belongs to earlier cohorts, and to the first.
+        let expired = self.first_summary(now)..days.start;
+        let meta = self.events_meta(store, &query.retention.site, counts, expired, now).await?;
         let asked = Asked { store, site: &query.retention.site, counts, days, now };
         let answer = self.scan(asked, move |days, work| scan::retention::answer(&retention, days, work)).await?;
-        Ok(query.results(&answer))
+        Ok((query.results(&answer), meta))
+    }
+
+    /// Whether there were events of these days that have expired.
+    async fn events_meta(
+        &self,
+        store: &dyn Store,
+        site: &Site,
+        counts: &Counts,
+        days: Range<Day>,
+        now: Timestamp,
+    ) -> Result<EventsMeta, StoreError> {
+        let first_kept = self.first_kept(now);
+        let expired = days.start.max(self.first_summary(now))..days.end.min(first_kept);
+        if expired.is_empty() {
+            return Ok(EventsMeta::default());
+        }
+        let totals = store.blocks(site, BlockKind::Totals, expired).await?;
+        let is_missed = totals.iter().any(|(day, _)| !counts.contains_key(day));
+        Ok(EventsMeta::since(is_missed.then_some(first_kept)))
     }
 
     /// The most viewed themes of these days, at most `limit`.

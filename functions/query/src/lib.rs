@@ -20,7 +20,7 @@ use common::http::{Answer, ApiError, BASE_PATH, Budget, Params};
 use common::measure::days::Counts;
 use common::measure::query::openapi::{FunnelRequest, QueryRequest, RetentionRequest};
 use common::measure::query::{
-    self, Context, FunnelQuery, FunnelResults, Meta, Query, Results, RetentionQuery, RetentionResults,
+    self, Context, EventsMeta, FunnelQuery, FunnelResults, Meta, Query, Results, RetentionQuery, RetentionResults,
 };
 use common::outcome::{Code, Refusal};
 use common::time::Timestamp;
@@ -158,7 +158,7 @@ async fn answer_json(app: &App, params: &Params, value: &Value) -> Result<Bytes,
     })),
     params(("format" = Option<String>, Query, description = "`json` (the default) or `csv`")),
     responses(
-        (status = 200, description = "Visitors, drop-off and median time of each step", body = Answer<FunnelResults>),
+        (status = 200, description = "Visitors, drop-off and median time of each step", body = Answer<FunnelResults, EventsMeta>),
         (status = 400, description = "INVALID_QUERY, INVALID_JSON, INVALID_DATE, INVALID_LIMIT or INVALID_SITE, with what is allowed"),
         (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )
@@ -168,11 +168,12 @@ async fn funnel(State(app): State<App>, params: Params, headers: HeaderMap, body
     let (counts, context) = prepare(&app, &params, &value, now).await?;
     let query = FunnelQuery::parse(&value, &context)?;
     if csv {
-        let results = app.measure.funnel(&*app.store, &query, &counts, now).await?;
+        let (results, _) = app.measure.funnel(&*app.store, &query, &counts, now).await?;
         return Ok(as_csv(results.csv(&query)));
     }
     app.answer(format!("funnel/{}", query.key()), async {
-        Ok(Answer::new(app.measure.funnel(&*app.store, &query, &counts, now).await?))
+        let (results, meta) = app.measure.funnel(&*app.store, &query, &counts, now).await?;
+        Ok(Answer::with_meta(results, meta))
     })
     .await
 }
@@ -187,7 +188,7 @@ async fn funnel(State(app): State<App>, params: Params, headers: HeaderMap, body
     })),
     params(("format" = Option<String>, Query, description = "`json` (the default) or `csv`")),
     responses(
-        (status = 200, description = "A cohort for each week, oldest first", body = Answer<RetentionResults>),
+        (status = 200, description = "A cohort for each week, oldest first", body = Answer<RetentionResults, EventsMeta>),
         (status = 400, description = "INVALID_QUERY, INVALID_JSON or INVALID_SITE, with what is allowed"),
         (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )
@@ -202,10 +203,11 @@ async fn retention(
     let (counts, context) = prepare(&app, &params, &value, now).await?;
     let query = RetentionQuery::parse(&value, &context)?;
     if csv {
-        return Ok(as_csv(app.measure.retention(&*app.store, &query, &counts, now).await?.csv()));
+        return Ok(as_csv(app.measure.retention(&*app.store, &query, &counts, now).await?.0.csv()));
     }
     app.answer(format!("retention/{}", query.key()), async {
-        Ok(Answer::new(app.measure.retention(&*app.store, &query, &counts, now).await?))
+        let (results, meta) = app.measure.retention(&*app.store, &query, &counts, now).await?;
+        Ok(Answer::with_meta(results, meta))
     })
     .await
 }

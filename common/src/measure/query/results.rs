@@ -81,6 +81,32 @@ pub struct Meta {
     pub time_labels: Option<Vec<String>>,
 }
 
+/// What there is to say about results that only events can give.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+pub struct EventsMeta {
+    /// `impossible` if events of days that the query is about have expired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summaries: Option<&'static str>,
+    /// Why the summaries of these days do not answer it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summaries_reason: Option<&'static str>,
+    /// The first day whose events are still kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
+    pub first_day_of_events: Option<Day>,
+}
+
+impl EventsMeta {
+    /// Of an answer that lacks the days before this one, if it does.
+    pub(in crate::measure) fn since(first_day_of_events: Option<Day>) -> Self {
+        Self {
+            summaries: first_day_of_events.map(|_| "impossible"),
+            summaries_reason: first_day_of_events.map(|_| "summaries do not tell which visitors did what after what"),
+            first_day_of_events,
+        }
+    }
+}
+
 impl Query {
     /// Orders, pages and compares the answers to [`Query::question`] and [`Query::comparison`].
     #[must_use]

@@ -197,7 +197,7 @@ pub async fn goals_of_a_site_are_kept(mut fixture: impl Fixture) {
         let counts = service.counts(store, &site(), now).await.unwrap();
         let context = service.context(store, &site(), &counts, false, now).await.unwrap();
         let funnel = FunnelQuery::parse(&json!({"funnel": "Sale", "date_range": "day"}), &context).unwrap();
-        let results = service.funnel(store, &funnel, &counts, now).await.unwrap();
+        let (results, _) = service.funnel(store, &funnel, &counts, now).await.unwrap();
         assert_eq!(results.results[0].steps.iter().map(|step| step.visitors).collect::<Vec<_>>(), [2, 1]);
         let unknown = FunnelQuery::parse(&json!({"funnel": "Sales", "date_range": "day"}), &context).unwrap_err();
         assert!(unknown.message.contains("Sale"), "{}", unknown.message);

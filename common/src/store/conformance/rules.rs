@@ -113,11 +113,11 @@ async fn answer(store: &dyn Store, service: &Service, case: &Value) -> Value {
         }
         "funnel" => {
             let query = FunnelQuery::parse(&query, &context).unwrap();
-            json!(service.funnel(store, &query, &counts, now).await.unwrap())["results"][0]["steps"].clone()
+            json!(service.funnel(store, &query, &counts, now).await.unwrap().0)["results"][0]["steps"].clone()
         }
         _ => {
             let query = RetentionQuery::parse(&query, &context).unwrap();
-            json!(service.retention(store, &query, &counts, now).await.unwrap())["results"].clone()
+            json!(service.retention(store, &query, &counts, now).await.unwrap().0)["results"].clone()
         }
     }
 }

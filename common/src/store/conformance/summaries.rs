@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Fixture;
 use super::queries::{service, view};
 use super::samples::{at, day, event, put, quiet, site};
-use crate::measure::query::Query;
+use crate::measure::query::{FunnelQuery, Query, RetentionQuery};
 use crate::measure::segment::Segment;
 use crate::measure::summary::{Origin, Summary};
 use crate::retention::cutoff;
@@ -134,6 +134,20 @@ pub async fn what_summaries_do_not_know_is_said(fixture: impl Fixture) {
     let (rows, meta) = ask(store, &old, LATER).await;
     assert_eq!(rows, json!([[[], [4]]]));
     assert_eq!(meta["summaries_reason"], "summaries are kept since 2024-03-08");
+
+    let (service, now) = (service(), at(LATER));
+    let counts = service.counts(store, &site(), now).await.unwrap();
+    let context = service.context(store, &site(), &counts, true, now).await.unwrap();
+    let steps = json!([["is", "event:page", ["/"]], ["is", "event:page", ["/cv"]]]);
+    for (range, is_missed) in [(json!("all"), true), (json!("day"), false)] {
+        let query = FunnelQuery::parse(&json!({"date_range": range, "steps": steps}), &context).unwrap();
+        let (_, meta) = service.funnel(store, &query, &counts, now).await.unwrap();
+        assert_eq!(meta.summaries, is_missed.then_some("impossible"));
+        assert_eq!(meta.first_day_of_events.is_some(), is_missed);
+    }
+    let query = RetentionQuery::parse(&json!({}), &context).unwrap();
+    let (_, meta) = service.retention(store, &query, &counts, now).await.unwrap();
+    assert_eq!(meta.summaries, Some("impossible"));
 }
 
 pub async fn derived_data_is_compared_and_repaired(fixture: impl Fixture) {
