@@ -218,8 +218,9 @@ struct Known {
 }
 
 impl Known {
-    /// The texts of another day, or of another part of this one. Both are sorted, but for those of the open day, so most of those that are
-    /// the same are found by comparing side by side; the others are looked up when they are needed.
+    /// The texts of another day, or of another part of this one. Both are sorted, but for those of the open
+    /// day, so most of those that are the same are found by comparing side by side; the others are looked up
+    /// when they are needed.
     fn next(self, texts: Arc<Texts>) -> Self {
         // Parts of an open day share their texts.
         if Arc::ptr_eq(&self.texts, &texts) {
