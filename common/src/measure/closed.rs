@@ -63,6 +63,14 @@ impl ClosedDay {
         Self::open(block.into()).unwrap_or_else(|_| unreachable!("a block that was just written can be opened"))
     }
 
+    /// Whether a block was written by a release with another format of segments, see
+    /// [`Segment::is_of_another_release`].
+    #[must_use]
+    pub fn is_of_another_release(block: &[u8]) -> bool {
+        let first = block.strip_prefix(MAGIC).map_or(block, |segments| segments.get(4..).unwrap_or_default());
+        Segment::is_of_another_release(first)
+    }
+
     /// Opens a block.
     ///
     /// # Errors

@@ -167,7 +167,7 @@ impl Service {
                 recount.aggregates += 1;
                 let found = events_of(kind, stored);
                 let is_older = found.is_some_and(|found| found < events)
-                    || kind == BlockKind::Segment && Segment::is_of_another_release(stored);
+                    || kind == BlockKind::Segment && ClosedDay::is_of_another_release(stored);
                 if *stored != expected && !is_older {
                     let found = found.unwrap_or(0) as i64;
                     let aggregate = format!("{site} {day} {name}, in events");
