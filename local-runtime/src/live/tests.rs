@@ -222,7 +222,7 @@ async fn places_that_begin_anew_are_a_gap() {
     let (app, _files) = app_with(&[], Arc::new(System)).await;
     let (hub, newcomers) = super::Hub::new(&app, TIMING, Default::default());
     let site = common::site::Site::default();
-    let subscription = hub.subscribe(&site);
+    let subscription = hub.subscribe(&site, PseudonymOf::Event);
     let (events, feed) = tokio::sync::broadcast::channel(9);
     let running = tokio::spawn(Arc::clone(&hub).run(feed, newcomers));
     append(&app, "default", 3).await;
