@@ -233,8 +233,8 @@ static SAMPLES: LazyLock<(Vec<Head>, Vec<Segment>)> = LazyLock::new(|| {
         .map(|number: u8| {
             let sent = SentEvent::parse(events[usize::from(number) % events.len()], now()).unwrap();
             let visitor = u128::from(number % 11);
-            let mut facts = Facts::default();
-            facts.client = Facts::from_text(None, Some(["FR", "", "DE\tx\ty\tfr"][usize::from(number % 3)])).client;
+            let client = ["FR", "", "DE\tx\ty\tfr"][usize::from(number % 3)];
+            let facts = Facts { client: Facts::from_text(None, Some(client)).client, ..Facts::default() };
             Event {
                 id: Uuid::from_u128(number.into()),
                 site: sent.site,

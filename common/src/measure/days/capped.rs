@@ -20,8 +20,11 @@ const MOST_SEEN: usize = 10_000;
 pub(in crate::measure) struct CappedDays {
     /// How many there were.
     pub(in crate::measure) total: IntCounter,
-    seen: Mutex<(HashSet<(Site, Day)>, Option<Instant>)>,
+    seen: Mutex<Seen>,
 }
+
+/// Which days were noticed, and when that was said last.
+type Seen = (HashSet<(Site, Day)>, Option<Instant>);
 
 impl CappedDays {
     pub(super) fn new() -> Self {
