@@ -293,3 +293,31 @@ impl Places<'_> {
         self.totals.explicit_memory += self.totals.explicit[row as usize].insert(visitor);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More texts than are compared together, and days that lack some of them.
+    #[test]
+    fn texts_of_the_day_before_keep_their_numbers() {
+        let all: Vec<String> = (0..300).map(|number| format!("/page/{number:03}")).collect();
+        let of = |kept: &dyn Fn(usize) -> bool| -> Vec<&str> {
+            let texts = all.iter().enumerate().filter(|(number, _)| kept(*number));
+            std::iter::once("").chain(texts.map(|(_, text)| text.as_str())).collect()
+        };
+        let days =
+            [of(&|_| true), of(&|number| number % 97 != 5), of(&|number| !(40..200).contains(&number)), of(&|_| false)];
+        for before in &days {
+            for day in &days {
+                let known =
+                    Known { texts: Arc::new(Texts::of(before)), numbers: (1_000..).take(before.len()).collect() };
+                let next = known.next(Arc::new(Texts::of(day)));
+                for (text, number) in day.iter().zip(&next.numbers) {
+                    let expected = before.iter().position(|other| other == text).map_or(NONE, |at| 1_000 + at as u32);
+                    assert_eq!(*number, expected, "{text}");
+                }
+            }
+        }
+    }
+}
