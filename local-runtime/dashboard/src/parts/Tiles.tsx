@@ -39,7 +39,7 @@ export function Tiles() {
         <div class="chart-head">
           <h3>{words.metrics[metric.value]}</h3>
           <Units />
-          <Csv of={csvOf(tilesQuery())} name="figures" what={words.figures} />
+          <Csv of={csvOf(tilesQuery())} name="figures" what={words.figures} small />
           <Csv of={csvOf(chartQuery())} name={metric.value} what={words.chart} />
         </div>
         <Body of={chart} lines={1}>
