@@ -143,7 +143,7 @@ $(TOOLS)/mdbook-$(MDBOOK_VERSION):
 	$(CARGO) install --locked --root $(TOOLS) mdbook --version $(MDBOOK_VERSION) --no-default-features --features search
 	@touch $@
 
-# Of the program as `cargo build` makes it: all engines, nothing that only tests need.
+# Of the program with all engines. A few crates that only tests need are in it too, as cargo's metadata has them.
 sbom: $(TOOLS)/cargo-cyclonedx-$(CYCLONEDX_VERSION) ## the bill of materials of the program, in target/release (CycloneDX)
 	PATH='$(TOOLS)/bin:'"$$PATH" $(CARGO) cyclonedx --quiet --manifest-path local-runtime/Cargo.toml \
 		--format json --spec-version 1.5 --no-build-deps --override-filename maicivy-analytics.cdx
