@@ -1,6 +1,9 @@
-//! Who may read figures, export them, and change what is stored: tokens and share links, their scopes and
-//! their sites.
+//! Who may read figures, export them, and change what is stored: tokens, JSON web tokens and share links,
+//! their scopes and their sites.
 
+#[cfg(feature = "jwt")]
+mod jwt;
+mod plans;
 mod shares;
 mod tokens;
 
@@ -13,10 +16,12 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+pub use self::plans::{Entitlements, Plans, entitlement};
 use self::shares::Shares;
 pub use self::shares::{MOST as MOST_SHARES, Share, lifetime};
 pub use self::tokens::{Entry, Tokens};
 use crate::App;
+use crate::config::Config;
 use crate::identity::PseudonymOf;
 use crate::site::Site;
 use crate::store::StoreError;
@@ -138,6 +143,8 @@ pub struct Caller {
     sites: Option<BTreeSet<Site>>,
     /// From when on it may do nothing; `None` for never.
     until: Option<Timestamp>,
+    /// Which endpoints it may use.
+    entitlements: Entitlements,
     /// The share link that it came by.
     share: Option<Uuid>,
     /// What the events that it is shown can be linked by.
@@ -153,13 +160,26 @@ impl Caller {
 
     /// With these scopes, for all sites.
     fn with(scopes: impl Into<BTreeSet<Scope>>) -> Self {
-        Self { scopes: scopes.into(), sites: None, until: None, share: None, pseudonyms: PseudonymOf::Day }
+        Self {
+            scopes: scopes.into(),
+            sites: None,
+            until: None,
+            entitlements: None,
+            share: None,
+            pseudonyms: PseudonymOf::Day,
+        }
     }
 
     /// Whether it may do what needs this scope.
     #[must_use]
     pub fn has(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
+    }
+
+    /// Whether its plan has this entitlement.
+    #[must_use]
+    pub fn is_entitled_to(&self, entitlement: &str) -> bool {
+        self.entitlements.as_ref().is_none_or(|entitlements| entitlements.contains(entitlement))
     }
 
     /// The sites that it may read; `None` for all.
@@ -185,11 +205,20 @@ impl Caller {
 #[derive(Debug)]
 pub struct Access {
     shares: Shares,
+    #[cfg(feature = "jwt")]
+    jwt: Option<jwt::Jwt>,
 }
 
 impl Access {
-    pub(crate) fn new() -> Self {
-        Self { shares: Shares::new() }
+    /// # Errors
+    /// When the keys of JSON web tokens cannot be used.
+    #[cfg_attr(not(feature = "jwt"), allow(unused_variables, clippy::unnecessary_wraps, reason = "without JWT"))]
+    pub(crate) fn new(config: &Config) -> Result<Self, String> {
+        Ok(Self {
+            shares: Shares::new(),
+            #[cfg(feature = "jwt")]
+            jwt: config.jwt.as_ref().map(|jwt| jwt::Jwt::new(jwt, &config.plans)).transpose()?,
+        })
     }
 }
 
@@ -199,11 +228,15 @@ impl App {
     /// # Errors
     /// When the store is needed and cannot answer.
     pub(crate) async fn caller(&self, token: &str) -> Result<Option<Arc<Caller>>, StoreError> {
-        let caller = match self.config.tokens.caller(token) {
-            None if token.starts_with(shares::PREFIX) => self.access.shares.caller(&*self.store, token).await?,
-            caller => caller,
-        };
         let now = self.now();
+        let mut caller = self.config.tokens.caller(token);
+        if caller.is_none() && token.starts_with(shares::PREFIX) {
+            caller = self.access.shares.caller(&*self.store, token).await?;
+        }
+        #[cfg(feature = "jwt")]
+        if let (None, Some(jwt)) = (&caller, &self.access.jwt) {
+            caller = jwt.caller(token, now).await?;
+        }
         Ok(caller.filter(|caller| caller.until.is_none_or(|until| now < until)))
     }
 

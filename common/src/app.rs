@@ -126,6 +126,9 @@ pub enum OpenError {
     /// The database of places cannot be opened.
     #[error("cannot open ANALYTICS_GEOIP: {0}")]
     GeoIp(#[from] GeoIpError),
+    /// The keys of JSON web tokens cannot be used.
+    #[error("cannot use ANALYTICS_JWT_KEYS: {0}")]
+    Jwt(String),
     /// A metric is registered twice.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -147,6 +150,7 @@ impl App {
     /// When the store cannot be opened.
     pub async fn open_for(life: Life, config: Config, source: Arc<dyn Source>) -> Result<Self, OpenError> {
         let metrics = Arc::new(Metrics::new()?);
+        let access = Access::new(&config).map_err(OpenError::Jwt)?;
         let geoip = config.geoip.as_deref().map(GeoIp::open).transpose()?;
         let store: Arc<dyn Store> = match &config.store {
             #[cfg(feature = "sqlite")]
@@ -186,13 +190,7 @@ impl App {
             #[allow(unreachable_patterns, reason = "a binary may have all engines")]
             other => return Err(OpenError::NotBuilt(other.to_string())),
         };
-        Ok(Self::assemble(config, store, metrics, source, geoip))
-    }
-
-    /// Over a store that is open already.
-    #[must_use]
-    pub fn with_store(config: Config, store: Arc<dyn Store>, metrics: Arc<Metrics>, source: Arc<dyn Source>) -> Self {
-        Self::assemble(config, store, metrics, source, None)
+        Ok(Self::assemble(config, store, metrics, source, geoip, access))
     }
 
     fn assemble(
@@ -201,13 +199,14 @@ impl App {
         metrics: Arc<Metrics>,
         source: Arc<dyn Source>,
         geoip: Option<GeoIp>,
+        access: Access,
     ) -> Self {
         let measure = Service::new(&config);
         // Only a second app on the same metrics, which tests have, finds it shown.
         let _ = metrics.show(measure.capped_days().clone());
         Self(Arc::new(Parts {
             identity: Identity::new(Arc::clone(&store), Arc::clone(&source)),
-            access: Access::new(),
+            access,
             measure,
             not_stored: Gathered::default(),
             answers: Answers::new(),

@@ -4,6 +4,7 @@
 //! to learn of all of them.
 
 mod dynamodb;
+mod jwt;
 mod origin;
 mod platform;
 mod reader;
@@ -21,11 +22,12 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 pub use self::dynamodb::DynamoDbUrl;
+pub use self::jwt::{JwtConfig, JwtKeys};
 pub use self::platform::{Keys, Platform};
 use self::reader::Reader;
 pub use self::values::{AddressHeader, IdentityMode, LogFormat, StoreUrl};
 pub use self::variables::{VARIABLES, Variable};
-use crate::access::{ReadAuth, Tokens};
+use crate::access::{Plans, ReadAuth, Tokens};
 use crate::measure::goals::GoalList;
 use crate::measure::zone::Zone;
 use crate::site::Site;
@@ -86,6 +88,10 @@ pub struct Config {
     pub read_auth: ReadAuth,
     /// The tokens that are accepted; without one that has the scope, admin calls are off.
     pub tokens: Tokens,
+    /// How JSON web tokens are checked; without it none is accepted.
+    pub jwt: Option<JwtConfig>,
+    /// What the plans of JSON web tokens have.
+    pub plans: Plans,
     /// Whether `DNT` and `Sec-GPC` are honoured.
     pub honor_opt_out: bool,
     /// Where trackers send events, besides the API's own paths.
@@ -201,6 +207,8 @@ impl Config {
                 _ => None,
             }),
             tokens: reader.tokens(),
+            jwt: reader.jwt(),
+            plans: reader.parse("ANALYTICS_PLANS", Plans::RULE, Plans::parse),
             honor_opt_out: reader.parse("ANALYTICS_HONOR_OPT_OUT", "true or false", |text| text.parse().ok()),
             collect_path: reader.parse(
                 "ANALYTICS_COLLECT_PATH",

@@ -34,6 +34,8 @@ pub mod event_type;
 pub mod fuzzing;
 pub mod geoip;
 pub mod http;
+#[cfg(any(feature = "dynamodb", feature = "jwt"))]
+mod https;
 pub mod identity;
 pub mod json;
 #[cfg(feature = "lambda")]

@@ -16,7 +16,7 @@ use crate::measure::goals::GoalList;
 use crate::measure::zone::Zone;
 
 /// Variables whose values are secrets: mistakes in them do not repeat the value.
-const SECRET: [&str; 1] = ["ANALYTICS_ADMIN_TOKEN"];
+const SECRET: [&str; 2] = ["ANALYTICS_ADMIN_TOKEN", "ANALYTICS_JWT_SECRET"];
 /// How many characters of a wrong value are repeated.
 const MOST_REPEATED: usize = 200;
 
@@ -161,7 +161,7 @@ impl Reader {
 }
 
 /// What is in a file that a variable names.
-fn file(path: &str) -> Result<String, String> {
+pub(super) fn file(path: &str) -> Result<String, String> {
     let size = std::fs::metadata(path).map_err(|error| format!("the file {path} cannot be read: {error}"))?.len();
     if size > MOST_FILE {
         return Err(format!("the file {path} has more than {MOST_FILE} bytes"));

@@ -51,6 +51,8 @@ fn all_mistakes_are_reported_together() {
         ("ANALYTICS_ADMIN_TOKEN", "short"),
         ("ANALYTICS_READ_AUTH", "closed"),
         ("ANALYTICS_TOKENS", "[1]"),
+        ("ANALYTICS_JWT_SECRET", "short"),
+        ("ANALYTICS_PLANS", "free=nothing"),
         ("ANALYTICS_LOG", "xml"),
         ("ANALYTICS_COLLECT_PATH", "/api/v1/analytics/event"),
         ("ANALYTICS_SCRIPT_NAME", "a/b.js"),
@@ -72,6 +74,8 @@ fn all_mistakes_are_reported_together() {
         "ADMIN_TOKEN",
         "READ_AUTH",
         "TOKENS",
+        "JWT_SECRET",
+        "PLANS",
         "LOG",
         "COLLECT_PATH",
         "SCRIPT_NAME",
@@ -79,7 +83,28 @@ fn all_mistakes_are_reported_together() {
         assert!(message.contains(&format!("ANALYTICS_{name} ")), "{name}: {message}");
     }
     assert!(message.contains("ANALYTICS_RETENTON_DAYS is not known; did you mean ANALYTICS_RETENTION_DAYS?"));
-    assert!(message.starts_with("the configuration has 15 mistake(s)"), "{message}");
+    assert!(message.starts_with("the configuration has 17 mistake(s)"), "{message}");
+}
+
+#[test]
+fn json_web_tokens_need_keys_an_issuer_and_an_audience() {
+    let (issuer, audience) = (("ANALYTICS_JWT_ISSUER", "https://id.example"), ("ANALYTICS_JWT_AUDIENCE", "analytics"));
+    let secret = ("ANALYTICS_JWT_SECRET", "a secret of 32 characters or more");
+    let keys = |keys| config(&[("ANALYTICS_JWT_KEYS", keys), issuer, audience]).map(|config| config.jwt.unwrap().keys);
+    for url in ["https://id.example/keys", "http://127.0.0.1:1/keys", "http://[::1]/", "http://localhost:8/keys"] {
+        assert_eq!(keys(url).unwrap(), JwtKeys::Url(url.parse().unwrap()));
+    }
+    assert_eq!(keys("{}").unwrap(), JwtKeys::Set("{}".to_owned()), "read where they are used");
+    for wrong in ["http://id.example/keys", "ftp://id.example", "https://", "/no/such/file"] {
+        assert!(keys(wrong).unwrap_err().to_string().contains("ANALYTICS_JWT_KEYS must be"), "{wrong}");
+    }
+    let jwt = config(&[secret, issuer, audience]).unwrap().jwt.unwrap();
+    assert!(!format!("{jwt:?}").contains(secret.1), "{jwt:?}");
+    for wrong in [&[secret][..], &[issuer], &[secret, issuer], &[issuer, audience]] {
+        assert!(config(wrong).unwrap_err().to_string().contains("go together"), "{wrong:?}");
+    }
+    let both = config(&[secret, ("ANALYTICS_JWT_KEYS", "{}"), issuer, audience]).unwrap_err();
+    assert!(both.to_string().contains("exclude each other"), "{both}");
 }
 
 #[test]

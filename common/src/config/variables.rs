@@ -16,7 +16,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 }
 
 /// All variables.
-pub const VARIABLES: [Variable; 34] = [
+pub const VARIABLES: [Variable; 39] = [
     variable("ANALYTICS_ADDR", "127.0.0.1:8080", "address and port that the local runtime listens on"),
     variable(
         "ANALYTICS_STORE",
@@ -110,6 +110,19 @@ pub const VARIABLES: [Variable; 34] = [
         "ANALYTICS_ADMIN_TOKEN",
         "",
         "one more token, of at least 16 characters, that may do everything, POST /cleanup included; none at all: admin calls are off",
+    ),
+    variable(
+        "ANALYTICS_JWT_KEYS",
+        "",
+        "keys of JSON web tokens (RS256, ES256, EdDSA): an https:// address of a key set (JWKS), a file with one, or one as JSON",
+    ),
+    variable("ANALYTICS_JWT_SECRET", "", "secret of JSON web tokens (HS256) in place of keys, at least 32 characters"),
+    variable("ANALYTICS_JWT_ISSUER", "", "what iss of JSON web tokens must be"),
+    variable("ANALYTICS_JWT_AUDIENCE", "", "what aud of JSON web tokens must be, or have"),
+    variable(
+        "ANALYTICS_PLANS",
+        "free=realtime,stats,themes,letters,timeline,heatmap;plus=*",
+        "what the plans of JSON web tokens have (docs/access.md)",
     ),
     variable("ANALYTICS_HONOR_OPT_OUT", "true", "whether DNT: 1 and Sec-GPC: 1 are honoured, true or false"),
     variable(

@@ -15,7 +15,7 @@ use tower::{Service, layer::layer_fn};
 
 use super::{ApiError, BASE_PATH, ErrorPage, Ingest, answers};
 use crate::App;
-use crate::access::{Caller, ReadAuth, Scope};
+use crate::access::{Caller, ReadAuth, Scope, entitlement};
 use crate::config::Config;
 use crate::outcome::{Code, Refusal};
 
@@ -111,7 +111,7 @@ where
         let mut inner = std::mem::replace(&mut self.inner, unused);
         let token = bearer(request.headers()).map(str::to_owned);
         Box::pin(async move {
-            match admit(&app, token.as_deref(), scope, all_sites).await {
+            match admit(&app, token.as_deref(), route.as_str(), scope, all_sites).await {
                 Ok(caller) => {
                     request.extensions_mut().insert(caller);
                     inner.call(request).await
@@ -124,13 +124,19 @@ where
 
 /// Who calls a route with this token, if they may. Handlers know callers from here alone
 /// ([`Params`](super::Params)), so a route that stands outside of the check can read no site.
-async fn admit(app: &App, token: Option<&str>, scope: Scope, all_sites: bool) -> Result<Arc<Caller>, ApiError> {
+async fn admit(
+    app: &App,
+    token: Option<&str>,
+    route: &str,
+    scope: Scope,
+    all_sites: bool,
+) -> Result<Arc<Caller>, ApiError> {
     let caller = match token {
         Some(token) => app.caller(token).await?,
         None => None,
     };
     let caller = caller.ok_or_else(|| {
-        let hint = if app.config.tokens.is_empty() {
+        let hint = if app.config.tokens.is_empty() && app.config.jwt.is_none() {
             "; none is configured: set ANALYTICS_TOKENS or ANALYTICS_ADMIN_TOKEN"
         } else {
             ""
@@ -142,6 +148,10 @@ async fn admit(app: &App, token: Option<&str>, scope: Scope, all_sites: bool) ->
     })?;
     if !caller.has(scope) {
         return Err(Refusal::new(Code::Forbidden, format!("the token has not the scope {}", scope.as_str())).into());
+    }
+    let entitlement = entitlement(route);
+    if !caller.is_entitled_to(entitlement) {
+        return Err(Refusal::new(Code::Forbidden, format!("the plan has not the entitlement {entitlement}")).into());
     }
     if all_sites && caller.sites().is_some() {
         return Err(Refusal::new(Code::Forbidden, "this call is about all sites, and the token is for some").into());

@@ -7,7 +7,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
@@ -18,14 +17,13 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_types::body::SdkBody;
 use http::header::DATE;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
 
 use super::clock::ServiceClock;
+use crate::https;
 
 /// The connections.
 #[derive(Debug, Clone)]
@@ -39,22 +37,13 @@ struct Http {
 /// # Errors
 /// When the cryptography knows no version of TLS.
 pub(super) fn client(connect: Duration, clock: &ServiceClock) -> Result<SharedHttpClient, rustls::Error> {
-    trusting(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }, connect, clock)
+    Ok(over(https::connector(connect)?, clock))
 }
 
-fn trusting(roots: RootCertStore, connect: Duration, clock: &ServiceClock) -> Result<SharedHttpClient, rustls::Error> {
-    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(connect));
-    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+fn over(https: HttpsConnector<HttpConnector>, clock: &ServiceClock) -> SharedHttpClient {
     let client = Client::builder(TokioExecutor::new()).build(https);
     let connector = SharedHttpConnector::new(Http { client, clock: clock.clone() });
-    Ok(http_client_fn(move |_, _| connector.clone()).into_shared())
+    http_client_fn(move |_, _| connector.clone()).into_shared()
 }
 
 impl Connect for Http {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
@@ -87,7 +88,8 @@ fn table(http: SharedHttpClient, url: &str) -> Table {
 async fn a_trusted_certificate_is_accepted() {
     let mut roots = RootCertStore::empty();
     roots.add(certificates()[1].clone()).unwrap();
-    let table = table(trusting(roots, Duration::from_secs(1), &ServiceClock::default()).unwrap(), &service());
+    let https = https::trusting(roots, Duration::from_secs(1)).unwrap();
+    let table = table(over(https, &ServiceClock::default()), &service());
     for _ in 0..3 {
         let item = table.get(&Key::new("p", "s"), true).await.unwrap().unwrap();
         assert_eq!(item["n"].as_n().unwrap(), "7");
