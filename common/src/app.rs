@@ -5,7 +5,9 @@ use std::ops::Deref;
 use std::sync::{Arc, Once};
 
 use crate::access::Access;
-use crate::config::{Config, StoreUrl};
+use crate::config::Config;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "dynamodb"))]
+use crate::config::StoreUrl;
 use crate::event::Event;
 use crate::geoip::{GeoIp, GeoIpError};
 use crate::http::answers::Answers;
@@ -148,6 +150,10 @@ impl App {
     ///
     /// # Errors
     /// When the store cannot be opened.
+    #[cfg_attr(
+        not(any(feature = "sqlite", feature = "postgres", feature = "dynamodb")),
+        allow(unused, unreachable_code, reason = "a program without an engine opens no store")
+    )]
     pub async fn open_for(life: Life, config: Config, source: Arc<dyn Source>) -> Result<Self, OpenError> {
         let metrics = Arc::new(Metrics::new()?);
         let access = Access::new(&config).map_err(OpenError::Jwt)?;
