@@ -146,7 +146,8 @@ async fn a_store_with_the_index_of_before_has_that_of_seconds_once_opened() {
         .execute_batch(
             "drop index events_second;
              create index events_created_at on events (site, created_at);
-             delete from refinery_schema_history where version = 5;",
+             drop table records;
+             delete from refinery_schema_history where version >= 5;",
         )
         .unwrap();
     drop(connection);
