@@ -98,7 +98,7 @@ async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>
     let appended = match app.append(&events, now).await {
         Ok(appended) => appended,
         Err(StoreError::Full { .. }) => {
-            // The operator is told once, when the limit is reached.
+            // Logged once, when the limit is reached.
             let full = NotStored::Rejected(Code::StoreFull);
             events.iter().for_each(|event| app.not_stored.add(&event.site, full, now));
             for outcome in &mut outcomes {
@@ -204,7 +204,7 @@ fn unwanted(app: &App, sender: &Sender) -> Option<Filter> {
 /// Who sends an event of this time that names no visitor.
 ///
 /// # Errors
-/// The outcome of the event when no visitor can be told, or it is a bot.
+/// The outcome of the event when no visitor can be determined, or it is a bot.
 pub async fn visitor(
     app: &App,
     sender: &Sender,

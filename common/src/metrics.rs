@@ -1,7 +1,7 @@
 //! What an operator can see: every family, one registry a process.
 //!
 //! No client can make a new time series at will: a label's values come from a closed set or
-//! are capped by [`Labelled`].
+//! are capped by `Labelled`.
 
 pub mod emf;
 pub mod gauges;

@@ -2,7 +2,7 @@
 //! batches: many such events cost one write, and a stored event costs none.
 //!
 //! They are statistics, not a promise: a process that is killed loses what it gathered since the last
-//! batch, and beyond [`MOST`] sites and days nothing is gathered.
+//! batch, and beyond `MOST` sites and days nothing is gathered.
 
 use std::collections::{BTreeMap, HashSet};
 use std::mem;
@@ -70,7 +70,7 @@ impl App {
                 let seen = self.store.sites().await?;
                 let mut known = self.not_stored.known.lock().unwrap_or_else(PoisonError::into_inner);
                 known.extend(seen);
-                // A first run is told why nothing is counted.
+                // The first run of a site shows why nothing is counted.
                 known.insert(Site::default());
             }
             waiting.retain(|(site, _), _| listed || self.not_stored.knows(site));

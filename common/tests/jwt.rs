@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 const NOW: &str = "2025-12-08T12:00:00Z";
 const ISSUER: &str = "https://id.example";
 const AUDIENCE: &str = "analytics";
-const SECRET: &str = "a secret that nobody can guess, of 32 characters and more";
+const SECRET: &str = "a secret that cannot be guessed, of 32 characters and more";
 
 /// Routes that answer with the site they were asked for.
 fn router(app: App) -> Router {

@@ -28,7 +28,7 @@ use self::servers::{Databases, PATIENT, redis, sql};
 struct Both {
     store: Postgres,
     databases: Databases,
-    /// The Redis, if it is not everybody's.
+    /// The Redis, if it is not shared with other tests.
     _redis: Option<RedisServer>,
 }
 

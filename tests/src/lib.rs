@@ -51,7 +51,7 @@ pub const API: &str = "/api/v1/analytics";
 /// A user agent of a browser, not of a bot.
 pub const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
-/// A user agent that everybody takes for a bot's.
+/// A user agent of a bot.
 pub const BOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 
 /// A fresh UUID, for a visitor or an event.

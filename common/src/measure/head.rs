@@ -6,7 +6,7 @@
 //! gathers the columns that it needs in the order of visits.
 //!
 //! A head takes several times as many bytes an event as a segment. So visitors who have not been seen for a
-//! while are sealed: they move to a [piece](piece), which is as small as a segment. A visitor who comes
+//! while are sealed: they move to a piece, which is as small as a segment. A visitor who comes
 //! again moves back, so that all rows of a visitor are in one place, and a scan reads pieces as it reads
 //! days. It may be any visitor who is sealed, at any time; answers do not depend on it.
 

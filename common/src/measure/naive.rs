@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::event_type::EventType;
 use crate::time::Day;
 
-/// Who, as far as it can be told: explicit visitors are the same on all days.
+/// A visitor: explicit ones are the same on all days, cookieless ones new every day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Who {
     Explicit([u8; 16]),

@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn a_day_in_several_segments_is_the_same_whoever_was_sealed(
+    fn a_day_in_several_segments_is_the_same_whatever_was_sealed(
         events in events().prop_shuffle(),
         seals in seals(),
         most in 1_usize..20,

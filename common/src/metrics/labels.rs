@@ -7,7 +7,7 @@ use prometheus::IntCounterVec;
 
 use crate::time::Timestamp;
 
-/// How many distinct values a label may have before the rest are [`OTHER`].
+/// How many distinct values a label may have before the rest are `OTHER`.
 pub const MOST_LABELS: usize = 200;
 /// The label of all values that have none of their own.
 pub(super) const OTHER: &str = "other";

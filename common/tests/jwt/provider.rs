@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// A key of the provider's, or of somebody who would like to be it.
+/// A key of the provider's, or of an impostor.
 pub(crate) struct Signer {
     id: Option<String>,
     key: Private,

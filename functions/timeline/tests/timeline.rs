@@ -97,7 +97,7 @@ async fn readers_with_a_token_follow_one_visitor_through_today() {
     ] {
         store_event(&test.app, who, "page_view", page, &json!({}), &format!("2025-12-{at}Z")).await;
     }
-    // More than is read at once, by somebody else.
+    // More than is read at once, by another visitor.
     for number in 0..600 {
         let at = format!("2025-12-08T05:{:02}:{:02}Z", number / 60, number % 60);
         store_event(&test.app, 3, "page_view", "/", &json!({}), &at).await;

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What hyper's own answers have in common, and no answer of ours has: an empty body, and no
-/// request id. hyper has no hook for them; they can only be told on their way out.
+/// request id. hyper has no hook for them; they can only be recognised on their way out.
 const EMPTY: &str = "content-length: 0\r\n";
 
 /// A stream that swaps hyper's own answers on their way out.

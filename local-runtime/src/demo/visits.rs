@@ -49,7 +49,7 @@ const BUTTONS: [(&str, f64, f64); 6] = [
     ("menu", 6.0, 5.0),
 ];
 
-/// Everybody who is on the site.
+/// All visitors who are on the site.
 #[derive(Debug)]
 pub(super) struct Crowd {
     site: Site,

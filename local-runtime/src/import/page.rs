@@ -50,7 +50,7 @@ const ASSETS: [&[&str]; 7] = [
 /// Says why a request is no page view of a person on one of these hosts (of any if none is named),
 /// if it is none; what is cheap to see first.
 ///
-/// Without user agents bots cannot be told from people.
+/// Without user agents bots cannot be recognised.
 #[must_use]
 pub fn left_out(record: &Record, vhosts: &[String]) -> Option<LeftOut> {
     if !vhosts.is_empty() && record.host.as_ref().is_none_or(|host| !vhosts.contains(host)) {

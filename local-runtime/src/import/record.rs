@@ -37,7 +37,7 @@ impl fmt::Debug for Record {
 /// A user agent, as far as a format tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Agent {
-    /// The format has none: bots cannot be told from people.
+    /// The format has none: bots cannot be recognised.
     Unknown,
     /// The client sent none.
     Missing,

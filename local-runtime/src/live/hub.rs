@@ -130,7 +130,7 @@ impl Hub {
     }
 
     /// A page of what follows a place, read for one client that has fallen behind; few may at
-    /// once, so that a thousand cannot hold up everybody else's questions.
+    /// once, so that a thousand cannot delay the questions of others.
     pub(super) async fn read_after(
         &self,
         site: &Site,

@@ -95,7 +95,7 @@ impl Log {
         }
     }
 
-    /// Events were lost that cannot be had: everybody is too late.
+    /// Events were lost that cannot be read again: every client is too late.
     pub(super) fn tear(&mut self) {
         self.oldest = self.next() + 1;
         self.entries.clear();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_tear_everybody_is_too_late() {
+    fn after_a_tear_every_client_is_too_late() {
         let mut log = log([1, 2], 1);
         log.tear();
         let Reading::TooLate(next) = log.read(2) else { panic!("{log:?}") };

@@ -11,7 +11,7 @@ pub enum StaticDirError {
     /// There is no folder at this path.
     #[error("{} is no folder", .0.display())]
     NoFolder(PathBuf),
-    /// The store is inside: everybody could read events, salts and keys.
+    /// The store is inside: every client could read events, salts and keys.
     #[error("{} holds the store; serve a folder that does not, or move the store (ANALYTICS_STORE)", .0.display())]
     HoldsStore(PathBuf),
     /// The system does not tell where the folder or the store is.

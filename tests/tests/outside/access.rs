@@ -78,7 +78,7 @@ async fn that_reads_are_open_is_said_where_others_can_reach_them() {
     }
 }
 
-/// With a token, the events of one visitor of today can be asked for; without, nobody is to be followed.
+/// With a token, the events of one visitor of today can be asked for; without, no visitor can be followed.
 #[tokio::test]
 async fn one_visitor_can_be_followed_through_today() {
     tests::clock::away_from_midnight().await;

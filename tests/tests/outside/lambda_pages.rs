@@ -8,7 +8,7 @@ use tests::lambda::{Front, Function, base64, body};
 
 use crate::pages::named;
 
-/// What browsers are told of a file.
+/// The headers of a file that browsers act on.
 const HEADERS: [&str; 10] = [
     "cache-control",
     "content-encoding",
@@ -32,7 +32,7 @@ async fn pages_are_the_local_runtimes() {
     let home = Home::new()
         .env("ANALYTICS_COLLECT_PATH", "/m")
         .env("ANALYTICS_SCRIPT_NAME", "hello.js")
-        // What this test compares is the same for everybody.
+        // What this test compares is the same for all clients.
         .env("ANALYTICS_READ_LIMIT", "100000");
     let server = home.serve().await;
     let page = server.send(get("/")).await.text();

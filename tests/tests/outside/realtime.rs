@@ -23,7 +23,7 @@ async fn visitors_leave_while_others_come() {
         }
     })
     .await;
-    until("everybody has left", async || match number(&server.data("/realtime").await["current_visitors"]) {
+    until("all visitors have left", async || match number(&server.data("/realtime").await["current_visitors"]) {
         0 => Ok(()),
         others => Err(format!("{others} visitors")),
     })

@@ -1,8 +1,8 @@
 //! Funnels.
 //!
 //! An attempt begins at an event that passes the first step; each further step takes the earliest event
-//! after the one before. Which attempt is a visitor's best can be told only when all of its events are
-//! known: visits of cookieless visitors end with their day, explicit visitors go on until the last day if
+//! after the one before. Which attempt is a visitor's best is known only when all of its events have
+//! been read: visits of cookieless visitors end with their day, explicit visitors go on until the last day if
 //! steps may be in several visits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

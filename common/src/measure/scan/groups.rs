@@ -30,7 +30,7 @@ pub(super) struct Values<'a> {
     /// The values that decide where a visit belongs with its bounce and duration, if those of its rows
     /// do not: its entry page is that.
     entry: Option<Rc<Numbers<'a>>>,
-    /// Whether bounces and durations cannot be told by it at all.
+    /// Whether bounces and durations cannot be grouped by it at all.
     events_only: bool,
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Upkeep {
     path: PathBuf,
     opened: [Option<Identity>; 2],
     state: State,
-    /// Whether the file has to be told that the log holds something.
+    /// Whether the log holds something that is to be moved to the file.
     land: bool,
     /// When anything was last committed.
     active: Instant,

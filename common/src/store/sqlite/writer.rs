@@ -315,7 +315,7 @@ impl Writer {
         Ok(last.query_row([], |row| row.get::<_, i64>(0))?.unsigned_abs())
     }
 
-    /// Housekeeping after a commit, when everybody has been answered.
+    /// Housekeeping after a commit, when its requests have been answered.
     fn tidy(&mut self, now: Timestamp) {
         // In either direction: a clock that was ahead must not end it.
         if now.millis().abs_diff(self.pruned.millis()) > PRUNE_EVERY {
