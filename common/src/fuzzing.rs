@@ -1,5 +1,5 @@
 //! What the fuzzer calls with arbitrary bytes (`fuzz/`). Each target checks what must hold of any input; a
-//! panic is a finding. The tests here run the corpus that fuzzing left in `fuzz/corpus/`.
+//! panic is a finding. The tests here run the corpus in `fuzz/corpus/`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "for tests: a panic is a finding")]
 

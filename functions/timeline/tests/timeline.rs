@@ -112,8 +112,12 @@ async fn readers_with_a_token_follow_one_visitor_through_today() {
     assert_eq!(path(&first), ["/c", "/b"]);
     let cursor = first["meta"]["next_cursor"].as_str().unwrap();
     assert_eq!(path(&ask(&format!("visitor={visitor}&limit=2&cursor={cursor}")).await.body), ["/a"]);
-    let nobody = ask(&format!("visitor={}", uuid::Uuid::from_u128(1))).await.body;
-    assert_eq!((path(&nobody), &nobody["meta"]["next_cursor"]), (vec![], &json!(null)), "a stored id is no pseudonym");
+    let unknown = ask(&format!("visitor={}", uuid::Uuid::from_u128(1))).await.body;
+    assert_eq!(
+        (path(&unknown), &unknown["meta"]["next_cursor"]),
+        (vec![], &json!(null)),
+        "a stored id is no pseudonym"
+    );
     for (query, code) in [("visitor=x", "INVALID_VISITOR"), (&*format!("visitor={visitor}&offset=1"), "INVALID_OFFSET")]
     {
         assert_eq!(ask(query).await.body["code"], code, "{query}");

@@ -302,7 +302,7 @@ async fn bodies_are_bounded_and_json() {
 }
 
 #[tokio::test]
-async fn a_full_store_is_told_as_such() {
+async fn a_full_store_refuses_events_as_such() {
     let full = |config: &mut common::config::Config| config.max_store = Some(1);
     let test = TestApp::start_with(&[], full, track::router, NOW).await;
     let event = json!({"event_type": "scroll", "visitor_id": VISITOR});

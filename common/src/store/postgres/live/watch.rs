@@ -30,7 +30,7 @@ pub(super) type Positions = HashMap<Site, u64>;
 pub(super) struct Watch {
     looks: u64,
     positions: Positions,
-    /// Whether the feed was told which events were the last ones at the start.
+    /// Whether the feed has the ids of the last events at the start.
     learned: bool,
     /// How often answers had changed other than by events.
     changes: u64,
