@@ -17,7 +17,7 @@ async function send(server, body, headers = {}) {
 }
 
 test(
-  "what was not counted is told with its reasons, in both languages, and survives a restart",
+  "what was not counted is shown with its reasons, in both languages, and survives a restart",
   world.test(async ({ server, visitor }) => {
     const events = something();
     await server.store(...events);

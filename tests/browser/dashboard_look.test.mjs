@@ -13,7 +13,7 @@ const world = setUp();
 
 for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
   test(
-    `everybody can use it, ${colorScheme}`,
+    `it is accessible, ${colorScheme}`,
     world.test(
       async ({ server, visitor }) => {
         const page = await visitor.open();
@@ -111,6 +111,12 @@ test(
         const wide = await page.evaluate(() => document.documentElement.scrollWidth);
         assert.ok(wide <= width, `${wide} at ${width}`);
       }
+    }
+    // Lines stay short on a wide screen: the page is in its middle.
+    await page.setViewportSize({ width: 1600, height: 900 });
+    for (const part of ["main", ".foot"]) {
+      const [left, right] = await page.locator(part).evaluate((element) => [element.getBoundingClientRect().left, document.documentElement.clientWidth - element.getBoundingClientRect().right]);
+      assert.ok(left && right && left > 0 && Math.abs(left - right) <= 1, `${part}: ${left} and ${right}`);
     }
     await page.setViewportSize({ width: 375, height: 812 });
     await page.goto(`${server.origin}/`);

@@ -65,7 +65,7 @@ test(
 test(
   "another site that opens the page learns nothing",
   world.test(async ({ site, visitor }) => {
-    // The browser says that the message was for somebody else.
+    // The browser says that the message is for another origin.
     let refused = false;
     visitor.context.on("console", (message) => {
       refused ||= /postMessage.*does not match/.test(message.text());
@@ -86,7 +86,7 @@ test(
 );
 
 test(
-  "a page that says nothing is told as such",
+  "a page without a tracker is reported",
   world.test(async ({ server, site, visitor }) => {
     await server.store({ event_type: "page_view", page_url: "/about", visitor_id: "3f2504e0-4f89-41d3-9a0c-0305e82c3301" });
     const page = await visitor.open();

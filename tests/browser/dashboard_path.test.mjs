@@ -45,7 +45,7 @@ test(
 );
 
 test(
-  "where anyone may read, it is said why nobody can be followed",
+  "with open reads the page says why visitors cannot be followed",
   world.test(async ({ server, visitor }) => {
     visitor.allow(/status of 400/);
     await server.store(event("page_view"));

@@ -1,6 +1,6 @@
 //! Where the columns of a site's days come from.
 //!
-//! - **A closed day** is a [`Segment`], or several if it has very many events: in memory if it was asked for lately, else the block that the
+//! - **A closed day** is a [`ClosedDay`]: in memory if it was asked for lately, else the block that the
 //!   store has, else built from the day's events and stored for other readers.
 //! - **An open day** (yesterday, today, and tomorrow because clocks differ) is a [`Head`], which takes
 //!   the events that were committed since it was last read.
@@ -12,8 +12,8 @@
 //!
 //! Memory is bounded: half of it is for the open days of all sites, a quarter for closed days. What was
 //! used least lately goes first. Visitors of an open day who have not been seen for a while are
-//! [sealed](super::head), so that it takes little more than a segment. A query reads one day after the other, so that it holds one while the
-//! next is being read.
+//! [sealed](super::head), so that it takes little more than a segment. A query reads one day after the
+//! other, so that it holds one while the next is being read.
 
 mod capped;
 mod open;
@@ -241,9 +241,10 @@ impl Days {
     pub(super) async fn build(&self, store: &dyn Store, site: &Site, day: Day) -> Result<ClosedDay, QueryError> {
         let _turn = self.building.acquire().await.map_err(|_| QueryError::Late)?;
         let (mut heads, mut next) = (BTreeMap::from([(day, Head::new(day))]), Some(DayEvents::new(day)));
+        let mut some_may_be = false;
         while let Some(events) = next {
             let (page, rest) = events.next(store, site).await?;
-            open::add(&mut heads, store, site, &page, false).await?;
+            some_may_be |= open::add(&mut heads, store, site, &page, some_may_be).await?;
             for head in heads.values_mut() {
                 // Pieces cost time: most days need none.
                 head.relieve(4 * self.unsealed);
@@ -271,18 +272,19 @@ impl Days {
         let deadline = tokio::time::Instant::now() + READ_TIMEOUT;
         let (mut is_refilled, mut pages) = (false, 1);
         loop {
-            let mut open = tokio::time::timeout_at(deadline, days.write()).await.map_err(|_| QueryError::Late)?;
+            let open = tokio::time::timeout_at(deadline, Arc::clone(&days).write_owned()).await;
+            let mut open = open.map_err(|_| QueryError::Late)?;
             // Days that are in memory lack a page at most, and need not wait for those of other sites.
             let turn = match pages == 1 && !open.is_being_read() {
                 true => None,
                 false => Some(tokio::time::timeout_at(deadline, self.reading.acquire()).await),
             };
-            turn.transpose().map_err(|_| QueryError::Late)?;
+            let _turn = turn.transpose().map_err(|_| QueryError::Late)?;
             let mut is_ready = false;
             for _ in 0..pages {
                 is_ready = match open.step(store, site, counts, self.unsealed, now).await? {
                     Step::Complete => true,
-                    Step::Incomplete if is_refilled => true,
+                    Step::Incomplete if is_refilled && open.has(counts) => true,
                     Step::Incomplete => {
                         open.refill(store, site, counts).await?;
                         is_refilled = true;
@@ -299,16 +301,19 @@ impl Days {
                 }
             }
             open.capped().for_each(|day| self.capped.note(site, day));
-            let bytes = open.memory();
-            drop(open);
+            let cached = OpenSite { days: Arc::clone(&days), bytes: open.memory() };
+            // Kept locked until they are dropped: a query of other days may begin to read the log anew.
+            let ready = if is_ready { Some(open.downgrade()) } else { None };
             // Evicts what was used least lately, which may be these days themselves.
-            self.open.insert(site.clone(), OpenSite { days: Arc::clone(&days), bytes }).await;
-            if is_ready {
-                break;
+            self.open.insert(site.clone(), cached).await;
+            if let Some(ready) = ready {
+                return Ok(ready);
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Err(QueryError::Late);
             }
             pages = PAGES;
         }
-        Ok(days.read_owned().await)
     }
 
     /// Refuses days that take more than half of the memory while they are open, or being built.

@@ -27,6 +27,11 @@ export class Failure extends Error {
     super(message);
   }
 
+  /** What was thrown, as a failure. */
+  static of(error: unknown): Failure {
+    return error instanceof Failure ? error : new Failure("malformed", String(error));
+  }
+
   /** Whether the same question may have an answer later. */
   get passes(): boolean {
     return this.kind !== "refused" && this.kind !== "closed";
@@ -113,7 +118,7 @@ async function fetchJson(url: URL, init: RequestInit): Promise<unknown> {
 
 const KINDS: Record<string, FailureKind> = { RATE_LIMITED: "limited", UNAVAILABLE: "unavailable", UNAUTHORIZED: "closed", FORBIDDEN: "closed", INTERNAL: "broken" };
 
-/** A failure as the server tells it, with the status, or in the place of an answer. */
+/** A failure as the server describes it, with the status, or in the place of an answer. */
 function failed(status: number, body: unknown, seconds: number): Failure {
   const told: Record<string, unknown> = typeof body === "object" && body !== null ? { ...body } : {};
   const code = typeof told.code === "string" ? told.code : "";

@@ -25,7 +25,7 @@ test("boxes are drawn by what they are", () => {
 test("elements have names that people can read, with an outline and without one", async () => {
   vi.stubGlobal("navigator", { languages: ["en"] });
   vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined }));
-  vi.stubGlobal("location", { search: "", pathname: "/" });
+  vi.stubGlobal("location", { search: "", hash: "", pathname: "/" });
   vi.stubGlobal("addEventListener", () => undefined);
   const { elementName } = await import("../src/text/names");
   expect(elementName("html>body:nth-child(2)>nav:nth-child(1)>a:nth-child(2)")).toBe("link 2 in navigation 1");

@@ -2,7 +2,7 @@ import { signal } from "@preact/signals";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 beforeEach(() => {
-  vi.stubGlobal("location", { search: "" });
+  vi.stubGlobal("location", { search: "", hash: "" });
   vi.useFakeTimers();
   vi.resetModules();
 });
@@ -10,12 +10,12 @@ afterEach(() => vi.useRealTimers());
 
 const wait = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
 
-async function failure(kind: "unavailable" | "refused", code: string, wait = 0): Promise<Error> {
+async function failure(kind: "unavailable" | "refused" | "closed", code: string, wait = 0): Promise<Error> {
   const { Failure } = await import("../src/api");
   return new Failure(kind, "no", code, wait);
 }
 
-async function made(answer: () => unknown, every: number | null = 10_000) {
+async function made(answer: () => unknown, every: number | null = 10_000, main = false) {
   const module = await import("../src/state/report");
   const key = signal<string | null>("a");
   let asked = 0;
@@ -25,7 +25,7 @@ async function made(answer: () => unknown, every: number | null = 10_000) {
       asked += 1;
       return { data: await answer(), degraded: false };
     },
-    { every },
+    { every, main },
   );
   await wait(0);
   return { ...module, key, report, count: () => asked };
@@ -86,6 +86,16 @@ test("a question that is refused is not asked again", async () => {
   const { report, count } = await made(() => failure("refused", "INVALID_SITE").then((error) => Promise.reject(error)));
   await wait(300_000);
   expect([count(), report.held.value.failure?.code]).toEqual([1, "INVALID_SITE"]);
+});
+
+test.each([
+  ["UNAUTHORIZED", false, true],
+  ["FORBIDDEN", false, false],
+  ["FORBIDDEN", true, true],
+])("a token that is refused closes the page, and one that may not read a part closes that part: %s, main %s", async (code, main, closes) => {
+  const { report, closed, count } = await made(() => failure("closed", code).then((error) => Promise.reject(error)), 10_000, main);
+  await wait(300_000);
+  expect([count(), report.held.value.failure?.code, closed.value?.code]).toEqual([1, code, closes ? code : undefined]);
 });
 
 test("a page that is not looked at asks nothing", async () => {

@@ -21,6 +21,9 @@ pub(super) struct Open {
     reading: Vec<DayEvents>,
     /// Whether events after the position may be there already.
     some_may_be: bool,
+    /// Whether events of pages of the log that are not read yet may be there already, because they were
+    /// looked up.
+    ahead: bool,
 }
 
 /// How far the days of a query are.
@@ -69,7 +72,7 @@ impl Open {
         self.reading.retain(|events| is_open(&events.day()));
         if let Some(events) = self.reading.last() {
             let (page, rest) = events.next(store, site).await?;
-            add(&mut self.heads, store, site, &page, false).await?;
+            self.ahead |= add(&mut self.heads, store, site, &page, self.ahead).await?;
             self.reading.pop();
             self.reading.extend(rest);
             self.relieve(unsealed);
@@ -126,7 +129,7 @@ impl Open {
         let days: BTreeSet<Day> = self.heads.keys().chain(counts.keys()).copied().collect();
         let heads: BTreeMap<Day, Head> = days.into_iter().map(|day| (day, Head::new(day))).collect();
         let reading = heads.keys().map(|day| DayEvents::new(*day)).collect();
-        *self = Self { heads, after, reading, some_may_be: true };
+        *self = Self { heads, after, reading, some_may_be: true, ahead: false };
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -194,6 +194,36 @@ async fn open_days_are_evicted_when_they_take_too_much_together() {
         }
     }
     assert!(asked.service.days.open.entry_count() < 6, "not all of them fit");
+}
+
+/// The second query reads the log of both days again, because its day is not in memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queries_of_different_open_days_are_answered_at_once() {
+    let (asked, site) = (Asked::with_memory("64").await, Site::default());
+    for of in [day(8), day(9)] {
+        asked.store(&site, of, 6_000).await;
+    }
+    let counts = asked.service.counts(&asked.store, &site, asked.now).await.unwrap();
+    for pause in 0..40 {
+        let service = Service::new(&Config::from_vars([]).unwrap());
+        let events = async |of: Day, pause: u64| {
+            // The second one begins at a different moment of the first each time.
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+            let sent = service.days.send(&asked.store, &site, &counts, of..of.plus(1), asked.now, sender);
+            let taken = async {
+                let mut events = 0;
+                while let Some(part) = receiver.recv().await {
+                    events += part.as_ref().visits().unwrap().all.iter().map(|visit| visit.events).sum::<u32>();
+                }
+                events
+            };
+            let (sent, events) = tokio::join!(sent, taken);
+            sent.unwrap();
+            events
+        };
+        assert_eq!(tokio::join!(events(day(9), 0), events(day(8), 2 * pause)), (6_000, 6_000), "{pause}");
+    }
 }
 
 #[tokio::test]

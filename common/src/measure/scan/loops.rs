@@ -285,35 +285,40 @@ impl Loop<'_, '_> {
         let page = self.opened.values(&Dimension::Field(Field::Page))?;
         let (depth, visible) = (self.opened.numbers(Column::Depth)?, self.opened.numbers(Column::Visible)?);
         let mut pages = Vec::new();
-        self.each_visit(|visit, of| {
-            if of.events == 0 || of.reports == 0 {
-                return;
-            }
-            let start = (of.start + of.events) as usize;
-            for row in start..start + of.reports as usize {
-                if rows.has(row) && depth.get(row) + visible.get(row) > 0 {
-                    let group = group(visit, row);
-                    if group != NONE {
-                        pages.push((group, page.get(row), depth.get(row), visible.get(row)));
+        // Visitors are not counted, so their numbers are not looked up.
+        self.each_visit_after(
+            |_, _| 0,
+            false,
+            |visit, of| {
+                if of.events == 0 || of.reports == 0 {
+                    return;
+                }
+                let start = (of.start + of.events) as usize;
+                for row in start..start + of.reports as usize {
+                    if rows.has(row) && (depth.get(row) > 0 || visible.get(row) > 0) {
+                        let group = group(visit, row);
+                        if group != NONE {
+                            pages.push((group, page.get(row), depth.get(row), visible.get(row)));
+                        }
                     }
                 }
-            }
-            pages.sort_unstable();
-            for reports in pages.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-                let deepest = reports.iter().map(|report| report.2).max().unwrap_or(0);
-                let times = reports.iter().map(|report| report.3).filter(|visible| *visible > 0);
-                let Some(counted) = counts.of_visits(reports[0].0) else { continue };
-                if deepest > 0 {
-                    counted.depth_visits += 1;
-                    counted.depth += u64::from(deepest - 1);
+                pages.sort_unstable();
+                for reports in pages.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+                    let deepest = reports.iter().map(|report| report.2).max().unwrap_or(0);
+                    let times = reports.iter().map(|report| report.3).filter(|visible| *visible > 0);
+                    let Some(counted) = counts.of_visits(reports[0].0) else { continue };
+                    if deepest > 0 {
+                        counted.depth_visits += 1;
+                        counted.depth += u64::from(deepest - 1);
+                    }
+                    if times.clone().next().is_some() {
+                        counted.visible_visits += 1;
+                        counted.visible += times.map(|visible| u64::from(visible - 1)).sum::<u64>();
+                    }
                 }
-                if times.clone().next().is_some() {
-                    counted.visible_visits += 1;
-                    counted.visible += times.map(|visible| u64::from(visible - 1)).sum::<u64>();
-                }
-            }
-            pages.clear();
-        })
+                pages.clear();
+            },
+        )
     }
 }
 

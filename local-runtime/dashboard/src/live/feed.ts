@@ -72,7 +72,7 @@ export class Feed {
     socket.onclose = () => this.#lost(socket);
   }
 
-  /** Connects anew, as somebody else; or, with `false`, not until it is started again. */
+  /** Connects anew, with the token of now; or, with `false`, not until it is started again. */
   restart(again = true): void {
     const socket = this.#socket;
     this.#socket = null;

@@ -72,6 +72,7 @@ function Foot() {
 const whole = signal(false);
 const FRAME_MS = 50;
 effect(() => {
+  if (whole.peek()) return;
   const first = [tiles.held.value, chart.held.value];
   if (first.every(({ data }) => data !== null) || first.some(({ failure }) => failure !== null)) setTimeout(() => (whole.value = true), FRAME_MS);
 });

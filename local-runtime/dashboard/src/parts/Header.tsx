@@ -17,7 +17,15 @@ export function Header() {
   const colours = `${words.theme}: ${words.themes[theme.value]}`;
   return (
     <header class="bar">
-      <a class="skip" href="#main">
+      {/* The address keeps what is behind `#`: a share link's token. */}
+      <a
+        class="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault();
+          document.getElementById("main")?.focus();
+        }}
+      >
         {words.skip}
       </a>
       <div class="bar-inside">
@@ -29,7 +37,8 @@ export function Header() {
           </svg>{" "}
           <span>maicivy</span>
         </h1>
-        <Sites />
+        {/* A share link is for one site. */}
+        {shared === null && <Sites />}
         <Connection />
         <div class="bar-choices">
           {shared === null && <ShareButton />}

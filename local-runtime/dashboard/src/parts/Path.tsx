@@ -36,7 +36,7 @@ export function Path({ visitor }: { visitor: string }) {
 function Views() {
   const words = say.value;
   const { data, failure, outdated } = path.held.value;
-  // Events of one visitor cannot be linked where anybody may read them.
+  // Where reads are open, events of one visitor cannot be linked.
   if (failure?.code === "INVALID_VISITOR") return <p class="note">{words.pathOpen}</p>;
   const views = outdated ? null : data;
   return (

@@ -47,7 +47,7 @@ function Dialog() {
       await question();
       refused.value = null;
     } catch (error) {
-      refused.value = error instanceof Failure ? error : new Failure("malformed", String(error));
+      refused.value = Failure.of(error);
     }
   };
   const list = (): Promise<void> => ask(async () => void (links.value = (await asAdmin("GET", "shares", { site }, null, wire.shares)).data));
@@ -73,7 +73,7 @@ function Dialog() {
   const close = (): void => {
     open.value = false;
   };
-  const link = made.value?.link ? address(made.value.link).href : null;
+  const link = made.value?.link ?? null;
   return (
     <dialog ref={dialog} class="details-dialog share-dialog" aria-labelledby="share-title" onClose={close}>
       <header class="panel-head">
@@ -124,8 +124,8 @@ function Dialog() {
           </p>
           {link !== null && (
             <>
-              <Snippet title={words.shareMade} code={link} />
-              <Snippet title={words.shareEmbed} code={`<iframe src="${link.replaceAll("&", "&amp;")}&amp;embed=1" style="width: 100%; height: 1200px; border: 0" loading="lazy"></iframe>`} />
+              <Snippet title={words.shareMade} code={address(link).href} />
+              <Snippet title={words.shareEmbed} code={`<iframe src="${address(link, { embed: 1 }).href.replaceAll("&", "&amp;")}" style="width: 100%; height: 1200px; border: 0" loading="lazy"></iframe>`} />
               <p class="note">{words.shareEmbedHint}</p>
             </>
           )}

@@ -33,7 +33,7 @@ export async function save(): Promise<Failure | null> {
   try {
     await asAdmin("PUT", "goals", { site }, { goals: list, funnels }, wire.goals);
   } catch (error) {
-    return error instanceof Failure ? error : new Failure("malformed", String(error));
+    return Failure.of(error);
   }
   editing.value = null;
   goals.load();

@@ -3,7 +3,7 @@
 import { computed, effect, signal, untracked } from "@preact/signals-core";
 import { address, get } from "../api";
 import { Feed } from "../live/feed";
-import { token } from "../session";
+import { protocols, token } from "../session";
 import { running } from "../view/view";
 import type { Realtime } from "../wire";
 import * as wire from "../wire";
@@ -24,12 +24,12 @@ function connect(): WebSocket {
   const url = address("ws/analytics", { site });
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   // Browsers let pages set no header here.
-  return new WebSocket(url, token.peek() === null ? [] : ["maicivy", `bearer.${token.peek()}`]);
+  return new WebSocket(url, protocols(token.peek()));
 }
 
 /** Whether the feed was there before: only then can something have been missed. */
 let wasLive = false;
-/** When the feed told of an event last, and when it last had figures. */
+/** When the feed was sent the last event, and when it last had figures. */
 let told = 0;
 let heardAt = 0;
 /** Events that come together make figures out of date once, so that floods cost little. */

@@ -60,8 +60,12 @@ export const guess = computed<string>(() => {
   return origin === "" ? "" : origin + (page.value ?? "");
 });
 
+/** Ends the wait for the outline that was asked for before. */
+let endFormer = (): void => undefined;
+
 /** Opens the page and waits for its outline. */
 export function record(address: string, path: string): void {
+  endFormer();
   const url = new URL(address);
   url.hash = "maicivy-outline";
   const opened = open(url, "_blank", "popup,width=1280,height=900");
@@ -76,7 +80,7 @@ export function record(address: string, path: string): void {
     recording.value = how;
   };
   const hear = ({ source, origin, data }: MessageEvent): void => {
-    // From the page that was opened, at the address that was named, and nobody else.
+    // Only from the page that was opened, at the address that was entered.
     if (source !== opened || origin !== url.origin) return;
     const found = outlineOf(data);
     if (found === null) return;
@@ -88,4 +92,5 @@ export function record(address: string, path: string): void {
   };
   addEventListener("message", hear);
   const patience = setTimeout(() => end("silent"), PATIENCE_MS);
+  endFormer = () => end("idle");
 }

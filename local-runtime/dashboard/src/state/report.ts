@@ -42,7 +42,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 /** The failure that concerns all of the page, while there is one: then one question at a time is asked. */
 export const outage = signal<Failure | null>(null);
 const CONCERNS_ALL = ["unreachable", "limited", "unavailable"];
-/** Set while the server wants a token, or another one. */
+/** Set while the server wants a token, or does not let the one it was sent read the main report. */
 export const closed = signal<Failure | null>(null);
 /** When the server answered last. */
 export const answeredAt = signal(Date.now());
@@ -50,11 +50,14 @@ export const answeredAt = signal(Date.now());
 interface Options {
   /** How many milliseconds lie at least between two questions while much happens; null if nothing that happens matters. */
   every: number | null;
+  /** Whether the page has nothing to show without it: a token that may not read it is the wrong one. */
+  main?: boolean;
 }
 
 export class Report<T> {
   readonly held: Signal<Held<T>> = signal({ data: null, failure: null, degraded: false, outdated: false });
   readonly every: number | null;
+  readonly #main: boolean;
   readonly #ask: (news: boolean) => Promise<Answer<T>>;
   readonly #backoff = new Backoff(FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
   #wanted = false;
@@ -71,9 +74,10 @@ export class Report<T> {
    * `key` names the question: a new one is asked at once; with null there is none. `ask` learns whether it is
    * asked because of news.
    */
-  constructor(key: () => string | null, ask: (news: boolean) => Promise<Answer<T>>, { every }: Options) {
+  constructor(key: () => string | null, ask: (news: boolean) => Promise<Answer<T>>, { every, main = false }: Options) {
     this.#ask = ask;
     this.every = every;
+    this.#main = main;
     all.add(this as Report<unknown>);
     effect(() => {
       const wanted = key();
@@ -128,13 +132,13 @@ export class Report<T> {
       answered();
     } catch (error) {
       if (generation !== this.#generation) return;
-      const failure = error instanceof Failure ? error : new Failure("malformed", String(error));
+      const failure = Failure.of(error);
       this.held.value = { ...this.held.peek(), failure };
       if (failure.passes) {
         this.dirty = true;
         this.pausedUntil = Date.now() + Math.max(this.#backoff.next(), failure.wait);
         if (CONCERNS_ALL.includes(failure.kind)) failed(failure);
-      } else if (failure.kind === "closed") closed.value = failure;
+      } else if (failure.kind === "closed" && (this.#main || failure.code === "UNAUTHORIZED")) closed.value = failure;
     }
     this.asking = false;
     plan();

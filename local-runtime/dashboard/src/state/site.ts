@@ -32,7 +32,7 @@ export const rangeText = (): string => {
 export const known = new Report(
   rangeText,
   () => get("sites", { site, date_range: rangeText() }, wire.sites),
-  { every: 10_000 },
+  { every: 10_000, main: true },
 );
 
 /** Whether nothing was ever counted; undefined until the server has said so. */

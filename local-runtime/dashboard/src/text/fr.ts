@@ -281,7 +281,7 @@ export const fr: Messages = {
   addGoal: "Ajouter un objectif",
   addFunnel: "Ajouter un entonnoir",
   cancel: "Annuler",
-  adminNeeded: "Seule une personne qui administre le serveur peut modifier cela. Saisissez un jeton d’administration, puis enregistrez de nouveau.",
+  adminNeeded: "Seul un administrateur peut faire cela. Saisissez un jeton d’administration, puis réessayez.",
   adminToken: "Jeton d’administration",
   adminHint: "ANALYTICS_ADMIN_TOKEN du serveur, ou un jeton de portée admin.",
   dropOff: (count, share) => `${count} abandons (${share})`,

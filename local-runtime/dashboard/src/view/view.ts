@@ -51,7 +51,7 @@ export function parse(search: string): View {
 }
 
 /** Parameters of the address that are no part of the view, and stay. */
-const STAYING = ["embed", "share"];
+const STAYING = ["embed"];
 
 /** Whether the page is part of another one, which has its own header. */
 export const embedded = new URLSearchParams(location.search).get("embed") === "1";
@@ -102,11 +102,14 @@ export function go(change: Partial<View>): void {
   if (change.range !== undefined && change.unit === undefined) next.unit = null;
   const query = new URLSearchParams(location.search);
   const more = [...query].filter(([name]) => STAYING.includes(name));
-  const address = `${location.pathname}${search(next, query.get("site"), more)}`;
+  // A share link's token is behind `#`, and stays too.
+  const address = location.pathname + search(next, query.get("site"), more) + location.hash;
   view.value = next;
-  if (address !== location.pathname + location.search) history.pushState(null, "", address);
+  if (address !== location.pathname + location.search + location.hash) history.pushState(null, "", address);
 }
 
 addEventListener("popstate", () => {
   view.value = parse(location.search);
 });
+// Another share link for the same page.
+addEventListener("hashchange", () => location.reload());
