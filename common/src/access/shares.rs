@@ -46,10 +46,11 @@ pub struct Share {
 }
 
 impl Share {
-    /// What follows the dashboard's address in a link with this token.
+    /// What follows the dashboard's address in a link with this token. Browsers do not send fragments, so
+    /// the token is in no log of a proxy.
     #[must_use]
     pub fn link(&self, token: &str) -> String {
-        format!("?share={token}&site={}", self.site)
+        format!("?site={}#share={token}", self.site)
     }
 }
 
@@ -114,8 +115,8 @@ impl App {
         Ok(shares)
     }
 
-    /// Revokes a link; answers whether it was there. This process refuses it from now on, others after
-    /// ten seconds at the latest.
+    /// Revokes a link; answers whether it was there. Every process refuses it after ten seconds at the
+    /// latest, this one mostly at once.
     ///
     /// # Errors
     /// When the store cannot.

@@ -42,7 +42,7 @@ pub(crate) struct Created {
     share: Share,
     /// What readers send as their bearer token. It is shown here and never again.
     token: String,
-    /// What follows the dashboard's address in the link: `?share=TOKEN&site=SITE`.
+    /// What follows the dashboard's address in the link: `?site=SITE#share=TOKEN`.
     link: String,
 }
 
@@ -80,17 +80,16 @@ pub(crate) async fn list(State(app): State<App>, params: Params) -> Result<Respo
     )
 )]
 pub(crate) async fn create(State(app): State<App>, params: Params, body: Bytes) -> Result<Response, ApiError> {
-    let refused = |code, message: &str| Refusal::new(code, message);
-    let new: NewShare = serde_json::from_slice(&body)
-        .map_err(|_| refused(Code::InvalidJson, "the body must be a JSON object with site and, optionally, expires"))?;
-    let site =
-        Site::parse(&new.site).ok_or_else(|| refused(Code::InvalidSite, &format!("site must be {}", Site::RULE)))?;
+    let new: NewShare = serde_json::from_slice(&body).map_err(|_| {
+        Refusal::new(Code::InvalidJson, "the body must be a JSON object with site and, optionally, expires")
+    })?;
+    let site = Site::parse(&new.site)
+        .ok_or_else(|| Refusal::new(Code::InvalidSite, format!("site must be {}", Site::RULE)))?;
     params.may_read(&app, &site)?;
     let lifetime = new.expires.as_deref().map(lifetime).transpose();
-    let lifetime = lifetime.map_err(|message| refused(Code::InvalidShare, message))?;
+    let lifetime = lifetime.map_err(|message| Refusal::new(Code::InvalidShare, message))?;
     let (token, share) = app.share(&site, lifetime).await?.ok_or_else(|| {
-        let message = format!("there may be at most {MOST_SHARES} share links; revoke some");
-        refused(Code::InvalidShare, &message)
+        Refusal::new(Code::InvalidShare, format!("there may be at most {MOST_SHARES} share links; revoke some"))
     })?;
     let link = share.link(&token);
     Ok((StatusCode::CREATED, Answer::new(Created { share, token, link })).into_response())

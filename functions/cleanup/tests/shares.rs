@@ -40,7 +40,7 @@ async fn links_are_listed_until_they_expire_or_are_revoked() {
     let test = start().await;
     let kept = create(&test, "a.example", None).await;
     let token = kept["token"].as_str().unwrap();
-    assert_eq!(kept["link"], format!("?share={token}&site=a.example"));
+    assert_eq!(kept["link"], format!("?site=a.example#share={token}"));
     assert_eq!((&kept["site"], &kept["created_at"]), (&json!("a.example"), &json!("2025-12-08T12:00:00.000Z")));
     assert_eq!(kept["expires_at"], Value::Null);
     let expiring = create(&test, "b.example", Some("1d")).await;
