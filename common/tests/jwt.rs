@@ -269,6 +269,28 @@ async fn known_keys_stay_in_use_while_the_provider_is_away() {
     assert_eq!(provider.fetches(), before + 1, "one try in the pause");
 }
 
+/// Otherwise a client that closes its connections could keep the keys from being fetched.
+#[tokio::test]
+async fn keys_are_fetched_though_the_client_has_left() {
+    let signer = Signer::ed25519("d");
+    let provider = Provider::start(&[&signer]).await;
+    let test = start(&[("ANALYTICS_JWT_KEYS", &provider.url())]).await;
+    let token = token(&signer, &changed(json!({})));
+    let held = provider.held.lock().await;
+    let asked = async {
+        while provider.fetches() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        status = status(&test, "stats", &token) => panic!("{status} without a key"),
+        () = asked => {}
+    }
+    drop(held);
+    assert_eq!(status(&test, "stats", &token).await, 200, "within the pause");
+    assert_eq!(provider.fetches(), 1);
+}
+
 /// Keys that are for something else are no keys of tokens.
 #[tokio::test]
 async fn keys_for_other_uses_are_passed_over() {

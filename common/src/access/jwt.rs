@@ -29,7 +29,7 @@ const MOST_BYTES: usize = 8 * 1024;
 pub(super) struct Jwt {
     issuer: String,
     audience: String,
-    keys: Keys,
+    keys: Arc<Keys>,
     plans: Plans,
 }
 

@@ -155,6 +155,8 @@ pub(crate) struct Provider {
     /// What it answers; `None` for a failure.
     body: Arc<Mutex<Option<String>>>,
     fetches: Arc<AtomicUsize>,
+    /// While it is locked, no answer is sent.
+    pub(crate) held: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Provider {
@@ -163,7 +165,8 @@ impl Provider {
         let url = format!("http://{}/keys.json", listener.local_addr().unwrap());
         let body = Arc::new(Mutex::new(Some(key_set(signers))));
         let fetches = Arc::new(AtomicUsize::new(0));
-        let (shown, counted) = (Arc::clone(&body), Arc::clone(&fetches));
+        let held = Arc::new(tokio::sync::Mutex::new(()));
+        let (shown, counted, released) = (Arc::clone(&body), Arc::clone(&fetches), Arc::clone(&held));
         tokio::spawn(async move {
             loop {
                 let (mut socket, _) = listener.accept().await.unwrap();
@@ -172,16 +175,17 @@ impl Provider {
                     request.push(socket.read_u8().await.unwrap());
                 }
                 counted.fetch_add(1, Ordering::SeqCst);
+                drop(released.lock().await);
                 let body = shown.lock().unwrap().clone();
                 let status = if body.is_some() { "200 OK" } else { "500 Internal Server Error" };
                 let body = body.unwrap_or_default();
                 let length = body.len();
                 let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
-                // A reader of too much hangs up.
+                // A client that is sent too much closes the connection.
                 let _ = socket.write_all((head + &body).as_bytes()).await;
             }
         });
-        Self { url, body, fetches }
+        Self { url, body, fetches, held }
     }
 
     pub(crate) fn url(&self) -> String {

@@ -94,33 +94,38 @@ struct Address {
 }
 
 impl Keys {
-    pub(super) fn fixed(keys: Vec<Key>) -> Self {
-        Self { known: RwLock::new(Known { keys: Arc::new(keys), ..Known::default() }), address: None }
+    pub(super) fn fixed(keys: Vec<Key>) -> Arc<Self> {
+        Arc::new(Self { known: RwLock::new(Known { keys: Arc::new(keys), ..Known::default() }), address: None })
     }
 
-    pub(super) fn at(uri: Uri) -> Result<Self, String> {
+    pub(super) fn at(uri: Uri) -> Result<Arc<Self>, String> {
         let https = crate::https::connector(FETCH_TIMEOUT).map_err(|error| error.to_string())?;
         let client = Client::builder(TokioExecutor::new()).build(https);
-        Ok(Self { known: RwLock::default(), address: Some(Address { uri, client, asking: Mutex::new(()) }) })
+        let address = Some(Address { uri, client, asking: Mutex::new(()) });
+        Ok(Arc::new(Self { known: RwLock::default(), address }))
     }
 
     /// The key with this id, or without an id the only one for the algorithm. Keys are fetched when there
     /// are none, when they are old, and when the one that is asked for is not among them, but never more
-    /// often than every [`MIN_PAUSE`]. While they cannot be fetched, the old ones are gone by.
+    /// often than every [`MIN_PAUSE`]. While they cannot be fetched, or another request fetches them, the
+    /// old ones are used.
     ///
     /// # Errors
     /// When there was never a key.
     pub(super) async fn find(
-        &self,
+        self: &Arc<Self>,
         id: Option<&str>,
         algorithm: Algorithm,
         now: Timestamp,
     ) -> Result<Option<Key>, StoreError> {
         let mut known = self.known();
-        if let Some(address) = &self.address {
+        if self.address.is_some() {
+            let is_missing = known.find(id, algorithm).is_none();
             let is_old = known.fetched.is_none_or(|fetched| passed(fetched, now) >= MAX_AGE);
-            if is_old || known.find(id, algorithm).is_none() {
-                self.fetch(address, now).await;
+            if is_missing || is_old && !self.is_fetching() {
+                let keys = Arc::clone(self);
+                // A task of its own: a client that leaves must not end it for the others.
+                let _ = tokio::spawn(async move { keys.fetch(now).await }).await;
                 known = self.known();
             }
             if known.fetched.is_none() {
@@ -139,8 +144,13 @@ impl Keys {
         note(&mut self.known.write().unwrap_or_else(PoisonError::into_inner));
     }
 
+    fn is_fetching(&self) -> bool {
+        self.address.as_ref().is_some_and(|address| address.asking.try_lock().is_err())
+    }
+
     /// Fetches the keys, unless that was tried a moment ago; one request at a time.
-    async fn fetch(&self, address: &Address, now: Timestamp) {
+    async fn fetch(&self, now: Timestamp) {
+        let Some(address) = &self.address else { return };
         let _one = address.asking.lock().await;
         if self.known().asked.is_some_and(|asked| passed(asked, now) < MIN_PAUSE) {
             return;
