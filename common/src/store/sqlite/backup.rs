@@ -73,6 +73,8 @@ pub fn restore(from: &Path, store: &Path, force: bool, now: Timestamp, progress:
         return Err(failed(format!("{} is the store itself", from.display())));
     }
     let (copy, recount) = Copy::make(from, beside(store, ".restoring"), now, progress)?;
+    #[cfg(unix)]
+    give(&copy.path, store)?;
     // Until the new file takes the name, the old one is whole without its log: at no moment
     // does a log lie beside a file that it does not belong to. One that is damaged is given up.
     if store.exists() && fold(store, lock.beginning()).is_err() {
@@ -81,8 +83,6 @@ pub fn restore(from: &Path, store: &Path, force: bool, now: Timestamp, progress:
     for part in ["-wal", "-shm"] {
         remove(&beside(store, part))?;
     }
-    #[cfg(unix)]
-    give(&copy.path, store)?;
     copy.rename(store)?;
     Ok(recount)
 }

@@ -101,8 +101,8 @@ impl Buckets {
         Ok(answers?.ok().and_then(|answers| read(answers.last()?).next()))
     }
 
-    /// Judges without Redis, which has what is taken in the meantime or, if it is `owed`, gets it later.
-    /// What it said earlier still refuses; `None` when that has enough.
+    /// Decides without an answer of Redis. The charge was sent to it already or, if `owed`, is sent later.
+    /// Refuses if the bucket is known to be empty; otherwise `None`.
     fn judge(&self, bucket: Bucket, tokens: u32, owed: bool, now: Instant) -> Option<Result<(), u64>> {
         let mut all = self.known();
         let room = all.len() < MOST_KNOWN;

@@ -24,6 +24,8 @@ pub(super) const REBUILD_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// For how long a claim holds that is not renewed, in milliseconds. Instances renew it twice a second.
 const CLAIM: u64 = 30_000;
+/// For how long it holds after an instance has closed, in milliseconds: others of the same store renew it.
+const RELEASED: u64 = 5_000;
 /// Why a Redis that answers is not used.
 const CLAIMED: &str =
     "another store keeps its figures there; give each store a redis, or a database of one, of its own";
@@ -165,10 +167,9 @@ impl Link {
         }
     }
 
-    /// Lets another store have this Redis. Other instances of this one renew their claim.
+    /// Lets another store have this Redis soon, unless other instances of this one renew the claim.
     pub(super) async fn release_claim(&self) {
-        // It ends by itself, too.
-        let _ = self.ask_one("look", self.claim(0)).await;
+        let _ = self.ask_one("look", self.claim(RELEASED)).await;
     }
 
     fn claim(&self, millis: u64) -> Cmd {

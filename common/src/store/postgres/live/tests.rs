@@ -402,8 +402,8 @@ async fn many_buckets_are_charged_together() {
     sender.abort();
 }
 
-/// A request does not wait for a Redis that takes its time, though it takes less than would make it be
-/// given up; what is charged meanwhile is not forgotten.
+/// A request does not wait for a slow Redis, even before the timeout at which Redis counts as away; its
+/// charges arrive later.
 #[tokio::test]
 async fn a_slow_redis_delays_no_charge_and_is_charged_later() {
     let Some(bench) = Bench::start(&[]).await else { return };
