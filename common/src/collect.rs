@@ -85,7 +85,10 @@ async fn settle(app: &App, sender: &Sender, sent: Vec<Result<SentEvent, Refusal>
                 events.push(event);
             }
             Err(outcome) => {
-                if let (Some(site), Some(reason)) = (site, outcome.not_stored()) {
+                // A site that is not listed has no counters, whatever else is wrong with the event.
+                if let (Some(site), Some(reason)) = (site, outcome.not_stored())
+                    && allowed_site(app, &site).is_ok()
+                {
                     app.not_stored.add(&site, reason, now);
                 }
                 outcomes.push(outcome);

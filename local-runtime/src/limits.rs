@@ -5,7 +5,7 @@
 //! | POST `/event` | events, `ANALYTICS_RATE_LIMIT` a minute | 1 before the body is read, so that junk is not free; then 1 for each further 2 KiB that are begun |
 //! | POST `/events`, and `ANALYTICS_COLLECT_PATH` | events | 1 before the body is read; the batch then costs what its events cost |
 //! | `/query/funnel`, `/query/retention`, `/heatmap` | questions, `ANALYTICS_READ_LIMIT` a minute | 5 |
-//! | `/query`, `/themes`, `/timeline`, `/export/…`, Plausible's paths | questions | 2; an array of queries 2 for each |
+//! | `/query`, `/themes`, `/timeline`, `/sites`, `/outcomes`, `/export/…`, Plausible's paths | questions | 2; an array of queries 2 for each |
 //! | everything else of the API | questions | 1 |
 //! | a page whose view is counted ([`PageViews`](crate::PageViews)) | events | 1; the page is served all the same |
 //! | `/health` and what is below it, `/metrics` | probes, ten times `ANALYTICS_READ_LIMIT` a minute | 1 |
@@ -102,7 +102,7 @@ impl Kind {
             taken => match path.strip_prefix(BASE_PATH) {
                 Some("/query") if method == Method::POST => Some(Self::Queries),
                 Some("/query/funnel" | "/query/retention" | "/heatmap") => Some(Self::Read(5)),
-                Some("/query" | "/themes" | "/timeline") => Some(Self::Read(QUERY)),
+                Some("/query" | "/themes" | "/timeline" | "/sites" | "/outcomes") => Some(Self::Read(QUERY)),
                 Some(below) if below.starts_with("/export/") => Some(Self::Read(QUERY)),
                 Some(_) => Some(Self::READ),
                 None if path == "/metrics" || path.starts_with("/health") => Some(Self::Probe),

@@ -37,7 +37,7 @@ impl fmt::Debug for JwtKeys {
         match self {
             Self::Secret(_) => f.write_str("Secret"),
             Self::Set(_) => f.write_str("Set"),
-            Self::Url(url) => write!(f, "Url({url})"),
+            Self::Url(_) => f.write_str("Url"),
         }
     }
 }

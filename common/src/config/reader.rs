@@ -16,7 +16,7 @@ use crate::measure::goals::GoalList;
 use crate::measure::zone::Zone;
 
 /// Variables whose values are secrets: mistakes in them do not repeat the value.
-const SECRET: [&str; 2] = ["ANALYTICS_ADMIN_TOKEN", "ANALYTICS_JWT_SECRET"];
+const SECRET: [&str; 3] = ["ANALYTICS_ADMIN_TOKEN", "ANALYTICS_JWT_KEYS", "ANALYTICS_JWT_SECRET"];
 /// How many characters of a wrong value are repeated.
 const MOST_REPEATED: usize = 200;
 
@@ -106,7 +106,9 @@ impl Reader {
     pub(super) fn tokens(&mut self) -> Tokens {
         let name = "ANALYTICS_TOKENS";
         let mut tokens = self.given(name).map_or_else(Tokens::default, |given| {
-            let text = if given.starts_with('[') { Ok(given) } else { file(&given) };
+            // What is no list may be a token, and is not repeated.
+            let unread = |_| "it is neither a JSON list nor a file that can be read".to_owned();
+            let text = if given.starts_with('[') { Ok(given) } else { file(&given).map_err(unread) };
             text.and_then(|text| Tokens::parse(&text)).unwrap_or_else(|mistake| {
                 self.mistake(format!("{name} is not a list of tokens: {mistake}"));
                 Tokens::default()

@@ -166,6 +166,8 @@ fn no_secret_is_echoed() {
     for (name, value) in [
         ("ANALYTICS_ADMIN_TOKEN", "hunter2"),
         ("ANALYTICS_TOKENS", r#"[{"name":"a","scopes":["read"],"hash":"hunter2"}]"#),
+        ("ANALYTICS_TOKENS", "hunter2"),
+        ("ANALYTICS_JWT_KEYS", "hunter2"),
         ("ANALYTICS_REDIS", "http://:hunter2@x"),
         ("ANALYTICS_STORE", "mysql://joe:hunter2@h/d"),
         ("ANALYTICS_STORE", "postgre://joe:p@hunter2@h/d"),

@@ -102,6 +102,7 @@ impl Failure {
                 (Code::PayloadTooLarge, "the body may have at most 64 KiB for one event and 1 MiB for a batch")
             }
             StatusCode::UNAUTHORIZED => (Code::Unauthorized, "this call needs a token"),
+            StatusCode::FORBIDDEN => (Code::Forbidden, "the token does not allow this call"),
             StatusCode::TOO_MANY_REQUESTS => (Code::RateLimited, "too many requests from one address; try again later"),
             StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE => {
                 (Code::Unavailable, "the service cannot answer now; try again later")

@@ -10,13 +10,13 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, header};
-use serde_json::json;
 use tower::{Service, layer::layer_fn};
 
 use super::{ApiError, BASE_PATH, ErrorPage, Ingest, answers};
 use crate::App;
 use crate::access::{Caller, ReadAuth, Scope, entitlement};
 use crate::config::Config;
+use crate::measure::plausible::error_body;
 use crate::outcome::{Code, Refusal};
 
 /// How a browser names a token where it opens a WebSocket, whose other headers it does not let pages
@@ -161,9 +161,10 @@ async fn admit(
 
 /// The token of a request.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-        return scheme.eq_ignore_ascii_case("bearer").then_some(token);
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+    // Other schemes are those of proxies.
+    if let Some((_, token)) = authorization.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
+        return Some(token);
     }
     let protocols = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
     let mut names = protocols.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
@@ -175,7 +176,7 @@ fn refused(route: &str, error: ApiError) -> Response {
     let unauthorized = refusal.code == Code::Unauthorized;
     // Plausible's clients expect Plausible's errors.
     let mut answer = if route.starts_with("/api/v1/stats/") || route.starts_with("/api/v2/") {
-        let body = json!({"error": refusal.message}).to_string();
+        let body = error_body(&refusal).to_string();
         let mut answer = answers::json(refusal.code.into(), body.into());
         answer.extensions_mut().insert(ErrorPage);
         answer

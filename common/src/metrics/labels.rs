@@ -56,7 +56,8 @@ impl Labelled {
     /// Counts a value once.
     pub(super) fn count(&self, value: &str, now: Timestamp) {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        if values.hour != now.hour() {
+        // Requests of the hour before may still be counted after the first of this hour.
+        if values.hour < now.hour() {
             values.hour = now.hour();
             values.change_hands(&self.counter);
         }

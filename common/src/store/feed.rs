@@ -74,7 +74,7 @@ pub trait Feed {
     /// Events of every site, as they are committed, each site's in order of position, and each
     /// before its `append` is answered, unless what another process committed before it is
     /// still on its way. Whether it has events that other processes append, the engine's
-    /// documentation says; they are found with [`Self::committed_after`] in any case. What it cannot
+    /// documentation says; they are found with [`Self::committed_after`] in any case. XX
     /// have is a [`News::Gap`].
     fn subscribe(&self) -> broadcast::Receiver<News>;
 

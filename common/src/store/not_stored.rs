@@ -24,6 +24,7 @@ pub trait Outcomes {
     /// The sums over these days. What an engine does not know the name of is left out.
     async fn not_stored(&self, site: &Site, days: Range<Day>) -> Result<Counts>;
 
-    /// Deletes the counters of days before `before`, of all sites.
+    /// Deletes the counters of days before `before`, of all sites. An engine may leave those of sites without
+    /// events to expire by themselves.
     async fn delete_not_stored(&self, before: Day) -> Result<()>;
 }

@@ -35,7 +35,7 @@ async fn an_outage_does_not_slow_appends_down() {
     let Some(mut bench) = Bench::alone().await else { return };
     let before = measured(&mut bench, Duration::from_secs(1)).await;
     // On a machine that does other things at the same time everything takes longer.
-    let most = WAIT.max(before[before.len() / 2] * 4);
+    let most = before[before.len() / 2] + WAIT;
     for frozen in [false, true] {
         if frozen {
             bench.redis.pause()

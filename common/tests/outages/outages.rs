@@ -11,7 +11,7 @@ use common::store::roles::*;
 use crate::servers::sql;
 use crate::{Bench, PATIENCE, PATIENT};
 
-/// What does not wait for Redis ends.
+/// Fails after a minute instead of waiting for ever.
 async fn timely<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.unwrap()
 }
@@ -57,7 +57,7 @@ async fn frozen() {
     bench.projected().await;
     let rebuilt = bench.metrics.redis_rebuilds_total.get();
     bench.redis.pause();
-    // Whether each of them waits for its timeout, `latency` looks.
+    // The test in `latency` measures whether appends wait for the timeout.
     for _ in 0..20 {
         timely(bench.append(1)).await;
     }

@@ -78,8 +78,10 @@ impl Outcomes {
 
     /// What became of the events of the UTC days that a range reaches into.
     pub(crate) async fn of(app: &App, site: &Site, range: &Value, now: Timestamp) -> Result<Self, ApiError> {
-        // What this process has gathered is in the answer.
-        app.count_not_stored().await;
+        // What this process has gathered is in the answer. In a task of its own, because what is being
+        // added would be lost if the client leaves meanwhile.
+        let gathered = app.clone();
+        let _ = tokio::spawn(async move { gathered.count_not_stored().await }).await;
         let counts = app.measure.counts(&*app.store, site, now).await?;
         let context = app.measure.context(&*app.store, site, &counts, range == "all", now).await?;
         let days = query::utc_days(range, &context)?;
@@ -199,6 +201,10 @@ mod tests {
         let listed = start(&[("ANALYTICS_SITES", "mine")]).await;
         send(&listed, bot(), view("mine")).await;
         send(&listed, bot(), view("other")).await;
+        send(&listed, Sender::default(), json!({"event_type": "No", "site": "other"})).await;
+        listed.app.count_not_stored().await;
+        let (other, today) = (common::site::Site::parse("other").unwrap(), listed.app.now().day());
+        assert_eq!(listed.app.store.not_stored(&other, today..today.plus(1)).await.unwrap(), [].into());
         let mine = listed.get("/outcomes?site=mine").await.body;
         assert_eq!(mine["data"]["not_counted"], json!([{"outcome": "filtered", "reason": "bot", "count": 1}]));
     }

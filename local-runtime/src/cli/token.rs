@@ -32,6 +32,6 @@ impl Token {
 }
 
 fn name(text: &str) -> Result<String, &'static str> {
-    let valid = (1..=64).contains(&text.len());
+    let valid = (1..=64).contains(&text.chars().count());
     valid.then(|| text.to_owned()).ok_or("a name has 1 to 64 characters")
 }

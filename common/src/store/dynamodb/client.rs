@@ -56,7 +56,7 @@ pub(super) struct Table {
     pub(super) name: Arc<str>,
     meter: Arc<Meter>,
     closed: Arc<AtomicBool>,
-    /// Whether the last request got no answer, or only that the service is busy.
+    /// Whether the last request failed for good: no answer, busy throughout, or no table or right to it.
     away: Arc<AtomicBool>,
     outages: Option<IntCounter>,
 }

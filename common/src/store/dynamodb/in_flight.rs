@@ -58,7 +58,7 @@ impl InFlight {
         }
         let assigned: Vec<_> = times.map(|time| positions.next(time)).collect();
         if let Some(first) = assigned.first() {
-            // There is one writer: nothing else is in flight.
+            // There is one writer. Where events are unconfirmed, their position is lower and stays.
             let _ = state.lowest.set(*first);
         }
         assigned
