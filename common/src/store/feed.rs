@@ -74,8 +74,8 @@ pub trait Feed {
     /// Events of every site, as they are committed, each site's in order of position, and each
     /// before its `append` is answered, unless what another process committed before it is
     /// still on its way. Whether it has events that other processes append, the engine's
-    /// documentation says; they are found with [`Self::committed_after`] in any case. XX
-    /// have is a [`News::Gap`].
+    /// documentation says; they are found with [`Self::committed_after`] in any case. Where
+    /// events cannot be delivered, there is a [`News::Gap`].
     fn subscribe(&self) -> broadcast::Receiver<News>;
 
     /// The place of a stored event, after which the feed can be resumed. The latest 100,000 events
