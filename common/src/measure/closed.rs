@@ -10,7 +10,7 @@
 
 use ::bytes::Bytes;
 
-use super::columns::Damaged;
+use super::columns::{Columns, Damaged};
 use super::head::Head;
 use super::segment::Segment;
 use crate::event::Event;
@@ -44,8 +44,12 @@ impl ClosedDay {
 
     /// The same in segments of fewer events.
     pub(super) fn with_most(head: Head, most: usize) -> Self {
-        let mut segments = Vec::new();
+        let (day, mut segments) = (Columns::day(&head), Vec::new());
         head.into_groups(most, |head| segments.push(Segment::of(head)));
+        if segments.is_empty() {
+            // All events that were sealed are gone from the log.
+            segments.push(Segment::of(&Head::new(day)));
+        }
         let block = match &segments[..] {
             [segment] => segment.block().to_vec(),
             segments => {

@@ -59,7 +59,7 @@ impl Service {
     }
 
     /// The goals and funnels of a site that were made while the service runs, as of five seconds ago at most,
-    /// and at once after [`Self::put_site_goals`] in this process.
+    /// and mostly at once after [`Self::put_site_goals`] in this process.
     ///
     /// # Errors
     /// When the store cannot answer.

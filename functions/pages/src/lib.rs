@@ -47,7 +47,7 @@ const TRACKER: Embedded = Embedded {
 };
 
 /// What the tracker loads in a browser of the site's owner: where the elements of a page are, for the
-/// dashboard. It is what the collect path answers to GET, so that it is wherever events can be sent to.
+/// dashboard. It is what the collect path answers to GET, so that a proxy which passes that on needs no further path.
 const OUTLINE: Embedded = Embedded {
     path: "/outline.js",
     plain: include_bytes!("../../../local-runtime/tracker/dist/outline.js"),

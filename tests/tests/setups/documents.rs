@@ -101,7 +101,7 @@ fn commands_and_variables_exist() {
             }
             let Some(at) = words.iter().position(|word| word.ends_with("local-runtime")) else { continue };
             if let Some(command) = words.get(at + 1).filter(|word| word.chars().all(|c| c.is_ascii_lowercase())) {
-                assert!(help.contains(&format!("\n  {command}")), "{name}: {line}");
+                assert!(help.contains(&format!("\n  {command} ")), "{name}: {line}");
             }
         }
     }

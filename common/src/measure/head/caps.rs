@@ -24,9 +24,7 @@ pub(super) struct Kept {
     pub(super) numbers: Vec<u32>,
     /// The values under these numbers.
     pub(super) texts: Arc<Texts>,
-}
 
-impl Kept {
     /// Keeps the unknown value and those that are counted most. Values that are counted 0 times are not
     /// counted as values.
     fn new(texts: &Texts, counts: &[u64], most: usize) -> Option<Self> {

@@ -55,7 +55,11 @@ impl DayNumbers<'_> {
         let place = *self.of.places.get(visitor as usize)? as usize;
         let found = self.of.found.get(place)?;
         if found.get() == NONE {
-            self.find_all(std::iter::once(visitor));
+            let mut ids = self.of.numbers.borrow_mut();
+            ids.make_room(1);
+            let id = u128::from_le_bytes(self.of.ids.get(place)?.1);
+            let at = ids.place(id);
+            found.set(ids.number(id, at));
         }
         Some(found.get())
     }

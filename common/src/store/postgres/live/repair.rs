@@ -1,7 +1,8 @@
 //! Brings sites whose keys are not in sync up to date, in the background: what is missing is read from
 //! PostgreSQL by position.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,12 +33,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
 impl Shared {
     /// Answers whether all sites are in sync.
     async fn repair_all(&self) -> bool {
-        let mut tried = HashSet::new();
-        while let Some((site, state)) = self.next_to_repair(&tried) {
+        let mut states = self.states.out_of_sync();
+        last_used_first(&mut states, &self.used.lock().unwrap_or_else(PoisonError::into_inner));
+        for (site, state) in states {
             if self.link.is_open() {
                 return false;
             }
-            tried.insert(site.clone());
             let repaired = match state {
                 SyncState::InSync => Ok(()),
                 SyncState::Behind => self.catch_up(&site).await,
@@ -49,13 +50,6 @@ impl Shared {
             self.count_out_of_sync();
         }
         self.states.out_of_sync().is_empty()
-    }
-
-    /// The site that was used last of those that are out of sync and were not tried.
-    fn next_to_repair(&self, tried: &HashSet<Site>) -> Option<(Site, SyncState)> {
-        let states = self.states.out_of_sync();
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        last_used(states.into_iter().filter(|(site, _)| !tried.contains(site)), &used)
     }
 
     /// The watermark of a site.
@@ -132,11 +126,8 @@ impl Shared {
     }
 }
 
-fn last_used(
-    states: impl Iterator<Item = (Site, SyncState)>,
-    used: &HashMap<Site, Instant>,
-) -> Option<(Site, SyncState)> {
-    states.max_by_key(|(site, _)| used.get(site).copied())
+fn last_used_first(states: &mut [(Site, SyncState)], used: &HashMap<Site, Instant>) {
+    states.sort_by_key(|(site, _)| Reverse(used.get(site).copied()));
 }
 
 /// The time of the latest of these events: as good as the clock for a repair, where that is never
@@ -155,13 +146,9 @@ mod tests {
         let start = Instant::now();
         let used: HashMap<Site, Instant> =
             [(1, 5), (2, 9)].map(|(at, after)| (sites[at].clone(), start + Duration::from_secs(after))).into();
-        let mut left: Vec<_> = sites.iter().map(|site| (site.clone(), SyncState::Lost)).collect();
-        let mut order = Vec::new();
-        while let Some((site, _)) = last_used(left.iter().cloned(), &used) {
-            left.retain(|(other, _)| *other != site);
-            order.push(site);
-        }
-        assert_eq!(order[..2], [sites[2].clone(), sites[1].clone()]);
-        assert_eq!(order.len(), 4, "others afterwards");
+        let mut states: Vec<_> = sites.iter().map(|site| (site.clone(), SyncState::Lost)).collect();
+        last_used_first(&mut states, &used);
+        let order: Vec<_> = states.into_iter().map(|(site, _)| site).collect();
+        assert_eq!(order, [2, 1, 0, 3].map(|at| sites[at].clone()), "others afterwards");
     }
 }
