@@ -24,7 +24,9 @@ pub(super) struct Kept {
     pub(super) numbers: Vec<u32>,
     /// The values under these numbers.
     pub(super) texts: Arc<Texts>,
+}
 
+impl Kept {
     /// Keeps the unknown value and those that are counted most. Values that are counted 0 times are not
     /// counted as values.
     fn new(texts: &Texts, counts: &[u64], most: usize) -> Option<Self> {
@@ -45,9 +47,7 @@ pub(super) struct Kept {
         numbers.iter_mut().filter(|number| **number == u32::MAX).for_each(|number| *number = other);
         Some(Self { numbers, texts: Arc::new(kept) })
     }
-}
 
-impl Kept {
     /// Renames the numbers of a column.
     pub(super) fn rename(&self, numbers: &mut [u32]) {
         numbers.iter_mut().for_each(|number| *number = self.numbers[*number as usize]);
