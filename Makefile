@@ -31,7 +31,7 @@ TEMPLATES := $(TOOLS)/templates-$(SAM_VERSION)-$(CFN_LINT_VERSION)
 DUCKDB := $(TOOLS)/duckdb-$(DUCKDB_VERSION)
 DEPLOY_TOOLS := $(TOOLS)/cargo-lambda-$(CARGO_LAMBDA_VERSION)-$(ZIG_VERSION)
 
-.PHONY: help run install uninstall test test-one with-servers fuzz check bench lambda deploy book sbom lists fmt clean tools pages pages-if-npm $(PAGES)
+.PHONY: help run install uninstall test test-one with-servers fuzz openapi check bench lambda deploy book sbom lists fmt clean tools pages pages-if-npm $(PAGES)
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -78,6 +78,9 @@ with-servers: tools ## a command beside throw-away servers (COMMAND='cargo test 
 
 fuzz: ## one target for so many seconds (ARGS='event 60'; event, url, query, segment, log_line, message, cursor); needs a C++ compiler
 	fuzz/run '$(CARGO)' '$(TARGET)/fuzz' $(ARGS)
+
+openapi: ## accept a change of the API's description, which docs/openapi.json then has
+	ACCEPT_OPENAPI=1 $(CARGO) test $(EVERYTHING) --lib the_document_is_the_accepted_one
 
 tools: # what tests need beside Rust
 	@CARGO='$(CARGO)' tests/tools

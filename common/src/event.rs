@@ -247,10 +247,7 @@ impl SentEvent {
             page_url: url(wire.page_url, "page_url")?,
             // What browsers say of none.
             referrer: url(wire.referrer, "referrer")?.filter(|referrer| !referrer.as_str().is_empty()),
-            timestamp: match age(wire.age_ms, now)? {
-                Some(time) => Some(time),
-                None => timestamp(wire.timestamp, now)?,
-            },
+            timestamp: timestamp(wire.timestamp, age(wire.age_ms, now)?, now)?,
             view_id,
             ad_click: text(wire.page_url, "").is_ok_and(|page| page.is_some_and(|page| has_click_id(&page))),
             context: context(wire.context),
@@ -348,12 +345,16 @@ fn context(raw: Option<&RawValue>) -> Context {
     Context::new(string(fields.timezone).as_deref(), width, string(fields.language).as_deref())
 }
 
-fn timestamp(raw: Option<&RawValue>, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+/// The instant that an event's age says, or else its timestamp, which must be one in either case.
+fn timestamp(raw: Option<&RawValue>, by_age: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
     const RULE: &str =
         "timestamp must be an RFC 3339 instant, at most 24 hours in the past and 5 minutes in the future";
-    match field(raw, RULE, Timestamp::parse)? {
-        Some(time) if !(now.plus(-MAX_LATENESS)..=now.plus(MAX_CLOCK_SKEW)).contains(&time) => Err(invalid(RULE)),
-        time => Ok(time),
+    match (by_age, field(raw, RULE, Timestamp::parse)?) {
+        (Some(time), _) => Ok(Some(time)),
+        (None, Some(time)) if !(now.plus(-MAX_LATENESS)..=now.plus(MAX_CLOCK_SKEW)).contains(&time) => {
+            Err(invalid(RULE))
+        }
+        (None, time) => Ok(time),
     }
 }
 
@@ -443,6 +444,7 @@ mod tests {
             (r#"{"event_type":"a","site":"A B"}"#, Code::InvalidSite, "site"),
             (r#"{"event_type":"a","site":1}"#, Code::InvalidSite, "site"),
             (r#"{"event_type":"a","timestamp":1733655600}"#, Code::InvalidEvent, "timestamp"),
+            (r#"{"event_type":"a","timestamp":{},"age_ms":5}"#, Code::InvalidEvent, "timestamp"),
             (r#"{"event_type":"a","timestamp":"2025-12-07T11:59:59Z"}"#, Code::InvalidEvent, "24 hours"),
             (r#"{"event_type":"a","timestamp":"9999-12-31T23:59:59Z"}"#, Code::InvalidEvent, "5 minutes"),
             (r#"{"event_type":"a","timestamp":"2025-12-08T12:05:01Z"}"#, Code::InvalidEvent, "5 minutes"),

@@ -13,6 +13,8 @@ pub struct Site(Arc<str>);
 impl Site {
     /// What a slug may be, for error messages.
     pub const RULE: &'static str = "1 to 63 of the characters a-z, 0-9, '.' and '-'";
+    /// The same as a regular expression, for documentation.
+    pub const PATTERN: &'static str = "^[a-z0-9.-]{1,63}$";
     /// How many sites a store takes when none are listed in the configuration.
     pub const MOST: usize = 1_000;
 

@@ -108,6 +108,9 @@ impl Day {
         Self(days.clamp(0, LAST_DAY))
     }
 
+    /// What [`Self::parse`] takes as a regular expression, but for days that a month does not have.
+    pub const PATTERN: &'static str = "^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$";
+
     /// Parses `YYYY-MM-DD` of the years 1970 to 9999, exactly in this form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

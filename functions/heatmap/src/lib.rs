@@ -31,6 +31,8 @@ pub struct Place {
 
 /// What was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+// All functions are described in one document, where a name stands for one schema.
+#[schema(as = HeatmapMeta)]
 pub struct Meta {
     /// The page's path; null for all pages.
     pub page_url: Option<String>,
@@ -67,6 +69,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     responses(
         (status = 200, description = "Clicked places", body = Answer<Vec<Place>, Meta>),
         (status = 400, description = "INVALID_HOURS or INVALID_SITE"),
+        (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )
 )]
 async fn heatmap(State(app): State<App>, params: Params) -> Result<Response, ApiError> {

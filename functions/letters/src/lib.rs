@@ -68,6 +68,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     responses(
         (status = 200, description = "Letters by type and day", body = Answer<Letters>),
         (status = 400, description = "INVALID_PERIOD or INVALID_SITE"),
+        (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )
 )]
 async fn letters(State(app): State<App>, params: Params) -> Result<Response, ApiError> {

@@ -64,6 +64,7 @@ pub async fn current(app: &App, site: &Site, now: Timestamp) -> Result<Realtime,
     responses(
         (status = 200, description = "What happens now, and has happened today (UTC)", body = Answer<Realtime>),
         (status = 400, description = "INVALID_SITE"),
+        (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )
 )]
 async fn realtime(State(app): State<App>, params: Params) -> Result<Response, ApiError> {

@@ -56,6 +56,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     responses(
         (status = 200, description = "The figures; day figures are kept 90 days, others 365", body = Answer<Stats>),
         (status = 400, description = "INVALID_PERIOD, INVALID_DATE or INVALID_SITE"),
+        (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )
 )]
 async fn stats(State(app): State<App>, params: Params) -> Result<Response, ApiError> {

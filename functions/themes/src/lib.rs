@@ -51,6 +51,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     responses(
         (status = 200, description = "The most viewed themes", body = Answer<Vec<Theme>>),
         (status = 400, description = "INVALID_LIMIT, INVALID_PERIOD or INVALID_SITE"),
+        (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )
 )]
 async fn themes(State(app): State<App>, params: Params) -> Result<Response, ApiError> {

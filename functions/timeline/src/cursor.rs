@@ -12,6 +12,9 @@ use uuid::Uuid;
 pub struct Cursor(pub Timestamp, pub Uuid);
 
 impl Cursor {
+    /// What is written, as a regular expression; its first digits are milliseconds, before the year 9774.
+    pub const PATTERN: &'static str = "^[0-9a-d][0-9a-f]{43}$";
+
     /// Goes on with the event before this one.
     #[must_use]
     pub fn behind(event: &Event) -> Self {

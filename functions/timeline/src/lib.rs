@@ -48,6 +48,8 @@ pub struct Entry {
 
 /// What was asked, and how to go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+// All functions are described in one document, where a name stands for one schema.
+#[schema(as = TimelineMeta)]
 pub struct Meta {
     /// The most events of a page.
     pub limit: usize,
@@ -89,6 +91,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     responses(
         (status = 200, description = "Events", body = Answer<Vec<Entry>, Meta>),
         (status = 400, description = "INVALID_LIMIT, INVALID_OFFSET, INVALID_CURSOR, INVALID_VISITOR or INVALID_SITE"),
+        (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )
 )]
 async fn timeline(State(app): State<App>, params: Params) -> Result<Response, ApiError> {

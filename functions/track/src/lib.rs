@@ -18,6 +18,7 @@ use common::outcome::{Code, Outcome, Refusal};
 use common::time::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Ref, Schema, SchemaType};
 use utoipa::{OpenApi, ToSchema};
 
 /// How many bytes of an event one token of the rate limit pays for.
@@ -55,15 +56,22 @@ pub struct EventOnTheWire {
     #[schema(format = DateTime)]
     timestamp: Option<String>,
     /// Of a page view that the server has counted by the page's request: the name that the
-    /// answer gave it in `Server-Timing`.
-    #[schema(format = Uuid)]
-    view_id: Option<String>,
+    /// answer gave it in `Server-Timing`. What names no view, or is no text, is passed over.
+    view_id: Option<serde_json::Value>,
     /// How many milliseconds ago it happened, by the sender's own clock: at most 24 h. Stands above
     /// `timestamp`, for senders whose clock may be wrong.
     #[schema(minimum = -300_000, maximum = 86_400_000, example = 1500)]
     age_ms: Option<f64>,
-    /// What surrounds the visitor. What is malformed of it is passed over, and the event is kept.
+    #[schema(schema_with = context)]
     context: Option<ContextOnTheWire>,
+}
+
+/// Anything is taken.
+fn context() -> Schema {
+    let description = "What surrounds the visitor. What is malformed of it is passed over, and the event is kept.";
+    let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+    let known = AnyOfBuilder::new().description(Some(description)).item(Ref::from_schema_name("Context"));
+    Schema::AnyOf(known.item(any).build())
 }
 
 /// What surrounds a visitor, as a browser knows it. Country, screen class and language are derived
@@ -153,7 +161,7 @@ pub fn router(app: App) -> Router {
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
-    #[openapi(paths(event, events))]
+    #[openapi(paths(event, events), components(schemas(ContextOnTheWire)))]
     struct Api;
     Api::openapi()
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | events are taken, and answered as the contract says | `outcomes`, `batches`, `collect_path`, `bounds`, `identity`, `sites` |
 //! | clients of Plausible work | `clients` |
+//! | the description of the API holds | `description` |
 //! | failures have one shape | `failures`, `parameters` |
 //! | questions are answered right | `figures`, `recount`, `periods`, `timeline`, `heatmap`, `realtime` |
 //! | nothing is lost or counted twice | `crash`, `shutdown` |
@@ -28,6 +29,7 @@ mod collect_path;
 mod cors;
 mod crash;
 mod crowd;
+mod description;
 mod export;
 mod failures;
 mod figures;

@@ -9,6 +9,7 @@ use super::{DEFAULT_LIMIT, MOST_OFFSET, retention};
 use crate::measure::question::funnel::Funnel;
 use crate::measure::question::retention::Retention;
 use crate::measure::question::{Dimension, Field, Metric, Question, TimeUnit};
+use crate::site::Site;
 
 /// The body of `POST /query`, and the parameter `q` of `GET /query`; see [`Query::parse`](super::Query::parse).
 #[derive(Debug)]
@@ -92,7 +93,7 @@ fn common(description: &str) -> ObjectBuilder {
 }
 
 fn site() -> ObjectBuilder {
-    typed(Type::String, "The site, `default` when none is named.")
+    typed(Type::String, "The site, `default` when none is named.").pattern(Some(Site::PATTERN))
 }
 
 fn timezone() -> ObjectBuilder {

@@ -46,6 +46,8 @@ pub struct ComparedRow {
 
 /// What there is to say about results.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+// All functions are described in one document, where a name stands for one schema.
+#[schema(as = QueryMeta)]
 pub struct Meta {
     /// The query as interpreted.
     #[schema(value_type = Object)]
