@@ -36,6 +36,11 @@ pub(super) async fn run(config: Config, static_dir: Option<PathBuf>) -> Result<(
         let dashboard = if static_dir.is_some() { "/dashboard" } else { "/" };
         say(where_to_look(reachable(address), dashboard));
     }
+    // systemd waits for it, where it has started the process, before it says that this one is started.
+    #[cfg(unix)]
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        tracing::warn!(%error, "systemd cannot be told that the server is ready");
+    }
     crate::run(app, listener, Options { static_dir }, stop)
         .await
         .map_err(|error| Failure::Failed(format!("serving failed: {error}")))

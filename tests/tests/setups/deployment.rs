@@ -3,12 +3,15 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use tests::binary::{path, workspace};
 use tests::engine::Engine;
 use tests::home::Home;
 use tests::http::get;
 use tests::servers::{program, run};
+use tokio::net::UnixDatagram;
+use tokio::time::timeout;
 use yaml_serde::Value;
 
 fn read(path: &str) -> String {
@@ -36,6 +39,8 @@ fn it_is_installed_and_removed() {
 
     let unit = std::fs::read_to_string(installed("etc/systemd/system/maicivy-analytics.service")).unwrap();
     assert!(unit.contains("\nExecStart=/usr/bin/local-runtime serve\n"), "{unit}");
+    // Without /proc/stat, process_start_time_seconds is 0, as if it had run for fifty years.
+    assert!(!unit.contains("\nProcSubset="), "{unit}");
     // systemd looks whether there is a program, which is not yet where it will be.
     let here = unit.replace("/usr/bin/local-runtime", &installed("usr/bin/local-runtime").display().to_string());
     let file = installed("maicivy-analytics.service");
@@ -53,6 +58,20 @@ fn it_is_installed_and_removed() {
     {
         assert!(!installed(gone).exists(), "{gone}");
     }
+}
+
+/// What `systemctl start` waits for.
+#[tokio::test]
+async fn systemd_is_notified_when_requests_are_answered() {
+    assert!(read("deploy/systemd/maicivy-analytics.service").contains("\nType=notify\n"));
+    let home = Home::on(Engine::Sqlite);
+    let path = home.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let server = home.env("NOTIFY_SOCKET", path.display().to_string()).serve().await;
+    let mut message = [0; 64];
+    let length = timeout(Duration::from_secs(10), socket.recv(&mut message)).await.expect("in time").unwrap();
+    assert_eq!(&message[..length], b"READY=1\n");
+    assert_eq!(server.send(get("/health/ready")).await.status, 200);
 }
 
 /// As far as it goes without a container engine.
