@@ -129,7 +129,7 @@ struct Import {
     #[arg(long, value_name = "NAME", value_parser = import::vhost)]
     vhost: Vec<String>,
     /// The format as the server's configuration has it, of nginx ($remote_addr …) or Apache (%h …),
-    /// if it is not told from the lines
+    /// where the lines alone do not show it
     #[arg(long, value_name = "FORMAT", value_parser = import::template)]
     log_format: Option<crate::import::template::Template>,
     /// What the lines are

@@ -3,7 +3,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`server`](crate::run) | accepts connections until told to stop, then drains |
+//! | [`server`](crate::run) | accepts connections until shutdown begins, then drains |
 //! | `router` | all routes and the layers around them |
 //! | `live` | the live feed: its protocol, its hub, its clients |
 //! | [`page_views`] | the tower layer that tracks page views of any axum site |

@@ -147,7 +147,7 @@ impl Limits {
         }
     }
 
-    /// Forgets addresses that have been quiet, until told to stop.
+    /// Forgets addresses that have been quiet, until `stop` is cancelled.
     pub(crate) async fn forget(self: Arc<Self>, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(FORGET_EVERY)).await.is_some() {
             self.events.forget();

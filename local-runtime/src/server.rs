@@ -1,4 +1,4 @@
-//! Accepts connections until told to stop, then lets everything under way come to its end.
+//! Accepts connections until shutdown begins, then waits for the requests under way.
 
 use std::io;
 use std::net::SocketAddr;

@@ -26,7 +26,7 @@ pub(crate) struct StoreHealth {
     latest: Mutex<Option<(Instant, bool)>>,
     up: IntGauge,
     degraded: IntGauge,
-    space: Option<SpaceGauges>,
+    used: Option<IntGauge>,
     file: Option<FileGauges>,
 }
 
@@ -37,8 +37,8 @@ impl StoreHealth {
             StoreUrl::Sqlite(path) => Some(FileGauges::new(app, path)),
             StoreUrl::Postgres(_) | StoreUrl::DynamoDb(_) => None,
         };
-        let space = match &app.config.store {
-            StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) => Some(SpaceGauges::new(app)),
+        let used = match &app.config.store {
+            StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) => Some(used_bytes(app)),
             StoreUrl::DynamoDb(_) => None,
         };
         show(app, app.metrics.last_commit_timestamp_seconds.clone());
@@ -50,7 +50,7 @@ impl StoreHealth {
             latest: Mutex::new(None),
             up: gauge(app, "store_up", "1 if the store answered within a second when last asked, else 0"),
             degraded: gauge(app, "degraded", "1 while the store misses something that it can do without for a while"),
-            space,
+            used,
             file,
         }
     }
@@ -84,8 +84,8 @@ impl StoreHealth {
     pub(crate) async fn show(&self) {
         self.up.set(i64::from(self.answers().await));
         self.degraded.set(i64::from(!self.app.store.degraded().is_empty()));
-        if let Some(space) = &self.space {
-            space.used.set(signed(self.app.space.used(&*self.app.store, self.app.now()).await));
+        if let Some(used) = &self.used {
+            used.set(signed(self.app.space.used(&*self.app.store, self.app.now()).await));
         }
         if let Some(file) = &self.file {
             file.show();
@@ -93,19 +93,12 @@ impl StoreHealth {
     }
 }
 
-/// How large the store is, and may become.
-#[derive(Debug)]
-struct SpaceGauges {
-    used: IntGauge,
-}
-
-impl SpaceGauges {
-    fn new(app: &App) -> Self {
-        let limit = gauge(app, "store_limit_bytes", "ANALYTICS_MAX_STORE; 0 without a limit");
-        limit.set(signed(app.space.limit().unwrap_or(0)));
-        let used = "Size of the store as ANALYTICS_MAX_STORE counts it: without what deleted data left free";
-        Self { used: gauge(app, "store_used_bytes", used) }
-    }
+/// Shows how large the store may become; the gauge of how large it is.
+fn used_bytes(app: &App) -> IntGauge {
+    let limit = gauge(app, "store_limit_bytes", "ANALYTICS_MAX_STORE; 0 without a limit");
+    limit.set(signed(app.space.limit().unwrap_or(0)));
+    let used = "Size of the store as ANALYTICS_MAX_STORE counts it: without what deleted data left free";
+    gauge(app, "store_used_bytes", used)
 }
 
 /// How large the database file is, and its disk.

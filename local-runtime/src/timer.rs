@@ -68,7 +68,7 @@ impl Schedule {
     }
 }
 
-/// Runs what is due until told to stop.
+/// Runs what is due until `stop` is cancelled.
 pub(crate) async fn keep_time(app: App, stop: CancellationToken) {
     let start = app.now();
     // Before this process stores events: those that it dates itself cannot confirm its clock.
@@ -122,7 +122,7 @@ pub(crate) async fn keep_time(app: App, stop: CancellationToken) {
     }
 }
 
-/// Adds what was not stored to the store's counters until told to stop.
+/// Adds what was not stored to the store's counters until `stop` is cancelled.
 pub(crate) async fn count_not_stored(app: App, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(COUNT_EVERY)).await.is_some() {
         app.count_not_stored().await;

@@ -92,7 +92,7 @@ impl Hub {
         (Arc::new(hub), waiting)
     }
 
-    /// Passes events and heartbeats on until told to stop. `events` is the store's feed,
+    /// Passes events and heartbeats on until the hub is stopped. `events` is the store's feed,
     /// subscribed to before the first client can connect.
     pub(crate) async fn run(self: Arc<Self>, events: Receiver<News>, newcomers: mpsc::UnboundedReceiver<Newcomer>) {
         let stop = self.stop.clone();

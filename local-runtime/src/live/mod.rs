@@ -24,8 +24,8 @@
 //! ([`Position`](common::store::Position)).
 //! - From connecting on, every event that the feed passes on is sent once, in order of place.
 //! - A client that has fallen behind is sent what it missed from memory or from the store, in
-//!   order. If that is more than [`MOST_MISSED`] events, or the store does not answer, it is
-//!   told `gap`, and goes on with what comes next.
+//!   order. If that is more than [`MOST_MISSED`] events, or the store does not answer, it receives
+//!   `gap` instead, and then what comes next.
 //! - `resume` after the event at place `p` is for what was committed while the client was
 //!   away. It sends, before anything else and in order, the events after `p` and before
 //!   `began`, the first event that was sent on this connection; or all after `p`, if none was

@@ -14,12 +14,12 @@ pub enum StaticDirError {
     /// The store is inside: every client could read events, salts and keys.
     #[error("{} holds the store; serve a folder that does not, or move the store (ANALYTICS_STORE)", .0.display())]
     HoldsStore(PathBuf),
-    /// The system does not tell where the folder or the store is.
-    #[error("it cannot be told whether {} holds the store: {source}", folder.display())]
+    /// The path of the folder or of the store cannot be resolved.
+    #[error("cannot find out whether {} holds the store: {source}", folder.display())]
     Unknown {
         /// The folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The error of the system call.
         source: io::Error,
     },
 }
