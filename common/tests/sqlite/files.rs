@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use common::collect::error_text;
 use common::metrics::Metrics;
-use common::store::conformance::samples::{at, event, put, quiet, site};
+use common::store::conformance::samples::{at, event, on_page, put, quiet, site, with_data};
 use common::store::roles::*;
 use common::store::sqlite::{Sqlite, backup, restore};
 use common::store::{Secret, SecretName, StoreError, TimelineFrom};
-use common::time::Timestamp;
+use common::time::{DAY, Timestamp};
+use serde_json::json;
 use tempfile::TempDir;
 
 fn now() -> Timestamp {
@@ -49,6 +50,16 @@ fn place() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("analytics.db");
     (folder, path)
+}
+
+/// A store with three events, and a backup of it.
+async fn backed_up() -> (TempDir, PathBuf, Sqlite, PathBuf) {
+    let (folder, path) = place();
+    let store = open(&path).await;
+    append(&store, 3).await;
+    let file = folder.path().join("backup.db");
+    backup(&path, &file, now(), &*quiet()).unwrap();
+    (folder, path, store, file)
 }
 
 /// Copies the files of a store as a crash would leave them.
@@ -103,11 +114,7 @@ async fn a_backup_while_events_arrive_is_one_state() {
 
 #[tokio::test]
 async fn a_restore_replaces_all_files_and_only_when_asked() {
-    let (folder, path) = place();
-    let store = open(&path).await;
-    append(&store, 3).await;
-    let file = folder.path().join("backup.db");
-    backup(&path, &file, now(), &*quiet()).unwrap();
+    let (_folder, path, store, file) = backed_up().await;
     append(&store, 4).await;
     let tried = |force| error_text(&restore(&file, &path, force, now(), &*quiet()).unwrap_err());
     assert!(tried(true).contains("open in another process"), "{}", tried(true));
@@ -142,11 +149,7 @@ async fn a_store_of_a_newer_version_is_left_alone() {
 #[tokio::test]
 async fn a_restored_store_has_the_owner_of_the_old_one_or_of_the_folder() {
     use std::os::unix::fs::{MetadataExt, chown};
-    let (folder, path) = place();
-    let store = open(&path).await;
-    append(&store, 3).await;
-    let file = folder.path().join("backup.db");
-    backup(&path, &file, now(), &*quiet()).unwrap();
+    let (folder, path, store, file) = backed_up().await;
     store.close().await;
     drop(store);
     // Others than root can give nothing away: then all of it is and stays their own.
@@ -163,11 +166,7 @@ async fn a_restored_store_has_the_owner_of_the_old_one_or_of_the_folder() {
 
 #[tokio::test]
 async fn a_damaged_store_can_be_replaced() {
-    let (folder, path) = place();
-    let store = open(&path).await;
-    append(&store, 3).await;
-    let file = folder.path().join("backup.db");
-    backup(&path, &file, now(), &*quiet()).unwrap();
+    let (_folder, path, store, file) = backed_up().await;
     store.close().await;
     drop(store);
     fs::write(&path, "no database ".repeat(1_000)).unwrap();
@@ -234,11 +233,7 @@ async fn a_log_of_another_file_is_refused() {
 
 #[tokio::test]
 async fn a_backup_beside_an_old_log_is_refused() {
-    let (folder, path) = place();
-    let store = open(&path).await;
-    append(&store, 3).await;
-    let file = folder.path().join("backup.db");
-    backup(&path, &file, now(), &*quiet()).unwrap();
+    let (_folder, path, store, file) = backed_up().await;
     append(&store, 3).await;
     copy(&path, &file, &["-wal"]);
     let told = refused(Sqlite::open(&file, metrics())).await;
@@ -342,4 +337,26 @@ async fn damage_is_reported_until_the_end() {
         let told = error_text(&store.check().await.unwrap_err());
         assert!(told.contains("damaged"), "{told}");
     }
+}
+
+/// In pages that became free as little as in those that are still used.
+#[tokio::test]
+async fn what_a_retention_run_deleted_is_in_no_file() {
+    const MARK: &str = "left-behind";
+    let (_folder, path) = place();
+    let store = open(&path).await;
+    let old = now().plus(-100 * DAY);
+    let events = (0..300).map(|number| {
+        let text = MARK.repeat(if number % 50 == 0 { 500 } else { 1 });
+        let event = with_data(event(MARK, number, old), &json!({ "text": text }));
+        on_page(event, &format!("/{MARK}/{number}"))
+    });
+    put(&store, &events.collect::<Vec<_>>()).await;
+    append(&store, 3).await;
+    let holds = |end: &str| fs::read(beside(&path, end)).unwrap().windows(MARK.len()).any(|it| it == MARK.as_bytes());
+    assert!(holds("") || holds("-wal"));
+    while !store.delete_before(now().day().plus(-90), now()).await.unwrap().done {}
+    store.cleaned(now()).await.unwrap();
+    assert_eq!(count(&store).await, 3);
+    assert!(!holds("") && !holds("-wal"));
 }

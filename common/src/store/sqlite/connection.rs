@@ -25,6 +25,8 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
+    // What is deleted is overwritten, in pages that become free, too: the file holds it no longer.
+    connection.pragma_update(None, "secure_delete", true)?;
     // In KiB when negative: the hot ends of the trees, whatever the size of the file.
     connection.pragma_update(None, "cache_size", -16_000)?;
     // Checkpoints are run by hand, between commits.

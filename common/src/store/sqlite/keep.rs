@@ -12,6 +12,14 @@ use crate::time::{Day, Timestamp};
 /// Says that the log may hold secrets that were deleted.
 const SECRETS_IN_LOG: &str = "secrets_in_log";
 
+/// Notes that a retention run succeeded, and cuts off the log, in which older copies of pages hold what the
+/// run has deleted; if a reader is in the way, the next run does so.
+pub(super) fn cleaned(writer: &mut Writer, at: Timestamp) -> Result<()> {
+    note(writer, "last_cleaned", at.millis())?;
+    writer.cut_log()?;
+    Ok(())
+}
+
 /// A fact about the store.
 pub(super) fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
     connection.prepare_cached("select value from meta where name = ?1")?.query_row([name], |row| row.get(0)).optional()
@@ -111,13 +119,10 @@ pub(super) fn destroy_secrets(writer: &mut Writer, now: Timestamp) -> Result<u64
         .prepare_cached("select count(*) from secrets where expires <= ?1")?
         .query_row([now.millis()], |row| row.get(0))?;
     if expired > 0 {
-        writer.connection.pragma_update(None, "secure_delete", true)?;
-        let deleted = writer.transaction(|writer| {
+        writer.transaction(|writer| {
             put(&writer.connection, SECRETS_IN_LOG, 1)?;
             writer.connection.prepare_cached("delete from secrets where expires <= ?1")?.execute([now.millis()])
-        });
-        writer.connection.pragma_update(None, "secure_delete", false)?;
-        deleted?;
+        })?;
     }
     if fact(&writer.connection, SECRETS_IN_LOG)?.unwrap_or(0) > 0 {
         // Older copies of the page stand in the log until it is cut off.

@@ -307,7 +307,7 @@ impl Keep for Sqlite {
     }
 
     async fn cleaned(&self, at: Timestamp) -> Result<()> {
-        self.writer()?.run(move |writer| keep::note(writer, "last_cleaned", at.millis())).await
+        self.writer()?.run(move |writer| keep::cleaned(writer, at)).await
     }
 
     async fn last_cleaned(&self) -> Result<Option<Timestamp>> {
