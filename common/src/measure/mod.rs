@@ -18,6 +18,7 @@
 //! | [`themes`] | what `/themes` asks |
 //! | [`days`] | where the columns of a day come from: memory, the store, or its events |
 //! | [`summary`] | what remains of a day when its events have expired |
+//! | `imported` | totals with the days that are known from imported logs only |
 //! | [`upkeep`] | what is prepared, compared and deleted at night |
 //! | [`service`] | answers queries: days, then scan, within bounds |
 
@@ -27,6 +28,7 @@ pub mod days;
 pub mod facts;
 pub mod goals;
 pub mod head;
+mod imported;
 mod layout;
 pub mod plausible;
 pub mod property;

@@ -127,7 +127,7 @@ impl Service {
     }
 
     /// The first day whose events are kept.
-    fn first_kept(&self, now: Timestamp) -> Day {
+    pub(super) fn first_kept(&self, now: Timestamp) -> Day {
         retention::cutoff(self.retention_days, now)
     }
 

@@ -72,13 +72,14 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     )
 )]
 async fn letters(State(app): State<App>, params: Params) -> Result<Response, ApiError> {
-    let today = app.now().day();
+    let now = app.now();
+    let today = now.day();
     let key = PeriodKey::of(params.period()?.unwrap_or(Period::Day), today);
     let site = params.site(&app)?;
     app.answer(format!("letters/{site}/{key}/{today}"), async {
-        let totals = app.store.totals(&site, key).await?;
+        let totals = app.measure.totals(&*app.store, &site, key, now).await?;
         let days = key.first_day()..today.plus(1);
-        let history = app.store.daily(&site, days).await?;
+        let history = app.measure.daily(&*app.store, &site, days, now).await?;
         Ok(Answer::new(Letters {
             period: key.period(),
             period_key: key.to_string(),

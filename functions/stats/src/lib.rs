@@ -54,16 +54,17 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         ("site" = Option<String>, Query, description = "The site, `default` when none is named"),
     ),
     responses(
-        (status = 200, description = "The figures; day figures are kept 90 days, others 365", body = Answer<Stats>),
+        (status = 200, description = "The figures; day figures are kept 90 days, others 365, those of days that were imported when they had expired included", body = Answer<Stats>),
         (status = 400, description = "INVALID_PERIOD, INVALID_DATE or INVALID_SITE"),
         (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )
 )]
 async fn stats(State(app): State<App>, params: Params) -> Result<Response, ApiError> {
-    let key = params.period_key(app.now())?;
+    let now = app.now();
+    let key = params.period_key(now)?;
     let site = params.site(&app)?;
     app.answer(format!("stats/{site}/{key}"), async {
-        let totals = app.store.totals(&site, key).await?;
+        let totals = app.measure.totals(&*app.store, &site, key, now).await?;
         Ok(Answer::new(Stats {
             period: key.period(),
             period_key: key.to_string(),

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use common::site::Site;
 use common::testing::{TestApp, store_event};
+use common::time::Day;
 use serde_json::json;
 
 #[tokio::test]
@@ -46,5 +48,37 @@ async fn answers_that_are_kept_are_right() {
         for _ in 0..2 {
             assert_eq!(test.get("/stats").await.body["data"]["total_events"], events);
         }
+    }
+}
+
+/// Days of a log that had expired when it was imported.
+#[tokio::test]
+async fn imported_days_count_in_their_week_and_month() {
+    let [log, test] = [(), ()].map(|()| TestApp::start(&[], stats::router, "2025-12-08T12:00:00Z"));
+    let (log, test) = (log.await, test.await);
+    let letter = json!({"letter_type": "motivation"});
+    for (who, event_type, data, at) in [
+        (1, "page_view", json!({}), "2025-08-05T10:00:00Z"),
+        (2, "page_view", json!({}), "2025-08-05T11:00:00Z"),
+        (2, "scroll", json!({}), "2025-08-05T11:00:01Z"),
+        (3, "page_view", json!({}), "2025-08-12T10:00:00Z"),
+        (3, "letter_generate", letter, "2025-08-12T10:01:00Z"),
+    ] {
+        store_event(&log.app, who, event_type, "/", &data, at).await;
+    }
+    for day in ["2025-08-05", "2025-08-12"] {
+        let (day, site) = (Day::parse(day).unwrap(), Site::default());
+        test.app.measure.import_day(&*log.app.store, &*test.app.store, &site, day).await.unwrap();
+    }
+    for (query, events, views, letters, visitors) in [
+        ("?period=month&date=2025-08-31", 5, 3, 1, 3),
+        ("?period=week&date=2025-08-05", 3, 2, 0, 2),
+        ("?period=week&date=2025-08-12", 2, 1, 1, 1),
+        ("?period=week&date=2025-08-19", 0, 0, 0, 0),
+    ] {
+        let data = test.get(&format!("/stats{query}")).await.body["data"].clone();
+        let found =
+            ["total_events", "page_views", "letters_generated", "unique_visitors"].map(|name| data[name].clone());
+        assert_eq!(found, [events, views, letters, visitors].map(|n| json!(n)), "{query}");
     }
 }

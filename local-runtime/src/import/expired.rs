@@ -95,6 +95,12 @@ impl Expired {
                 }
             }
         }
+        // So that they are listed: of some there may be no event.
+        let stored = self.days.iter().filter(|(_, (_, state))| *state == Some(Imported::Stored));
+        let sites: BTreeSet<Site> = stored.map(|((site, _), _)| site.clone()).collect();
+        if !sites.is_empty() {
+            app.store.admit_sites(&sites).await?;
+        }
         let mut done = Summarised { duplicates: self.duplicates, ..Summarised::default() };
         for (lines, state) in self.days.values() {
             match state {

@@ -177,6 +177,7 @@ async fn expired_days_are_summarised_once() {
     assert_eq!(counted(&[&grown]).await, (7, 2, 0), "it has grown");
     assert_eq!(counted(&[&input]).await, (0, 0, 2), "a part of what is known");
     assert_eq!(home.day("2025-01-05").await, (0, 0), "no event is stored");
+    assert_eq!(home.app.store.sites().await.unwrap(), [Site::default()], "the site is listed all the same");
 }
 
 #[tokio::test]
