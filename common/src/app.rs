@@ -74,11 +74,8 @@ impl Parts {
     pub async fn append(&self, events: &[Event], now: Timestamp) -> Result<Vec<Appended>, StoreError> {
         self.space.check(&*self.store, now).await?;
         let mut appended = self.store.append(events.to_vec(), now).await?;
-        let always_fits = |site: &Site| {
-            *site == Site::default() || self.config.sites.as_ref().is_some_and(|sites| sites.contains(site))
-        };
         let refused = |(at, answer): (usize, &Appended)| {
-            (*answer == Appended::TooManySites && always_fits(&events[at].site)).then_some(at)
+            (*answer == Appended::TooManySites && self.always_fits(&events[at].site)).then_some(at)
         };
         let refused: Vec<usize> = appended.iter().enumerate().filter_map(refused).collect();
         if !refused.is_empty() {
@@ -89,6 +86,11 @@ impl Parts {
             }
         }
         Ok(appended)
+    }
+
+    /// Whether a site has a place however many others there are: it is listed, or the one called `default`.
+    pub(crate) fn always_fits(&self, site: &Site) -> bool {
+        *site == Site::default() || self.config.sites.as_ref().is_some_and(|sites| sites.contains(site))
     }
 
     /// Where an address is, as far as the configured database knows.

@@ -4,6 +4,8 @@
 //! therefore goes ahead only when the store confirms the clock ([`decide`]); a run by hand
 //! always does.
 
+mod sites;
+
 use std::ops::RangeInclusive;
 use std::time::Instant;
 
@@ -161,8 +163,8 @@ pub async fn distrust_future(store: &dyn Store, now: Timestamp) -> Result<(), St
     store.lower_kept(to).await
 }
 
-/// Deletes events of days before the cutoff, aggregates that have outlived their use, and
-/// expired salts and share links. Running it again, or after a crash, does the rest or nothing.
+/// Deletes events of days before the cutoff, aggregates that have outlived their use, expired salts and
+/// share links, and sites without data. Running it again, or after a crash, does the rest or nothing.
 ///
 /// # Errors
 /// When the store cannot; what was deleted until then stays deleted.
@@ -190,6 +192,14 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Report, StoreError> {
         app.store.delete_blocks(kind, summaries).await?;
     }
     app.delete_expired_shares(now).await?;
+    match sites::remove_empty(app, now).await {
+        Ok(0) => {}
+        Ok(sites) => tracing::info!(sites, "sites without data removed"),
+        Err(error) => {
+            let error = crate::collect::error_text(&error);
+            tracing::warn!(error, "not all sites without data could be removed; the next run tries again");
+        }
+    }
     salts?;
     app.store.cleaned(now).await?;
     if app.store.waited().await?.is_some() {

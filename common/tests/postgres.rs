@@ -44,6 +44,10 @@ impl Fixture for Both {
         &self.store
     }
 
+    async fn another(&self) -> Box<dyn Store> {
+        Box::new(self.databases.open(PATIENT).await)
+    }
+
     async fn reopen(&mut self) {
         self.store.close().await;
         self.store = self.databases.open(PATIENT).await;

@@ -47,6 +47,10 @@ impl Fixture for File {
         &self.store
     }
 
+    async fn another(&self) -> Box<dyn Store> {
+        Box::new(open(Self::path(&self.folder)).await)
+    }
+
     async fn reopen(&mut self) {
         self.store.close().await;
         self.store = open(Self::path(&self.folder)).await;
@@ -75,6 +79,10 @@ struct Damaged(File);
 impl Fixture for Damaged {
     fn store(&self) -> &dyn Store {
         self.0.store()
+    }
+
+    async fn another(&self) -> Box<dyn Store> {
+        self.0.another().await
     }
 
     async fn reopen(&mut self) {

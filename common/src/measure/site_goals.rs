@@ -115,6 +115,12 @@ pub struct SiteGoals {
 }
 
 impl SiteGoals {
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.goals.is_empty() && self.funnels.is_empty()
+    }
+
     /// Reads what a client sends; `configured` are the names of the site's configured goals, which are taken.
     ///
     /// # Errors

@@ -66,6 +66,15 @@ impl Service {
         Ok(missing)
     }
 
+    /// Of how many events the summaries of a site are made, those of imported logs included.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub(crate) async fn summarised_events(&self, store: &dyn Store, site: &Site, now: Timestamp) -> Result<u64> {
+        let blocks = store.blocks(site, BlockKind::Totals, Day::from_number(0)..now.day().plus(1)).await?;
+        Ok(blocks.into_iter().filter_map(|(_, block)| Some(Summary::open(block).ok()?.events())).sum())
+    }
+
     /// Builds segments and summaries of closed days that lack them, those that expire next first.
     ///
     /// # Errors

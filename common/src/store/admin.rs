@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::Result;
+use crate::site::Site;
 use crate::time::{Day, Timestamp};
 
 /// What one bounded step of the retention run did.
@@ -72,6 +73,13 @@ pub trait Admin {
     /// `cutoff`, and totals that have outlived their use by `now` (of days after 90 days, of weeks
     /// and months after 365). Callers repeat it until it is done.
     async fn delete_before(&self, cutoff: Day, now: Timestamp) -> Result<Step>;
+
+    /// Removes a site of which no event is kept, with its totals, so that another one can have its place;
+    /// answers whether it was removed. An engine may wait until visitors are forgotten, too, and until it
+    /// is asked again an hour later: callers ask every day. Events that any process appends meanwhile or
+    /// later are stored, on the site made anew if need be; its positions go on. Blocks, counters of what
+    /// was not stored and records stay.
+    async fn remove_site(&self, site: &Site, now: Timestamp) -> Result<bool>;
 
     /// Recounts the totals of every period that the events still cover and lists differences.
     async fn verify(&self, now: Timestamp, progress: Progress) -> Result<Recount>;

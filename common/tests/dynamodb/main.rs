@@ -34,6 +34,10 @@ impl Fixture for Own {
         &self.store
     }
 
+    async fn another(&self) -> Box<dyn Store> {
+        Box::new(self.table.open().await)
+    }
+
     async fn reopen(&mut self) {
         self.store.close().await;
         self.store = self.table.open().await;

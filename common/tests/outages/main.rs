@@ -215,6 +215,28 @@ impl Bench {
         }
     }
 
+    /// Deletes keys with an expiry whose names have this in them, as a server does whose policy is
+    /// `volatile-lru`.
+    async fn evict(&self, named: &str) {
+        let keys: Vec<String> = self.redis.command(&["KEYS", "analytics:{*"]).await;
+        let mut evicted = 0;
+        for key in keys.iter().filter(|key| key.contains(named)) {
+            if self.redis.command::<i64>(&["TTL", key]).await > 0 {
+                evicted += self.redis.command::<usize>(&["UNLINK", key]).await;
+            }
+        }
+        assert!(evicted >= 12, "those of one period of two sites: {evicted}");
+    }
+
+    /// Waits until sites have been rebuilt in Redis so often since the process started.
+    async fn rebuilt(&self, times: u64) {
+        let started = Instant::now();
+        while self.metrics.redis_rebuilds_total.get() < times {
+            assert!(started.elapsed() < PATIENCE, "{} of {times}", self.metrics.redis_rebuilds_total.get());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     fn is_degraded(&self) -> bool {
         !self.store.degraded().is_empty()
     }

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::Fixture;
-use super::samples::{at, day, event, key, on_page, put, quiet, site, with_data};
+use super::samples::{at, day, event, key, on_page, on_site, put, quiet, site, with_data};
 use crate::event::Event;
-use crate::period::Period;
+use crate::period::{Period, PeriodKey};
 use crate::site::Site;
 use crate::store::{Appended, CLAIM, Secret, SecretName, Store, TimelineFrom, Waited};
 use crate::time::{DAY, Day, Timestamp};
@@ -281,4 +281,54 @@ pub async fn kept_periods_are_verified_after_cleanup(fixture: impl Fixture) {
         assert_eq!((november.events, november.visitors), (90, 2), "a rebuild keeps what it cannot recount");
         store.rebuild(now, quiet()).await.unwrap();
     }
+}
+
+pub async fn sites_without_events_give_up_their_places(fixture: impl Fixture) {
+    let (store, other) = (fixture.store(), fixture.another().await);
+    let start = at("2025-12-08T10:00:00Z");
+    let on = |name: &str, when| on_site(event("scroll", 1, when), name);
+    let invented: Vec<Event> = (0..Site::MOST).map(|number| on(&format!("s{number}"), start)).collect();
+    put(&*other, &invented).await;
+    // Each process knows where the sites are, and that there is no room for more.
+    put(store, &[on("s7", start)]).await;
+    for process in [store, &*other] {
+        assert_eq!(process.append(vec![on("mine", start)], start).await.unwrap(), [Appended::TooManySites]);
+    }
+    let site = |name: &str| on(name, start).site;
+    let before = store.position(&site("s7"), invented[7].id).await.unwrap().unwrap();
+    for day in 0..2 {
+        assert!(!store.remove_site(&site("s7"), start.plus(day * DAY)).await.unwrap(), "its events are kept");
+    }
+
+    let now = start.plus(200 * DAY);
+    clean(store, now.day().plus(-90), now).await;
+    let mut removed = 0;
+    for day in 0..2 {
+        for number in 0..10 {
+            let site = site(&format!("s{number}"));
+            removed += usize::from(store.remove_site(&site, now.plus(day * DAY)).await.unwrap());
+        }
+    }
+    assert_eq!(removed, 10);
+    assert_eq!(store.sites().await.unwrap().len(), Site::MOST - 10);
+    assert!(!store.remove_site(&site("s7"), now).await.unwrap(), "it is not there");
+
+    let now = now.plus(2 * DAY);
+    let [mine, again, yours] = ["mine", "s7", "yours"].map(|name| on(name, now));
+    put(store, &[mine.clone()]).await;
+    // The other process still has the place of the site that was removed.
+    put(&*other, &[again.clone()]).await;
+    while other.append(vec![yours.clone()], now).await.unwrap() == [Appended::TooManySites] {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(store.sites().await.unwrap().len(), Site::MOST - 7);
+    for event in [mine, again.clone(), yours] {
+        assert_eq!(store.timeline(&event.site, TimelineFrom::all(0), 10).await.unwrap(), [event.clone()]);
+        let today = store.totals(&event.site, PeriodKey::of(Period::Day, now.day())).await.unwrap();
+        assert_eq!((today.events, today.visitors), (1, 1), "{}", event.site);
+    }
+    let feed = store.committed_after(&site("s7"), before, 10).await.unwrap();
+    assert_eq!(feed.into_iter().map(|committed| committed.event).collect::<Vec<_>>(), [again], "positions go on");
+    assert_eq!(store.verify(now, quiet()).await.unwrap().differences, []);
+    other.close().await;
 }

@@ -40,6 +40,8 @@ use super::Store;
 pub trait Fixture: Send + Sync {
     /// The store.
     fn store(&self) -> &dyn Store;
+    /// The same store as another process has it open.
+    async fn another(&self) -> Box<dyn Store>;
     /// Closes the store and opens it again, as a restart does.
     async fn reopen(&mut self);
     /// Changes, deletes and invents some counters behind the store's back.
@@ -95,7 +97,7 @@ macro_rules! store_conformance {
             keeping: the_first_secret_wins, secrets_expire, old_days_go, cleanup_is_idempotent,
                 positions_are_not_given_again, long_counters_outlive_events, visitors_outlive_their_events, cleanups_are_remembered,
                 a_cleanup_is_claimed_once_a_day, runs_of_a_wrong_clock_do_not_count, waiting_runs_are_remembered,
-                the_days_of_events_are_known, events_after_a_run_of_a_wrong_clock_are_seen,
+                the_days_of_events_are_known, sites_without_events_give_up_their_places, events_after_a_run_of_a_wrong_clock_are_seen,
                 counts_are_verified, counts_are_rebuilt, kept_periods_are_verified_after_cleanup;
         );
     };

@@ -46,17 +46,23 @@ pub(super) type Visitor = (Site, VisitorId);
 /// granted is then refused, and it is read again.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    sites: HashSet<Site>,
+    /// Registered sites, and when it was found that they are.
+    sites: HashMap<Site, Timestamp>,
     visitors: HashMap<Visitor, VisitDays>,
 }
 
 impl Known {
     /// Reads what these entries need, and registers new sites.
     pub(super) async fn learn(&mut self, table: &Table, entries: &[&Entry]) -> Result<()> {
+        let now = entries.iter().map(|entry| entry.now).max().unwrap_or_else(|| Timestamp::from_millis(0));
+        let is_known = |found: &Timestamp| found.millis().abs_diff(now.millis()) < sites::KNOWN_FOR.unsigned_abs();
         let sites = entries.iter().map(|entry| &entry.event.site);
-        let new: BTreeSet<Site> = sites.filter(|site| !self.sites.contains(*site)).cloned().collect();
+        let new: BTreeSet<Site> = sites.filter(|site| !self.sites.get(*site).is_some_and(is_known)).cloned().collect();
         if !new.is_empty() {
-            self.sites.extend(sites::register(table, &new).await?);
+            // Others may be removed from here on, and need not be remembered.
+            self.sites.retain(|_, found| is_known(found));
+            let registered = sites::register(table, &new).await?;
+            self.sites.extend(registered.into_iter().map(|site| (site, now)));
         }
         if self.visitors.len() > MOST_CACHED {
             self.visitors.clear();
@@ -74,7 +80,7 @@ impl Known {
 
     /// Whether a site is registered.
     pub(super) fn has_site(&self, site: &Site) -> bool {
-        self.sites.contains(site)
+        self.sites.contains_key(site)
     }
 
     pub(super) fn forget(&mut self, visitor: &Visitor) {

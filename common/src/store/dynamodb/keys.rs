@@ -10,7 +10,7 @@
 //! | `b#site#kind` | day, number | a piece of at most 350 KB of a block | |
 //! | `n#site` | day | how many events were not stored, by reason | two days after the retention |
 //! | `r#kind` | id | a record of the operator's, such as a share link | |
-//! | `s` | site | a site that has been seen | |
+//! | `s` | site | a site that has been seen; when it was found to have no events | |
 //! | `h` | `sites` | how many sites there are | |
 //! | `secret` | name | a secret | a day after it expires |
 //! | `meta` | name | what cleanup has left, its claim and last success, how many processes have written, the write of a readiness check | |

@@ -358,6 +358,12 @@ impl Admin for DynamoDb {
         step
     }
 
+    async fn remove_site(&self, site: &Site, now: Timestamp) -> Result<bool> {
+        let removed = sites::remove(&self.table, site, now).await;
+        self.in_flight.touch();
+        removed
+    }
+
     async fn verify(&self, now: Timestamp, progress: Progress) -> Result<Recount> {
         let retained = self.retained().await?.covered(now, self.retention);
         let mut recount = Recount::default();

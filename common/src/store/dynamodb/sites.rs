@@ -1,27 +1,41 @@
-//! The sites that have been seen, at most [`Site::MOST`].
+//! The sites that are registered, at most [`Site::MOST`] but for those that were admitted.
+//!
+//! A process appends to a site without asking whether it is still registered, which would cost units
+//! with every event; it asks again when it last did so [`KNOWN_FOR`] ago. So a site is removed by two
+//! calls that lie further apart: the first one marks it, and a process that asks meanwhile takes the mark
+//! away; the second one removes it if the mark is still there, and no event.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::batch::Range;
 use super::client::{Backoff, Table};
 use super::errors::unavailable;
-use super::item::{Item, read_number, sort_key};
+use super::expiry::outermost_day;
+use super::item::{Item, number, read_number, sort_key, text};
 use super::keys::{self, END, Key, SITES, by_key};
-use super::table::PARTITION_KEY;
+use super::table::{PARTITION_KEY, SORT_KEY};
 use super::write::{Condition, MOST_WRITES, Update, Write};
 use crate::site::Site;
 use crate::store::Result;
+use crate::time::{HOUR, SECOND, Timestamp};
 
 /// How many sites there are.
 const COUNT: &str = "n";
+/// When a site was found to have no events, in milliseconds.
+const MARK: &str = "empty";
+/// For how long a process takes a site to be registered, in milliseconds: 10 minutes of its clock.
+pub(super) const KNOWN_FOR: i64 = 600 * SECOND;
+/// How long a site has been marked when it is removed, in milliseconds. Much longer than [`KNOWN_FOR`]:
+/// clocks differ, and transactions are repeated.
+const MARKED_FOR: i64 = HOUR;
 
 pub(super) async fn sites(table: &Table, consistent: bool) -> Result<Vec<Site>> {
     let items = table.all(Range::new(SITES, " ", END), consistent).await?;
     Ok(items.iter().filter_map(|item| Site::parse(sort_key(item))).collect())
 }
 
-/// Registers those of these sites that have not been seen, as far as there is room; answers which
-/// of them are registered now.
+/// Registers those of these sites that have not been seen, as far as there is room, and takes away
+/// marks; answers which of them are registered now.
 ///
 /// This is done before the transaction of a site's first event. If that fails, the site is known
 /// without an event until the event is sent again.
@@ -30,6 +44,19 @@ pub(super) async fn register(table: &Table, sites: &BTreeSet<Site>) -> Result<Ve
     let mut backoff = Backoff::start();
     loop {
         let found: HashMap<Key, Item> = by_key(table.get_all(&keys, true).await?);
+        let marked = found.iter().filter(|(_, item)| item.contains_key(MARK)).map(|(key, item)| {
+            let unmark = Write::update(key.clone(), Update::default().remove(MARK));
+            unmark.when(Condition::is(MARK, item.get(MARK).cloned()))
+        });
+        let marked: Vec<Write> = marked.take(MOST_WRITES).collect();
+        if !marked.is_empty() {
+            // A refusal means that another process has removed the mark, or the site.
+            let _ = table.write(&marked).await?;
+            if !backoff.wait().await {
+                return Err(unavailable("the table is busy: a site could not be registered"));
+            }
+            continue;
+        }
         let count = found.get(&keys::site_count()).and_then(|item| read_number(item, COUNT)).unwrap_or(0);
         let room = Site::MOST.saturating_sub(count).min(MOST_WRITES - 1);
         let (mut known, mut new): (Vec<Site>, Vec<Site>) =
@@ -70,4 +97,27 @@ async fn put(table: &Table, sites: &[Site], most: Option<usize>) -> Result<bool>
         Write::put(key, item).when(Condition::Absent(PARTITION_KEY.to_owned()))
     }));
     Ok(table.write(&writes).await?.is_ok())
+}
+
+/// Marks a site that has no events, or removes it if it was marked long ago; answers whether it was
+/// removed. Its other items are found by its name, and expire by themselves.
+pub(super) async fn remove(table: &Table, site: &Site, now: Timestamp) -> Result<bool> {
+    let Some(item) = table.get(&keys::site(site), true).await? else { return Ok(false) };
+    let mark: Option<i64> = read_number(&item, MARK);
+    if outermost_day(table, site, Timestamp::from_millis(i64::MAX), true).await?.is_some() {
+        return Ok(false);
+    }
+    let as_found = Condition::is(MARK, mark.map(number));
+    // One that lies ahead was made by a clock that was.
+    if !mark.is_some_and(|mark| now.millis() - mark >= MARKED_FOR) {
+        if mark.is_none_or(|mark| mark > now.millis()) {
+            let put = Write::update(keys::site(site), Update::default().set(MARK, number(now.millis())));
+            let there = Condition::Equal(SORT_KEY.to_owned(), text(site.as_str()));
+            let _ = table.write(&[put.when(Condition::All(vec![there, as_found]))]).await?;
+        }
+        return Ok(false);
+    }
+    let removed = Write::delete(keys::site(site)).when(as_found);
+    let count = Write::update(keys::site_count(), Update::default().add(COUNT, -1));
+    Ok(table.write(&[removed, count]).await?.is_ok())
 }

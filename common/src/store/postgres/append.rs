@@ -7,6 +7,7 @@
 //! 3. Events, ids, visitors, totals and positions are written, and committed, in one more round trip.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use tokio_postgres::error::{Error, SqlState};
@@ -26,8 +27,10 @@ use crate::time::Day;
 const SESSION: &str = "set plan_cache_mode = force_generic_plan;
     set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off";
 
-/// Serialises the making of sites; released with the transaction.
-pub(super) const LOCK_SITES: &str = "select pg_advisory_xact_lock(hashtextextended('maicivy-analytics/sites', 0))";
+/// How long a full store is taken to be full: another process may remove a site.
+const FULL_FOR: Duration = Duration::from_secs(5);
+/// How many sites are known at most, those included that were removed.
+const MOST_SITES: usize = 10 * Site::MOST;
 
 const LOCK: &str = "select id, position, expired,
         coalesce((select value from analytics_meta where name = 'kept_since'), 0)
@@ -91,13 +94,32 @@ impl Statements {
 /// What is known of the database, for as long as one connection lives.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionCache {
-    /// Numbers of sites; they never change, and sites are never deleted.
+    /// Numbers of sites. They never change; those of sites that were removed are found out by the lock.
     pub(super) sites: HashMap<Site, i32, RandomState>,
-    /// Whether all sites that there can be are known.
-    pub(super) sites_full: bool,
+    /// Until when sites that are not known are not looked for, because the store is full of others.
+    pub(super) full_until: Option<Instant>,
     /// Days whose partitions were there.
     pub(super) days: BTreeSet<Day>,
     pub(super) visits: KnownVisits,
+}
+
+impl ConnectionCache {
+    /// Whether sites that are not known are to be looked for; forgets all when there are too many.
+    pub(super) fn looks_for_sites(&mut self) -> bool {
+        if self.sites.len() > MOST_SITES {
+            (self.sites, self.full_until) = Default::default();
+        }
+        self.full_until.is_none_or(|until| until < Instant::now())
+    }
+
+    /// Takes numbers of sites: those of all sites if the store `is_full`.
+    pub(super) fn learn_sites(&mut self, found: impl Iterator<Item = (Site, i32)>, is_full: bool) {
+        if is_full {
+            self.sites.clear();
+        }
+        self.sites.extend(found);
+        self.full_until = is_full.then(|| Instant::now() + FULL_FOR);
+    }
 }
 
 /// Events of one site that were committed together.
@@ -180,8 +202,8 @@ pub(super) enum Begun {
     Planned(Plan, Box<Changes>),
     /// The earlier attempt with this plan was committed.
     AlreadyCommitted,
-    /// Sites are missing: the database was replaced by an older copy.
-    DatabaseReplaced,
+    /// Sites are missing: they were removed, or the database was replaced by an older copy.
+    SiteGone,
 }
 
 /// An id that was found: which one of the batch it is, its position and its day.
@@ -212,7 +234,7 @@ pub(super) async fn begin(
     begin?;
     let (sites, mut found) = (sites?, found?);
     if sites.len() < locked.len() {
-        return Ok(Begun::DatabaseReplaced);
+        return Ok(Begun::SiteGone);
     }
     let kept_since = sites.first().map_or(Ok(0), |row| row.try_get::<_, i64>(3))?;
     let kept_since = Day::from_number(i32::try_from(kept_since).unwrap_or(i32::MAX));
@@ -356,49 +378,6 @@ async fn write(
 /// Whether an event found no partition for its day: it was dropped, or never made.
 pub(super) fn lacks_partition(error: &Error) -> bool {
     error.code() == Some(&SqlState::CHECK_VIOLATION)
-}
-
-/// Makes these sites known, however many there are.
-pub(super) async fn admit_sites(client: &Client, names: &[&str]) -> Result<(), Error> {
-    let put = "insert into analytics_sites (name) select unnest($1::text[]) on conflict do nothing";
-    client.execute(put, &[&names]).await.map(drop)
-}
-
-/// Finds the sites' numbers, and makes those sites that are not there, as long as there are
-/// fewer than [`Site::MOST`].
-pub(super) async fn number_sites(
-    client: &mut Client,
-    cache: &mut ConnectionCache,
-    names: &[&str],
-) -> Result<(), Error> {
-    let transaction = client.transaction().await?;
-    transaction.batch_execute(LOCK_SITES).await?;
-    transaction
-        .execute(
-            "insert into analytics_sites (name)
-             select q.name from unnest($1::text[]) with ordinality as q (name, at)
-             where not exists (select from analytics_sites s where s.name = q.name)
-             order by q.at limit greatest(0, $2 - (select count(*) from analytics_sites))
-             on conflict do nothing",
-            &[&names, &(Site::MOST as i64)],
-        )
-        .await?;
-    // Once there is no room for more, all of them, so that none has to be asked for again.
-    let rows = transaction
-        .query(
-            "select name, id from analytics_sites
-             where name = any($1) or (select count(*) from analytics_sites) >= $2",
-            &[&names, &(Site::MOST as i64)],
-        )
-        .await?;
-    transaction.commit().await?;
-    for row in &rows {
-        if let Some(site) = Site::parse(row.try_get(0)?) {
-            cache.sites.insert(site, row.try_get(1)?);
-        }
-    }
-    cache.sites_full = cache.sites.len() >= Site::MOST;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! - **One transaction a batch** (`writer`, `append`): requests that wait share it. Each site's row
 //!   gives its events their positions, under a lock that is held until the commit: a site's
 //!   positions have no gaps and are in the order of commits, whichever instance gives them.
-//! - **Event log** (`append`, `reads`): events by day (`partitions`), and the ids of a site.
+//! - **Event log** (`append`, `feed`): events by day (`partitions`), and the ids of a site.
 //! - **Live totals** (`totals`): figures by day, week and month, and visitors by month, which change
 //!   in the same transaction. Who is there now is held in memory (`presence`).
 //! - **Blocks** (`blocks`), secrets and claims (`keep`).
@@ -21,16 +21,17 @@ mod blocks;
 mod connection;
 mod deadline;
 mod expiry;
+mod feed;
 mod keep;
 mod live;
 mod migrate;
 mod not_stored;
 mod partitions;
 mod presence;
-mod reads;
 mod records;
 mod recount;
 mod rows;
+mod sites;
 mod snapshot;
 mod tls;
 mod totals;
@@ -216,13 +217,8 @@ impl Append for Postgres {
     async fn admit_sites(&self, sites: &BTreeSet<Site>) -> Result<()> {
         let writer = self.writer()?;
         let names: Vec<&str> = sites.iter().map(Site::as_str).collect();
-        self.connections
-            .ask("sites", |client| {
-                let names = &names;
-                async move { append::admit_sites(&client, names).await }
-            })
-            .await?;
-        writer.sites_were_admitted();
+        sites::admit(&self.connections, &names).await?;
+        writer.sites_changed();
         Ok(())
     }
 }
@@ -259,17 +255,17 @@ impl Feed for Postgres {
 
     async fn position(&self, site: &Site, id: Uuid) -> Result<Option<Position>> {
         self.writer()?;
-        reads::position(&self.connections, site, id).await
+        feed::position(&self.connections, site, id).await
     }
 
     async fn committed_after(&self, site: &Site, after: Position, limit: usize) -> Result<Vec<Committed>> {
         self.writer()?;
-        reads::committed_after(&self.connections, site, after, limit).await
+        feed::committed_after(&self.connections, site, after, limit).await
     }
 
     async fn timeline(&self, site: &Site, from: TimelineFrom, limit: usize) -> Result<Vec<Event>> {
         self.writer()?;
-        reads::timeline(&self.connections, site, from, limit).await
+        feed::timeline(&self.connections, site, from, limit).await
     }
 }
 
@@ -336,6 +332,16 @@ impl Admin for Postgres {
         step
     }
 
+    async fn remove_site(&self, site: &Site, _now: Timestamp) -> Result<bool> {
+        let writer = self.writer()?;
+        let removed = sites::remove(&self.connections, site).await?;
+        if removed {
+            writer.sites_changed();
+            self.live.forget(site).await;
+        }
+        Ok(removed)
+    }
+
     async fn verify(&self, _now: Timestamp, progress: Progress) -> Result<Recount> {
         self.writer()?;
         recount::verify(&self.connections, &progress).await
@@ -366,7 +372,7 @@ impl Store for Postgres {
 
     async fn sites(&self) -> Result<Vec<Site>> {
         self.writer()?;
-        reads::sites(&self.connections).await
+        sites::sites(&self.connections).await
     }
 
     fn degraded(&self) -> Vec<&'static str> {
@@ -380,7 +386,7 @@ impl Store for Postgres {
     /// The whole database, other tables in it included.
     async fn used_bytes(&self) -> Result<Option<u64>> {
         self.writer()?;
-        reads::used_bytes(&self.connections).await.map(Some)
+        feed::used_bytes(&self.connections).await.map(Some)
     }
 
     fn limits(&self) -> Option<Arc<dyn SharedLimits>> {

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use uuid::Uuid;
 
 use super::connection::Connections;
-use super::reads::{SITE, query};
+use super::feed::{SITE, query};
 use crate::event::MAX_CLOCK_SKEW;
 use crate::site::Site;
 use crate::store::{Committed, Result};

@@ -10,7 +10,7 @@ use super::connection::Connections;
 use super::rows::{COLUMNS, committed};
 use super::totals::{self, figures_of};
 use super::values::count;
-use super::{append, keep};
+use super::{keep, sites};
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
 use crate::store::{Difference, Progress, Recount, Result, Totals};
@@ -41,7 +41,7 @@ pub(super) async fn rebuild(connections: &Connections, progress: &Progress) -> R
     client.batch_execute(SESSION).await?;
     client.batch_execute("begin").await?;
     // Nothing is appended from here on, to new sites neither: each later statement sees the same events.
-    client.batch_execute(append::LOCK_SITES).await?;
+    client.batch_execute(sites::LOCK).await?;
     client.batch_execute("select from analytics_sites order by id for no key update").await?;
     let (recount, since, expected) = recount(&client, progress).await?;
     client.execute("delete from analytics_totals where bucket >= $1", &[&first_bucket(since)]).await?;

@@ -10,7 +10,7 @@ use tokio_postgres::error::Error;
 use uuid::Uuid;
 
 use super::connection::Connections;
-use super::reads::{SITE, query};
+use super::feed::{SITE, query};
 use super::values::count;
 use crate::event::Event;
 use crate::period::{Period, PeriodKey};

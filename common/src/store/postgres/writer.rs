@@ -19,7 +19,7 @@ use super::append::{self, Batch, Begun, ConnectionCache, Plan, Planned, SiteBatc
 use super::connection::{CONNECTION_TIMEOUT, Connections, closed, is_gone, unavailable};
 use super::deadline::{self, Progress};
 use super::live::Live;
-use super::partitions;
+use super::{partitions, sites};
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::store::commits::LastCommit;
@@ -53,13 +53,13 @@ pub(super) struct Handle {
     requests: mpsc::Sender<Request>,
     progress: Progress,
     within: Duration,
-    sites_admitted: Arc<AtomicBool>,
+    sites_changed: Arc<AtomicBool>,
 }
 
 impl Handle {
-    /// Has sites that are not known looked for again, also where the store is full of others.
-    pub(super) fn sites_were_admitted(&self) {
-        self.sites_admitted.store(true, Ordering::Release);
+    /// Has sites that are not known looked for again, also where the store was full of others.
+    pub(super) fn sites_changed(&self) {
+        self.sites_changed.store(true, Ordering::Release);
     }
 
     pub(super) async fn append(&self, events: Vec<Event>, now: Timestamp) -> Result<Vec<Appended>> {
@@ -86,14 +86,14 @@ pub(super) fn start(
 ) -> (Handle, JoinHandle<()>) {
     let (requests, queue) = mpsc::channel(QUEUE_LIMIT);
     let progress = Progress::default();
-    let handle = Handle { requests, progress: progress.clone(), within, sites_admitted: Arc::default() };
+    let handle = Handle { requests, progress: progress.clone(), within, sites_changed: Arc::default() };
     let writer = Writer {
         connections,
         live,
         metrics,
         connection: Connection::Closed,
         cache: ConnectionCache::default(),
-        sites_admitted: Arc::clone(&handle.sites_admitted),
+        sites_changed: Arc::clone(&handle.sites_changed),
         progress,
         last_commit,
         failing: false,
@@ -121,7 +121,7 @@ struct Writer {
     metrics: Arc<Metrics>,
     connection: Connection,
     cache: ConnectionCache,
-    sites_admitted: Arc<AtomicBool>,
+    sites_changed: Arc<AtomicBool>,
     progress: Progress,
     last_commit: LastCommit,
     failing: bool,
@@ -272,8 +272,8 @@ impl Writer {
         self.connect(group.time_left()).await.map_err(Failure::Refused)?;
         let Connection::Open(session) = &mut self.connection else { return Err(Failure::Refused(closed())) };
         let cache = &mut self.cache;
-        if self.sites_admitted.swap(false, Ordering::Acquire) {
-            cache.sites_full = false;
+        if self.sites_changed.swap(false, Ordering::Acquire) {
+            cache.full_until = None;
         }
         let preparing = prepare(session, cache, group, &self.progress);
         let prepared = timeout(PREPARE_TIMEOUT, preparing).await.unwrap_or(Err(Failure::TimedOut))?;
@@ -339,8 +339,8 @@ async fn transact(
         Err(_) => return Err(Failure::TimedOut),
         Ok(Err(error)) => return Err(rolled_back(client, error).await),
         Ok(Ok(Begun::Planned(plan, changes))) => (plan, changes),
-        Ok(Ok(Begun::DatabaseReplaced)) => {
-            return Err(Failure::Gone(unavailable("the database was replaced (failover or restore)"), None));
+        Ok(Ok(Begun::SiteGone)) => {
+            return Err(Failure::Gone(unavailable("a site was removed meanwhile, or the database replaced"), None));
         }
         Ok(Ok(Begun::AlreadyCommitted)) => {
             client.batch_execute("rollback").await?;
@@ -379,13 +379,13 @@ async fn prepare(
     progress: &Progress,
 ) -> Result<bool, Failure> {
     let mut made = false;
-    if !cache.sites_full {
+    if cache.looks_for_sites() {
         // In the order in which they came: the first ones have room.
         let unknown = group.events().filter(|event| !cache.sites.contains_key(&event.site));
         let names: IndexSet<&str> = unknown.map(|event| event.site.as_str()).collect();
         if !names.is_empty() {
             let names: Vec<&str> = names.into_iter().collect();
-            append::number_sites(&mut session.client, cache, &names).await?;
+            sites::find_or_make(&mut session.client, cache, &names).await?;
             made = true;
         }
     }
@@ -421,7 +421,7 @@ mod tests {
             requests,
             progress: Progress::default(),
             within: Duration::from_secs(60),
-            sites_admitted: Arc::default(),
+            sites_changed: Arc::default(),
         };
         let now = Timestamp::from_millis(0);
         let waiting = tokio::spawn({

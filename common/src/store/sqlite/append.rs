@@ -1,31 +1,22 @@
 //! Inserting events, and what is known of sites and texts while doing it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashlink::LruCache;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::sites;
 use super::totals::Counter;
-use super::writer::Writer;
 use crate::event::Event;
 use crate::site::Site;
-use crate::store::{Appended, Position, Result};
+use crate::store::{Appended, Position};
 use crate::time::{Day, Timestamp};
 use crate::url::Url;
 
 /// How many texts are known at most.
 const MOST_STRINGS: usize = 8_192;
-
-/// Makes these sites known, however many there are.
-pub(super) fn admit_sites(writer: &mut Writer, sites: &BTreeSet<Site>) -> Result<()> {
-    Ok(writer.transaction(|writer| {
-        let mut make =
-            writer.connection.prepare_cached("insert into sites (name) values (?1) on conflict do nothing")?;
-        sites.iter().try_for_each(|site| make.execute([site.as_str()]).map(drop))
-    })?)
-}
 
 /// Turns events into rows and changes of the totals.
 #[derive(Debug)]
@@ -110,14 +101,7 @@ impl Appender {
         if let Some(id) = self.sites.get(site) {
             return Ok(Some(*id));
         }
-        let mut find = connection.prepare_cached("select id from sites where name = ?1")?;
-        let mut id = find.query_row([site.as_str()], |row| row.get(0)).optional()?;
-        if id.is_none() {
-            let mut make = connection.prepare_cached(
-                "insert into sites (name) select ?1 where (select count(*) from sites) < ?2 returning id",
-            )?;
-            id = make.query_row(params![site.as_str(), Site::MOST as i64], |row| row.get(0)).optional()?;
-        }
+        let id = sites::find_or_make(connection, site)?;
         if let Some(id) = id {
             self.sites.insert(site.clone(), id);
         }

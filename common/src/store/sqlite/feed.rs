@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 use uuid::Uuid;
 
-use super::rows::{COLUMNS, EVENTS, committed, count, site_id};
+use super::rows::{COLUMNS, EVENTS, committed, count};
+use super::sites;
 use crate::event::Event;
 use crate::site::Site;
 use crate::store::{Committed, Position, TimelineFrom};
@@ -19,7 +20,7 @@ pub(super) fn timeline(
     from: TimelineFrom,
     limit: usize,
 ) -> rusqlite::Result<Vec<Event>> {
-    let Some(id) = site_id(connection, site)? else { return Ok(Vec::new()) };
+    let Some(id) = sites::find(connection, site)? else { return Ok(Vec::new()) };
     // The page is cut before addresses are joined. The index has seconds; only events of the same second
     // are sorted.
     let page = |condition: &str, rest: &str| {
@@ -67,7 +68,7 @@ pub(super) fn committed_after(
     after: Position,
     limit: usize,
 ) -> rusqlite::Result<Vec<Committed>> {
-    let Some(id) = site_id(connection, site)? else { return Ok(Vec::new()) };
+    let Some(id) = sites::find(connection, site)? else { return Ok(Vec::new()) };
     // `+` keeps the planner from the index by site and time, which would sort all events of the site.
     let sql =
         format!("select {COLUMNS} from {EVENTS} where e.position > ?1 and +e.site = ?2 order by e.position limit ?3");

@@ -25,6 +25,7 @@ mod readers;
 mod records;
 mod recount;
 mod rows;
+mod sites;
 mod totals;
 mod upkeep;
 mod writer;
@@ -248,7 +249,7 @@ impl Append for Sqlite {
 
     async fn admit_sites(&self, sites: &BTreeSet<Site>) -> Result<()> {
         let sites = sites.clone();
-        self.writer()?.run(move |writer| append::admit_sites(writer, &sites)).await
+        self.writer()?.run(move |writer| sites::admit(writer, &sites)).await
     }
 }
 
@@ -345,6 +346,11 @@ impl Admin for Sqlite {
         self.writer()?.run(move |writer| expiry::delete_before(writer, cutoff, now)).await
     }
 
+    async fn remove_site(&self, site: &Site, _now: Timestamp) -> Result<bool> {
+        let site = site.clone();
+        self.writer()?.run(move |writer| sites::remove(writer, &site)).await
+    }
+
     async fn verify(&self, now: Timestamp, progress: Progress) -> Result<Recount> {
         // A connection of its own: a recount may take minutes, and questions must not wait.
         let path = self.path.clone();
@@ -368,7 +374,7 @@ impl Store for Sqlite {
     }
 
     async fn sites(&self) -> Result<Vec<Site>> {
-        self.readers.ask("sites", rows::sites).await
+        self.readers.ask("sites", sites::sites).await
     }
 
     /// The pages in use, and the write-ahead log.

@@ -1,9 +1,9 @@
-//! Events and sites as rows.
+//! Events as rows.
 
 use std::path::Path;
 
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, types::FromSql, types::FromSqlError, types::FromSqlResult};
+use rusqlite::{Connection, Row, types::FromSql, types::FromSqlError, types::FromSqlResult};
 use uuid::Uuid;
 
 use super::checkpoint::MOST_PAGES;
@@ -76,22 +76,7 @@ pub(super) fn committed(site: &Site, row: &Row<'_>) -> rusqlite::Result<Committe
     })
 }
 
-/// A site's number; `None` when it was never seen.
-pub(super) fn site_id(connection: &Connection, site: &Site) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached("select id from sites where name = ?1")?
-        .query_row([site.as_str()], |row| row.get(0))
-        .optional()
-}
-
 /// A count as it is stored.
 pub(super) fn count(value: i64) -> u64 {
     value.unsigned_abs()
-}
-
-/// All sites, by name.
-pub(super) fn sites(connection: &Connection) -> rusqlite::Result<Vec<Site>> {
-    let mut find = connection.prepare_cached("select name from sites order by name")?;
-    let names = find.query_map([], |row| row.get::<_, String>(0))?;
-    Ok(names.collect::<rusqlite::Result<Vec<_>>>()?.iter().filter_map(|name| Site::parse(name)).collect())
 }

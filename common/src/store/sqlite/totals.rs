@@ -9,7 +9,8 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::rows::{count, site_id};
+use super::rows::count;
+use super::sites;
 use crate::event::{Event, MAX_CLOCK_SKEW};
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
@@ -188,7 +189,7 @@ pub(super) fn realtime(
     now: Timestamp,
     window: i64,
 ) -> rusqlite::Result<Realtime> {
-    let Some(id) = site_id(connection, site)? else { return Ok(Realtime::default()) };
+    let Some(id) = sites::find(connection, site)? else { return Ok(Realtime::default()) };
     let current: i64 = connection
         .prepare_cached("select count(*) from presence where site = ?1 and last_seen > ?2 and last_seen <= ?3")?
         .query_row(params![id, now.plus(-window).millis(), now.plus(MAX_CLOCK_SKEW).millis()], |row| row.get(0))?;
@@ -203,7 +204,7 @@ pub(super) fn realtime(
 
 /// The totals of one period.
 pub(super) fn totals(connection: &Connection, site: &Site, period: PeriodKey) -> rusqlite::Result<Totals> {
-    let Some(id) = site_id(connection, site)? else { return Ok(Totals::default()) };
+    let Some(id) = sites::find(connection, site)? else { return Ok(Totals::default()) };
     let sql = format!("select {} from totals where site = ?1 and bucket = ?2", COLUMNS.join(", "));
     let found = connection.prepare_cached(&sql)?.query_row(params![id, period.bucket()], |row| read(row, 0));
     Ok(found.optional()?.unwrap_or_default())
@@ -212,7 +213,7 @@ pub(super) fn totals(connection: &Connection, site: &Site, period: PeriodKey) ->
 /// The totals of each day.
 pub(super) fn daily(connection: &Connection, site: &Site, days: Range<Day>) -> rusqlite::Result<Vec<(Day, Totals)>> {
     let mut found: HashMap<i64, Totals> = HashMap::new();
-    if let Some(id) = site_id(connection, site)? {
+    if let Some(id) = sites::find(connection, site)? {
         // Days are the buckets whose lowest two bits are 0.
         let sql = format!(
             "select bucket, {} from totals where site = ?1 and bucket >= ?2 and bucket < ?3 and bucket & 3 = 0",

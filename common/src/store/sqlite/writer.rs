@@ -295,9 +295,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Says that answers may change, and tidies up: after anything but an append.
-    pub(super) fn changed(&mut self, now: Timestamp) {
+    /// Says that answers may change.
+    pub(super) fn answers_changed(&self) {
         self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// The same, and tidies up: after anything but an append.
+    pub(super) fn changed(&mut self, now: Timestamp) {
+        self.answers_changed();
         self.tidy(now);
     }
 

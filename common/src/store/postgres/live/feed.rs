@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -16,8 +16,8 @@ use super::watch::Positions;
 use super::{SiteBatch, keys, message};
 use crate::site::Site;
 use crate::store::postgres::connection::Connections;
+use crate::store::postgres::feed;
 use crate::store::postgres::presence::Presence;
-use crate::store::postgres::reads;
 use crate::store::{Committed, News, Position, Result};
 
 /// How many commits a listener may lag behind before it must catch up by reading.
@@ -38,6 +38,8 @@ const GAP_TIMEOUT: Duration = Duration::from_millis(50);
 pub(super) struct Feed {
     connections: Connections,
     store: String,
+    /// The history that messages name, for the identity of a database.
+    history: Mutex<(u32, Arc<str>)>,
     /// This instance's name in messages.
     instance: Uuid,
     sender: broadcast::Sender<News>,
@@ -67,6 +69,7 @@ impl Feed {
         Self {
             connections,
             store: store.to_owned(),
+            history: Mutex::new((0, "".into())),
             instance: Uuid::new_v4(),
             sender: broadcast::channel(CAPACITY).0,
             sequences: Mutex::new(Sequences { of, epoch }),
@@ -113,8 +116,13 @@ impl Feed {
     }
 
     /// Of which positions messages speak: those of this store, in the database that it is in now.
-    fn history(&self) -> String {
-        format!("{}/{:08x}", self.store, self.connections.identity())
+    fn history(&self) -> Arc<str> {
+        let identity = self.connections.identity();
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        if history.1.is_empty() || history.0 != identity {
+            *history = (identity, format!("{}/{identity:08x}", self.store).into());
+        }
+        Arc::clone(&history.1)
     }
 
     /// Notes how many instances received what was published.
@@ -157,6 +165,12 @@ impl Feed {
         self.begin_anew(&mut self.sequences(), site, position);
     }
 
+    /// Forgets a site that was removed.
+    pub(super) fn forget(&self, site: &Site) {
+        self.sequences().of.remove(site);
+        self.changed();
+    }
+
     fn begin_anew(&self, sequences: &mut Sequences, site: &Site, position: u64) {
         sequences.of.insert(site.clone(), Sequence::after(position));
         self.changed();
@@ -173,7 +187,7 @@ impl Feed {
     pub(super) async fn compare(&self, epoch: u64, committed: &Positions) -> Result<()> {
         let delivered = self.delivered();
         let places = delivered.iter().map(|(site, last, _)| (site.clone(), *last)).collect::<Vec<_>>();
-        let there: HashMap<Site, Uuid> = reads::ids_at(&self.connections, &places).await?.into_iter().collect();
+        let there: HashMap<Site, Uuid> = feed::ids_at(&self.connections, &places).await?.into_iter().collect();
         {
             let mut sequences = self.sequences();
             sequences.epoch = epoch;
@@ -192,7 +206,7 @@ impl Feed {
     pub(super) async fn learn(&self) -> Result<()> {
         let unknown = self.delivered().into_iter().filter(|(.., id)| id.is_none());
         let places = unknown.map(|(site, last, _)| (site, last)).collect::<Vec<_>>();
-        let there = reads::ids_at(&self.connections, &places).await?;
+        let there = feed::ids_at(&self.connections, &places).await?;
         let lasts: HashMap<Site, u64> = places.into_iter().collect();
         let mut sequences = self.sequences();
         for (site, id) in there {
@@ -236,7 +250,7 @@ impl Feed {
                 self.offer(site, last, to, &[]);
                 return Ok(());
             }
-            let events = reads::committed_after(&self.connections, site, Position(last), PAGE).await?;
+            let events = feed::committed_after(&self.connections, site, Position(last), PAGE).await?;
             let read = events.last().map_or(to, |event| event.position.0);
             let read = if events.len() < PAGE { read.max(to) } else { read };
             if !self.offer(site, last, read, &events) {

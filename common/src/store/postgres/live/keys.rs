@@ -19,6 +19,11 @@ pub(super) fn watermark(site: &Site) -> String {
     format!("analytics:{{{site}}}:watermark")
 }
 
+/// Which periods have keys: [`Listed`](super::periods::Listed).
+pub(super) fn periods(site: &Site) -> String {
+    format!("analytics:{{{site}}}:periods")
+}
+
 /// Which process is rebuilding a site.
 pub(super) fn rebuilding(site: &Site) -> String {
     format!("analytics:{{{site}}}:rebuilding")

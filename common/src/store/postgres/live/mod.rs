@@ -6,11 +6,12 @@
 //! - **Limits** (`limits`): token buckets that all instances share.
 //! - **Projection** (`projection`, `keys`, `apply.lua`): counters, sketches of distinct visitors,
 //!   themes and visitors by last seen. Each site has a watermark, up to which position its events
-//!   were applied. A batch is applied by one script, which does nothing unless the watermark stands
-//!   exactly where the batch begins; so applying again is harmless, and whatever Redis lost or
-//!   never got shows in the watermark. One that stands too low is moved on with events read from
-//!   PostgreSQL (`repair`); one that is missing, ahead or of other events means a rebuild from one
-//!   snapshot (`rebuild`), by one process.
+//!   were applied, and a list of its periods that have keys (`periods`), by which evicted keys are
+//!   told from those that were never made. A batch is applied by one script, which does nothing unless
+//!   the watermark stands exactly where the batch begins; so applying again is harmless, and whatever
+//!   Redis lost or never got shows in the watermark. One that stands too low is moved on with events
+//!   read from PostgreSQL (`repair`); one that is missing, ahead or of other events means a rebuild
+//!   from one snapshot (`rebuild`), by one process.
 //! - **Connection** (`link`, `breaker`): the first command that fails, or takes longer than 250 ms,
 //!   opens the breaker, and nothing waits for Redis until a probe has succeeded.
 //!
@@ -25,6 +26,7 @@ mod limits;
 mod link;
 mod message;
 mod outbox;
+mod periods;
 mod projection;
 mod rebuild;
 mod repair;
@@ -51,7 +53,7 @@ use self::watch::Watch;
 use super::Options;
 use super::append::SiteBatch;
 use super::connection::Connections;
-use super::{presence, reads};
+use super::presence;
 use crate::metrics::Metrics;
 use crate::site::Site;
 use crate::store::{News, Result, SharedLimits};
@@ -108,7 +110,7 @@ impl Live {
         let store = store.await?.to_string();
         let link = Arc::new(Link::new(url, &store, Arc::clone(&metrics))?);
         let epoch = connections.epoch();
-        let found = reads::look(&connections).await?;
+        let found = super::feed::look(&connections).await?;
         let buckets = Arc::new(Buckets::new(Arc::clone(&link), background, limit_within));
         let shared = Arc::new(Shared {
             feed: Feed::new(connections.clone(), &store, epoch, &found.positions),
@@ -198,6 +200,11 @@ impl Live {
         self.shared.feed.changed();
     }
 
+    /// Notes that this process has removed a site.
+    pub(super) async fn forget(&self, site: &Site) {
+        self.shared.forget(site).await;
+    }
+
     /// Rebuilds the projection of all sites.
     ///
     /// # Errors
@@ -257,6 +264,22 @@ impl Shared {
             None if self.feed.has(site) => drop(used.insert(site.clone(), Instant::now())),
             None => {}
         }
+    }
+
+    /// Forgets a site that was removed. Its figures in Redis go with the time that they live; without a
+    /// watermark they are replaced if the site comes back.
+    async fn forget(&self, site: &Site) {
+        self.feed.forget(site);
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).remove(site);
+        self.states.improve(site, SyncState::InSync);
+        let mut unlink = redis::cmd("UNLINK");
+        unlink
+            .arg(keys::watermark(site))
+            .arg(keys::visitors(site))
+            .arg(keys::themes_top(site))
+            .arg(keys::periods(site));
+        // Each process does so that notices the removal; from this one Redis may be away.
+        let _ = self.link.ask_one("rebuild", unlink).await;
     }
 
     /// What time it is, as far as it was passed in.

@@ -9,6 +9,7 @@ use indexmap::{IndexMap, IndexSet};
 use redis::{Cmd, Value};
 
 use super::keys;
+use super::periods::Listed;
 use super::script::{Scripts, call};
 use super::watermark::last_text;
 use crate::cv;
@@ -111,18 +112,19 @@ impl Delta {
 
     /// The call of `apply.lua` that adds it.
     pub(super) fn command(&self, scripts: &Scripts, step: &Step<'_>) -> Cmd {
-        let mut names = vec![keys::watermark(step.site), keys::visitors(step.site), keys::themes_top(step.site)];
-        let lives: Vec<[u64; 3]> = self
+        let site = step.site;
+        let mut names = vec![keys::watermark(site), keys::visitors(site), keys::themes_top(site), keys::periods(site)];
+        let lives: Vec<[(PeriodKey, u64); 3]> = self
             .days
             .keys()
             .map(|day| {
                 let periods = Period::ALL.map(|period| PeriodKey::of(period, *day));
-                let lives = periods.map(|key| keys::seconds_left(key, step.now));
-                if lives[0] > 0 {
-                    names.push(keys::themes(step.site, *day));
+                let lives = periods.map(|key| (key, keys::seconds_left(key, step.now)));
+                if lives[0].1 > 0 {
+                    names.push(keys::themes(site, *day));
                 }
-                for (key, _) in periods.into_iter().zip(lives).filter(|(_, seconds)| *seconds > 0) {
-                    names.extend(keys::of_period(step.site, key));
+                for (key, _) in lives.into_iter().filter(|(_, seconds)| *seconds > 0) {
+                    names.extend(keys::of_period(site, key));
                 }
                 lives
             })
@@ -134,8 +136,12 @@ impl Delta {
         for (visitor, at) in &self.seen {
             command.arg(*at).arg(visitor.as_bytes());
         }
-        for (day, lives) in self.days.values().zip(lives) {
-            command.arg(&lives).arg(&counters(&day.totals)).arg(day.visitors.len());
+        for ((date, day), lives) in self.days.iter().zip(lives) {
+            for (key, seconds) in lives {
+                command.arg(seconds).arg(Listed::Period(key).member());
+            }
+            command.arg(Listed::Themes(*date).member());
+            command.arg(&counters(&day.totals)).arg(day.visitors.len());
             for visitor in &day.visitors {
                 command.arg(visitor.as_bytes());
             }

@@ -10,6 +10,7 @@ use redis::{Pipeline, Value};
 use uuid::Uuid;
 
 use super::link::REBUILD_TIMEOUT;
+use super::periods::{ALWAYS, Listed};
 use super::projection::{SyncState, counters};
 use super::script::call;
 use super::watermark::Watermark;
@@ -18,7 +19,7 @@ use crate::measure::columns::{MOST_VALUES, OTHER};
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
 use crate::store::postgres::connection::unavailable;
-use crate::store::postgres::reads;
+use crate::store::postgres::feed;
 use crate::store::postgres::snapshot::{RebuildLock, Snapshot};
 use crate::store::{Result, StoreError, Totals};
 use crate::time::{Day, Timestamp};
@@ -35,7 +36,7 @@ const MOST_OF_ONE: usize = 1_000;
 impl Shared {
     /// Rebuilds all sites.
     pub(super) async fn rebuild_all(&self) -> Result<()> {
-        for site in reads::look(&self.connections).await?.positions.into_keys() {
+        for site in feed::look(&self.connections).await?.positions.into_keys() {
             self.rebuild_site(&site, true).await?;
         }
         Ok(())
@@ -69,7 +70,7 @@ impl Shared {
         self.begin(site, &token, now).await?;
         // After the begin: what is committed until then is in it.
         let mut snapshot = Snapshot::begin(&self.connections, site).await?;
-        let mut filler = Filler::new(self, site, token);
+        let mut filler = Filler::new(self, site, token, self.redis_time().await?);
         let life = |key: &PeriodKey| keys::seconds_left(*key, now);
         let kept: HashMap<PeriodKey, Totals> =
             snapshot.totals().await?.into_iter().filter(|(key, _)| life(key) > 0).collect();
@@ -98,7 +99,7 @@ impl Shared {
     }
 
     async fn begin(&self, site: &Site, token: &str, now: Timestamp) -> Result<()> {
-        let mut names = vec![keys::watermark(site), keys::visitors(site), keys::themes_top(site)];
+        let mut names = vec![keys::watermark(site), keys::visitors(site), keys::themes_top(site), keys::periods(site)];
         names.extend(keys::outdated(site));
         for key in keys::kept_periods(now) {
             names.extend(keys::of_period(site, key));
@@ -147,13 +148,15 @@ struct Filler<'a> {
     shared: &'a Shared,
     site: &'a Site,
     token: String,
+    /// What time it is by Redis's clock, in seconds.
+    redis_time: u64,
     keys: Vec<String>,
     arguments: Vec<Vec<u8>>,
 }
 
 impl<'a> Filler<'a> {
-    fn new(shared: &'a Shared, site: &'a Site, token: String) -> Self {
-        let mut this = Self { shared, site, token, keys: Vec::new(), arguments: Vec::new() };
+    fn new(shared: &'a Shared, site: &'a Site, token: String, redis_time: u64) -> Self {
+        let mut this = Self { shared, site, token, redis_time, keys: Vec::new(), arguments: Vec::new() };
         this.clear();
         this
     }
@@ -189,11 +192,18 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
+    /// Puts what has keys on the list; [`ALWAYS`] without an end.
+    async fn list(&mut self, member: Vec<u8>, seconds: Option<u64>) -> Result<()> {
+        let expires = seconds.map_or_else(|| b"+inf".to_vec(), |seconds| text(self.redis_time + seconds));
+        self.command("ZADD", vec![keys::periods(self.site)], vec![expires, member]).await
+    }
+
     async fn period(&mut self, key: PeriodKey, totals: &Totals, seconds: u64) -> Result<()> {
         let names = keys::of_period(self.site, key);
         for (name, n) in names.iter().zip(counters(totals)) {
             self.command("SET", vec![name.clone()], vec![text(n), b"EX".to_vec(), text(seconds)]).await?;
         }
+        self.list(Listed::Period(key).member().to_string().into_bytes(), Some(seconds)).await?;
         let [.., sketch] = names;
         self.command("PFADD", vec![sketch.clone()], Vec::new()).await?;
         self.command("EXPIRE", vec![sketch], vec![text(seconds)]).await
@@ -211,7 +221,11 @@ impl<'a> Filler<'a> {
             let members = chunk.iter().flat_map(|(theme, n)| [text(*n), theme.clone().into_bytes()]).collect();
             self.command("ZADD", vec![key.clone()], members).await?;
         }
-        if themes.is_empty() { Ok(()) } else { self.command("EXPIRE", vec![key], vec![text(seconds)]).await }
+        if themes.is_empty() {
+            return Ok(());
+        }
+        self.list(Listed::Themes(day).member().to_string().into_bytes(), Some(seconds)).await?;
+        self.command("EXPIRE", vec![key], vec![text(seconds)]).await
     }
 
     async fn presence(&mut self, presence: &[(VisitorId, Timestamp)]) -> Result<()> {
@@ -226,6 +240,7 @@ impl<'a> Filler<'a> {
     }
 
     async fn finish(mut self, watermark: &str) -> Result<()> {
+        self.list(ALWAYS.as_bytes().to_vec(), None).await?;
         self.command("SET", vec![keys::watermark(self.site)], vec![watermark.as_bytes().to_vec()]).await?;
         self.command("DEL", vec![keys::rebuilding(self.site)], Vec::new()).await?;
         self.flush().await

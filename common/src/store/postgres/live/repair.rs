@@ -10,7 +10,7 @@ use super::projection::{Applied, Step, SyncState};
 use super::watermark::Watermark;
 use super::{Shared, keys};
 use crate::site::Site;
-use crate::store::postgres::reads;
+use crate::store::postgres::feed;
 use crate::store::{Committed, Position, Result};
 use crate::time::Timestamp;
 
@@ -71,7 +71,7 @@ impl Shared {
             let position = self.position(site).await?;
             // With the one at the watermark, which tells whether that is about these events.
             let after = if last.is_some() { at.saturating_sub(1) } else { at };
-            let mut events = reads::committed_after(&self.connections, site, Position(after), PAGE).await?;
+            let mut events = feed::committed_after(&self.connections, site, Position(after), PAGE).await?;
             let replaced = match events.first().filter(|first| first.position.0 == at) {
                 Some(first) => {
                     let replaced = Some(first.event.id) != last;
@@ -114,14 +114,14 @@ impl Shared {
 
     /// How many events of a site were ever committed.
     async fn position(&self, site: &Site) -> Result<u64> {
-        Ok(reads::look(&self.connections).await?.positions.get(site).copied().unwrap_or(0))
+        Ok(feed::look(&self.connections).await?.positions.get(site).copied().unwrap_or(0))
     }
 
     /// An idea of what time it is, from what was said and from a site's newest events.
     pub(super) async fn clock_for(&self, site: &Site) -> Result<Timestamp> {
         let position = self.position(site).await?;
         let newest = Position(position.saturating_sub(1_000));
-        let newest = reads::committed_after(&self.connections, site, newest, 1_000).await?;
+        let newest = feed::committed_after(&self.connections, site, newest, 1_000).await?;
         Ok(self.no_later_than_server(self.clock().max(latest(&newest))))
     }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::keys;
 use super::limits::Buckets;
 use super::link::Link;
+use super::periods::ALWAYS;
 use super::projection::{Applied, Step};
 use super::script::call;
 use super::watermark::Watermark;
@@ -38,7 +39,7 @@ impl Bench {
         Some(Self { server, link })
     }
 
-    /// With a watermark, as a rebuild of a site without events leaves it.
+    /// With a watermark and a list of periods, as a rebuild of a site without events leaves it.
     async fn with_watermark() -> Option<Self> {
         let bench = Self::start(&[]).await?;
         bench.set_watermark().await;
@@ -48,6 +49,7 @@ impl Bench {
     async fn set_watermark(&self) {
         let watermark = Watermark { position: 0, last: None }.text("store");
         self.server.command::<()>(&["SET", &keys::watermark(&Site::default()), &watermark]).await;
+        self.server.command::<()>(&["ZADD", &keys::periods(&Site::default()), "+inf", ALWAYS]).await;
     }
 
     async fn apply(&self, from: u64, events: &[Event], now: Timestamp) -> Applied {
@@ -178,6 +180,30 @@ async fn a_failure_halfway_deletes_the_watermark() {
     bench.server.command::<()>(&["FLUSHALL"]).await;
     bench.server.command::<()>(&["HSET", &mark, "a", "b"]).await;
     assert_eq!(bench.apply(4, &sample(), noon()).await, Applied::Lost);
+}
+
+/// Evicted keys are told from those of a period without events.
+#[tokio::test]
+async fn a_period_that_had_keys_does_not_begin_anew() {
+    let Some(bench) = Bench::start(&[]).await else { return };
+    let site = Site::default();
+    let of = |period| keys::of_period(&site, key(period)).to_vec();
+    let gone = [
+        of(Period::Day),
+        of(Period::Week),
+        of(Period::Month),
+        vec![keys::themes(&site, noon().day())],
+        vec![keys::periods(&site)],
+    ];
+    for gone in gone {
+        bench.server.command::<()>(&["FLUSHALL"]).await;
+        bench.set_watermark().await;
+        bench.applied(0, &sample(), noon()).await;
+        let mut delete = vec!["DEL"];
+        delete.extend(gone.iter().map(String::as_str));
+        assert_eq!(bench.server.command::<usize>(&delete).await, gone.len());
+        assert_eq!(bench.apply(4, &sample_by(3, 4), noon()).await, Applied::Lost, "{gone:?}");
+    }
 }
 
 /// A server without room refuses the first write, so that nothing has changed.

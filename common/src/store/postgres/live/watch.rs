@@ -12,7 +12,7 @@ use super::watermark::Watermark;
 use super::{Shared, keys};
 use crate::site::Site;
 use crate::store::Result;
-use crate::store::postgres::{keep, reads};
+use crate::store::postgres::{feed, keep};
 use crate::time::{Day, HOUR};
 
 /// How long lies between two looks.
@@ -42,7 +42,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// After this was found.
-    pub(super) fn after(found: reads::Found) -> Self {
+    pub(super) fn after(found: feed::Found) -> Self {
         Self { positions: found.positions, changes: found.changes, ..Self::default() }
     }
 }
@@ -52,6 +52,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut watch: Watch) {
     loop {
         if shared.link.probe().await {
             watch.evicted = None;
+            // What is summed up may have been evicted.
+            watch.themes_since = None;
             shared.warn_of_eviction().await;
         }
         if let Err(error) = shared.look(&mut watch).await {
@@ -75,7 +77,7 @@ impl Shared {
         // Asked after the watermarks: none may stand above what is committed.
         let epoch = self.connections.epoch();
         let delivered = self.feed.positions();
-        let found = reads::look(&self.connections).await?;
+        let found = feed::look(&self.connections).await?;
         if self.connections.epoch() != epoch {
             // It may have been found in either database.
             self.link.attention.notify_one();
@@ -123,7 +125,11 @@ impl Shared {
         watermarks: &HashMap<Site, Option<Watermark>>,
     ) -> Result<()> {
         for (site, watermark) in watermarks {
-            let [before, now] = [before, now].map(|positions| positions.get(site).copied().unwrap_or(0));
+            let Some(now) = now.get(site).copied() else {
+                self.forget(site).await;
+                continue;
+            };
+            let before = before.get(site).copied().unwrap_or(0);
             match watermark {
                 Some(watermark) if watermark.position > now => self.replaced(site).await?,
                 Some(watermark) if watermark.position < before => self.out_of_sync(site, SyncState::Behind),
@@ -134,8 +140,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Compares the events that watermarks name with those that stand there: whenever a Redis or a
-    /// database was found, which may be an older copy.
+    /// Compares the events that watermarks name with those that stand there, and the periods that have
+    /// keys with the list of them: whenever a Redis or a database was found, which may be an older copy, or
+    /// have evicted keys meanwhile.
     async fn compare_history(&self, positions: &Positions) -> Result<()> {
         let watermarks = self.watermarks(positions).await?;
         let named = watermarks.iter().filter_map(|(site, watermark)| {
@@ -144,11 +151,17 @@ impl Shared {
         });
         let named: Vec<_> = named.collect();
         let places: Vec<(Site, u64)> = named.iter().map(|(site, position, _)| (site.clone(), *position)).collect();
-        let there: HashMap<Site, _> = reads::ids_at(&self.connections, &places).await?.into_iter().collect();
+        let there: HashMap<Site, _> = feed::ids_at(&self.connections, &places).await?.into_iter().collect();
         for (site, _, last) in &named {
             if there.get(site).is_some_and(|id| id != last) {
                 self.replaced(site).await?;
             }
+        }
+        let lost = self.sites_with_lost_periods(&watermarks).await?;
+        if !lost.is_empty() {
+            tracing::warn!(sites = lost.len(), "redis lacks keys that it had: these sites will be rebuilt in redis");
+            self.void(&lost).await?;
+            lost.iter().for_each(|site| self.out_of_sync(site, SyncState::Lost));
         }
         Ok(())
     }
@@ -163,14 +176,17 @@ impl Shared {
             self.feed.learn().await?;
         }
         watch.learned = true;
-        // What was delivered before that was looked for is committed, unless events were taken away.
-        let committed = |site| now.get(site).copied().unwrap_or(0);
-        for (site, _) in delivered.iter().filter(|(site, last)| **last > committed(site) && !is_replaced) {
-            self.feed.restart(site, committed(site));
+        // What was delivered before that was looked for is committed, unless events or sites were taken away.
+        for (site, last) in delivered.iter().filter(|_| !is_replaced) {
+            match now.get(site) {
+                None => self.forget(site).await,
+                Some(committed) if last > committed => self.feed.restart(site, *committed),
+                Some(_) => {}
+            }
         }
         let is_brought = self.feed.is_connected() && !self.link.is_open() && !is_replaced;
         let due = if is_brought { &watch.positions } else { now };
-        for (site, position) in due {
+        for (site, position) in due.iter().filter(|(site, _)| now.contains_key(*site)) {
             self.feed.catch_up(site, *position).await?;
         }
         Ok(())
@@ -212,17 +228,19 @@ impl Shared {
         Ok(())
     }
 
-    /// Removes visitors that were last seen long ago, and themes of days that are not kept any more.
+    /// Removes visitors that were last seen long ago, periods whose keys have expired, and themes of days that are not kept any more.
     async fn trim(&self, watch: &mut Watch) -> Result<()> {
         let now = self.clock();
         let sites: Vec<Site> = watch.positions.keys().cloned().collect();
         if sites.is_empty() || now.millis() == 0 {
             return Ok(());
         }
+        let redis_time = self.redis_time().await?;
         let mut pipeline = Pipeline::new();
         for site in &sites {
             let before = format!("({}", now.plus(-2 * HOUR).millis());
             pipeline.cmd("ZREMRANGEBYSCORE").arg(keys::visitors(site)).arg("-inf").arg(before);
+            pipeline.cmd("ZREMRANGEBYSCORE").arg(keys::periods(site)).arg("-inf").arg(redis_time);
         }
         self.link.ask("look", &pipeline).await?;
         let since = self.kept_since().await?.max(Some(now.day().plus(-90)));

@@ -142,18 +142,6 @@ pub(super) async fn ids_at(connections: &Connections, places: &[(Site, u64)]) ->
         .await
 }
 
-/// All sites, by name.
-pub(super) async fn sites(connections: &Connections) -> Result<Vec<Site>> {
-    connections
-        .ask("sites", |client| async move {
-            // A site that was made for a batch which then failed was never seen.
-            let rows = query(&client, "select name from analytics_sites where position > 0 order by name", &[]).await?;
-            let names = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<&str>, Error>>()?;
-            Ok(names.into_iter().filter_map(Site::parse).collect())
-        })
-        .await
-}
-
 /// The bytes of the database's files.
 pub(super) async fn used_bytes(connections: &Connections) -> Result<u64> {
     connections
