@@ -76,7 +76,7 @@ pub trait Admin {
 
     /// Removes a site of which no event is kept, with its totals, so that another one can have its place;
     /// answers whether it was removed. An engine may wait until visitors are forgotten, too, and until it
-    /// is asked again an hour later: callers ask every day. Events that any process appends meanwhile or
+    /// is asked again on the next day: callers ask every day. Events that any process appends meanwhile or
     /// later are stored, on the site made anew if need be; its positions go on. Blocks, counters of what
     /// was not stored and records stay.
     async fn remove_site(&self, site: &Site, now: Timestamp) -> Result<bool>;

@@ -17,17 +17,17 @@ use super::table::{PARTITION_KEY, SORT_KEY};
 use super::write::{Condition, MOST_WRITES, Update, Write};
 use crate::site::Site;
 use crate::store::Result;
-use crate::time::{HOUR, SECOND, Timestamp};
+use crate::time::{HOUR, Timestamp};
 
 /// How many sites there are.
 const COUNT: &str = "n";
 /// When a site was found to have no events, in milliseconds.
 const MARK: &str = "empty";
-/// For how long a process takes a site to be registered, in milliseconds: 10 minutes of its clock.
-pub(super) const KNOWN_FOR: i64 = 600 * SECOND;
-/// How long a site has been marked when it is removed, in milliseconds. Much longer than [`KNOWN_FOR`]:
-/// clocks differ, and transactions are repeated.
-const MARKED_FOR: i64 = HOUR;
+/// For how long a process takes a site to be registered, in milliseconds: an hour of its clock.
+pub(super) const KNOWN_FOR: i64 = HOUR;
+/// How long a site has been marked when it is removed, in milliseconds: 12 hours. Much longer than
+/// [`KNOWN_FOR`]: clocks differ, and transactions are repeated.
+const MARKED_FOR: i64 = 12 * HOUR;
 
 pub(super) async fn sites(table: &Table, consistent: bool) -> Result<Vec<Site>> {
     let items = table.all(Range::new(SITES, " ", END), consistent).await?;
@@ -40,7 +40,7 @@ pub(super) async fn sites(table: &Table, consistent: bool) -> Result<Vec<Site>> 
 /// This is done before the transaction of a site's first event. If that fails, the site is known
 /// without an event until the event is sent again.
 pub(super) async fn register(table: &Table, sites: &BTreeSet<Site>) -> Result<Vec<Site>> {
-    let keys: Vec<Key> = sites.iter().map(keys::site).chain([keys::site_count()]).collect();
+    let keys: Vec<Key> = sites.iter().map(keys::site).collect();
     let mut backoff = Backoff::start();
     loop {
         let found: HashMap<Key, Item> = by_key(table.get_all(&keys, true).await?);
@@ -57,7 +57,11 @@ pub(super) async fn register(table: &Table, sites: &BTreeSet<Site>) -> Result<Ve
             }
             continue;
         }
-        let count = found.get(&keys::site_count()).and_then(|item| read_number(item, COUNT)).unwrap_or(0);
+        if found.len() == keys.len() {
+            return Ok(sites.iter().cloned().collect());
+        }
+        let count = table.get(&keys::site_count(), true).await?;
+        let count = count.and_then(|item| read_number(&item, COUNT)).unwrap_or(0);
         let room = Site::MOST.saturating_sub(count).min(MOST_WRITES - 1);
         let (mut known, mut new): (Vec<Site>, Vec<Site>) =
             sites.iter().cloned().partition(|site| found.contains_key(&keys::site(site)));

@@ -46,7 +46,7 @@ async fn expensive_questions_wait_for_their_turn() {
         (Method::POST, "/api/v1/analytics/query/funnel", 400),
         (Method::GET, "/api/v1/analytics/export/visitors", 200),
         (Method::POST, "/api/v2/query", 401),
-        (Method::GET, "/api/v1/stats/breakdown?site_id=a", 401),
+        (Method::GET, "/api/v1/stats/breakdown?site_id=a", 400),
     ];
     let answers = async {
         let all = expensive.iter().map(|(method, path, _)| site.ask(method.clone(), path, &[], "{}"));
