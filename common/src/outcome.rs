@@ -22,6 +22,8 @@ pub enum Code {
     InvalidEvent,
     InvalidJson,
     InvalidShare,
+    NameTaken,
+    Conflict,
     MissingVisitor,
     PayloadTooLarge,
     RateLimited,
@@ -62,6 +64,8 @@ impl Code {
             Self::InvalidEvent => "INVALID_EVENT",
             Self::InvalidJson => "INVALID_JSON",
             Self::InvalidShare => "INVALID_SHARE",
+            Self::NameTaken => "NAME_TAKEN",
+            Self::Conflict => "CONFLICT",
             Self::MissingVisitor => "MISSING_VISITOR",
             Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
             Self::RateLimited => "RATE_LIMITED",
@@ -99,6 +103,12 @@ impl Refusal {
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, site: None, message: message.into() }
+    }
+
+    /// The same with the place of the mistake before what is wrong there.
+    #[must_use]
+    pub fn at(self, place: &str) -> Self {
+        Self { message: format!("{place} {}", self.message), ..self }
     }
 }
 

@@ -8,7 +8,7 @@ import { setUp } from "./harness/index.mjs";
 
 const world = setUp();
 /** What a cold load may weigh, in bytes on the wire, answers included, and how many requests it may take. */
-const MOST_BYTES = 110 * 1024;
+const MOST_BYTES = 110_000;
 const MOST_REQUESTS = 12;
 /** How much of a processor a page may take that shows nothing new. */
 const MOST_IDLE = 0.01;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { accessible } from "./harness/axe.mjs";
-import { AWAY, event, rows, untilFigure, visitor as someone } from "./harness/dashboard.mjs";
+import { AWAY, event, logLine, rows, untilFigure, visitor as someone } from "./harness/dashboard.mjs";
 import { setUp, until } from "./harness/index.mjs";
 
 const world = setUp();
@@ -66,7 +66,8 @@ test(
       await until("renamed", async () => JSON.stringify(await rows(page, ".events")) === '[["Registered",2]]');
       await server.stop();
       await server.start();
-      const kept = await server.data("/goals");
+      const { version, ...kept } = await server.data("/goals");
+      assert.match(version, /^[0-9a-f]{16}$/);
       assert.deepEqual(kept, { goals: [{ name: "Registered", event: "signup" }], funnels: [], configured: [] });
       await other.context().close();
     },
@@ -93,7 +94,7 @@ test(
         await dialog.getByLabel(`Objectif ${at + 1}`, { exact: true }).fill("signup");
       }
       await dialog.locator("button", { hasText: "Enregistrer" }).click();
-      await dialog.locator("[role=alert]", { hasText: "goals[1]" }).waitFor();
+      await dialog.locator("[role=alert]", { hasText: "Objectif 2 : Ce nom est déjà pris." }).waitFor();
       await accessible(page, "the editor, refused");
       await page.keyboard.press("Escape");
       await dialog.waitFor({ state: "hidden" });
@@ -101,6 +102,72 @@ test(
     },
     { env },
   ),
+);
+
+test(
+  "what another administrator saved meanwhile is not overwritten",
+  world.test(
+    async ({ server, visitor }) => {
+      visitor.allow(/409/);
+      await server.store(...sales());
+      const page = await visitor.open(`${server.origin}/`);
+      await page.evaluate((token) => sessionStorage.setItem("maicivy.admin", token), TOKEN);
+      await page.reload();
+      await page.locator(".events .tabs select").selectOption("goal");
+      await page.locator(".events .funnel-actions button").click();
+      const dialog = page.locator(".goals-dialog");
+      await dialog.locator("button", { hasText: "Add a goal" }).click();
+      await dialog.locator(".goals-list .goals-name").fill("Mine");
+      await dialog.getByLabel("Goal 1", { exact: true }).fill("paid");
+      const goals = [{ name: "Theirs", event: "signup" }];
+      const headers = { authorization: `Bearer ${TOKEN}` };
+      const put = await fetch(`${server.origin}/api/v1/analytics/goals`, { method: "PUT", headers, body: JSON.stringify({ goals }) });
+      assert.equal(put.status, 200);
+      await dialog.locator("button", { hasText: "Save" }).click();
+      await dialog.locator("[role=alert]", { hasText: "have been changed" }).waitFor();
+      assert.deepEqual((await server.data("/goals")).goals, goals);
+
+      // Opened again, the editor begins with theirs.
+      await page.keyboard.press("Escape");
+      await dialog.waitFor({ state: "hidden" });
+      await until("theirs", async () => JSON.stringify(await rows(page, ".events")) === '[["Theirs",2]]');
+      await page.locator(".events .funnel-actions button").click();
+      await until("their name", async () => (await dialog.locator(".goals-list .goals-name").first().inputValue()) === "Theirs");
+      await dialog.locator("button", { hasText: "Add a goal" }).click();
+      await dialog.locator(".goals-list .goals-name").nth(1).fill("Mine");
+      await dialog.getByLabel("Goal 2", { exact: true }).fill("paid");
+      await dialog.locator("button", { hasText: "Save" }).click();
+      await dialog.waitFor({ state: "hidden" });
+      assert.deepEqual((await server.data("/goals")).goals, [...goals, { name: "Mine", event: "paid" }]);
+    },
+    { env },
+  ),
+);
+
+test(
+  "return is offered only where visitors have ids",
+  world.test(async ({ server, visitor }) => {
+    const options = (/** @type {import("playwright-core").Page} */ page) => page.locator(".events .tabs option").evaluateAll((all) => all.map((one) => one.getAttribute("value")));
+    await server.import([1, 2, 3].map((days) => logLine({ days, path: "/", host: days })).join("\n"));
+    const page = await visitor.open();
+    const asked = page.waitForResponse("**/query/retention");
+    await page.goto(`${server.origin}/?period=28d`);
+    assert.deepEqual((await (await asked).json()).data.results, []);
+    await page.locator(".events .tabs select").waitFor();
+    assert.ok(!(await options(page)).includes("retention"));
+    await server.store(event("page_view"));
+    await page.reload();
+    await until("it is offered", async () => (await options(page)).includes("retention"));
+    // Once it is known, it is not asked for again.
+    let again = false;
+    page.on("request", (request) => {
+      again ||= request.url().endsWith("/query/retention");
+    });
+    await page.reload();
+    await page.locator('.events .tabs option[value="retention"]').waitFor({ state: "attached" });
+    await page.locator(".timeline [data-event]").first().waitFor();
+    assert.equal(again, false);
+  }),
 );
 
 test(

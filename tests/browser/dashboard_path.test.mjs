@@ -45,6 +45,25 @@ test(
 );
 
 test(
+  "a path that is too long says that it is cut",
+  world.test(async ({ server, visitor }) => {
+    await server.store(event("page_view", { page: "/last" }));
+    const page = await visitor.open();
+    await page.route("**/timeline?*visitor=*", async (route) => {
+      const url = new URL(route.request().url());
+      url.searchParams.delete("visitor");
+      url.searchParams.delete("cursor");
+      const answer = await route.fetch({ url: url.href });
+      await route.fulfill({ response: answer, json: { ...(await answer.json()), meta: { next_cursor: "more" } } });
+    });
+    await page.goto(`${server.origin}/`);
+    await follow(page);
+    await until("it is said", async () => /earlier views of today are not listed/.test((await page.locator(".path .note").textContent()) ?? ""));
+    assert.equal(await page.locator(".path li").count(), 5);
+  }),
+);
+
+test(
   "with open reads the page says why visitors cannot be followed",
   world.test(async ({ server, visitor }) => {
     visitor.allow(/status of 400/);

@@ -46,6 +46,7 @@ test(
       const page = await visitor.open(`${server.origin}/`);
       const checks = page.locator(".checks");
       await until("connected", async () => (await checks.locator('[data-is="done"]').count()) === 1);
+      await until("what is known", async () => /The script was not loaded/.test((await checks.textContent()) ?? ""));
       assert.match((await checks.textContent()) ?? "", /This browser asks not to be tracked/);
       const send = (/** @type {object} */ headers, /** @type {object} */ more = {}) =>
         fetch(`${server.origin}/mcv/notes`, { method: "POST", headers: { "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0", ...headers }, body: JSON.stringify([{ event_type: "page_view", ...more }]) });
@@ -62,6 +63,65 @@ test(
     },
     { visitor: { gpc: true } },
   ),
+);
+
+test(
+  "the list of the first run knows that the script was loaded, also where it may not send",
+  world.test(async ({ server, site, visitor }) => {
+    const page = await visitor.open(`${server.origin}/?site=fixture`);
+    const checks = page.locator(".checks");
+    const says = (/** @type {RegExp} */ text) => until(String(text), async () => text.test((await checks.textContent()) ?? ""));
+    await says(/The script was not loaded/);
+    visitor.allow(/\[csp\]|Content.Security.Policy|violates|ERR_/i);
+    const tag = `<!doctype html><link rel="icon" href="data:,"><title>Page</title><script defer src="{{analytics}}/mcv.js" data-site="fixture"></script>`;
+    site.pages.set("/strict", { text: tag, headers: { "content-security-policy": "script-src 'self'" } });
+    site.pages.set("/half", { text: tag, headers: { "content-security-policy": "connect-src 'self'" } });
+    // Kept away by the policy: the server is not asked.
+    const strict = await visitor.open(`${site.origin}/strict`);
+    await strict.close();
+    const half = await visitor.open(`${site.origin}/half`);
+    await says(/The script was loaded 1 time since/);
+    assert.match((await checks.textContent()) ?? "", /No event has arrived.*connect-src/);
+    await half.close();
+    assert.match((await page.locator(".welcome").textContent()) ?? "", new RegExp(`script-src ${server.origin}; connect-src ${server.origin}`));
+  }),
+);
+
+test(
+  "the list of the first run says what it cannot know",
+  world.test(async ({ server, visitor }) => {
+    visitor.allow(/404/);
+    const page = await visitor.open();
+    // As in the cloud.
+    await page.route("**/metrics", (route) => route.fulfill({ status: 404, body: "" }));
+    await page.goto(`${server.origin}/`);
+    await page.locator(".checks", { hasText: "CloudWatch" }).waitFor();
+  }),
+);
+
+test(
+  "the owner's own browser is taken out by a button, and put back",
+  world.test(async ({ server, site, visitor }) => {
+    const page = await visitor.open(`${server.origin}/?site=fixture`);
+    await page.locator(".more-setup summary").click();
+    const form = page.locator(".own-visits");
+    await form.locator("input").fill(site.origin);
+    /** @param {string} button */
+    const opened = async (button) => {
+      const [popup] = await Promise.all([visitor.context.waitForEvent("page"), form.locator("button", { hasText: button }).click()]);
+      await popup.waitForURL(new RegExp(`^${site.origin}/`));
+      return popup;
+    };
+    const off = await opened("Do not count this browser");
+    await until("it is remembered", () => off.evaluate(() => localStorage.getItem("maicivy") === "1"));
+    assert.deepEqual(await server.events("fixture"), []);
+    const on = await opened("Count it again");
+    await server.eventsUntil("page_view", { site: "fixture" });
+    assert.equal(await on.evaluate(() => localStorage.getItem("maicivy")), null);
+    // Where something is counted already, the form is with what is not.
+    await page.locator(".counted summary").click();
+    await until("the address is remembered", async () => (await form.locator("input").inputValue()) === site.origin);
+  }),
 );
 
 test(

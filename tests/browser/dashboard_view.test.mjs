@@ -212,6 +212,22 @@ test(
 );
 
 test(
+  "what happens now is tables, too",
+  world.test(async ({ server, visitor }) => {
+    await server.store(event("page_view", { page: "/read" }), event("signup", { page: "/read" }));
+    const page = await visitor.open(`${server.origin}/`);
+    /** @param {string} name */
+    const saved = async (name) => {
+      const [download] = await Promise.all([page.waitForEvent("download"), page.locator(`.live ${name}`).click()]);
+      return `${download.suggestedFilename()}: ${await readFile(await download.path(), "utf8")}`;
+    };
+    assert.equal(await saved("a[download='now.csv']"), "now.csv: event:page,visitors\r\n/read,2\r\n");
+    assert.equal(await saved("a[download='sources-now.csv']"), "sources-now.csv: visit:source,visitors\r\nDirect / None,2\r\n");
+    assert.match(await saved(".strip button.csv"), /^last-minutes\.csv: time,event,page,[^\r]*\r\n[^]*Z,(signup|page_view),\/read,[^]*Z,(signup|page_view),\/read,/);
+  }),
+);
+
+test(
   "links, downloads, forms, missing pages and properties need no configuration",
   world.test(async ({ server, visitor }) => {
     await server.store(

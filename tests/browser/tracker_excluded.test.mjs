@@ -80,7 +80,7 @@ test(
   world.test(async (scene) => {
     const { seen } = await development(scene, `<script defer src="https://stats.example/mcv.js?site=fixture"></script>`);
     await until("it is said", () => seen.said.length === 1);
-    assert.match(String(seen.said[0]), /localhost: data-local/);
+    assert.match(String(seen.said[0]), /no data-local/);
     assert.deepEqual(seen.requests, []);
   }),
 );

@@ -12,6 +12,28 @@ const world = setUp();
 /** Page views and depths as `type address`, up to the event that ends the test. @param {import("./harness/server.mjs").Entry[]} events */
 const path = (events) => events.map(({ event_type, page_url }) => `${event_type} ${page_url}`);
 
+test(
+  "a page that is not there is told, once, besides its view",
+  world.test(async ({ server, site, visitor }) => {
+    visitor.allow(/status of 404/);
+    const text = `<!doctype html><link rel="icon" href="data:,"><title>Page</title><script defer src="{{analytics}}/mcv.js" data-site="${SITE}"></script>`;
+    site.pages.set("/gone", { text, status: 404 });
+    site.pages.set("/there", { text });
+    const page = await visitor.open(`${site.origin}/gone?theme=dark`);
+    await server.eventsUntil("not_found", { site: SITE });
+    await page.evaluate(() => history.pushState({}, "", "/gone/elsewhere"));
+    await page.goto(`${site.origin}/there`);
+    await page.evaluate(() => /** @type {any} */ (window).maicivy.track("end"));
+    assert.deepEqual(path(await server.eventsUntil("end", { site: SITE })).filter((line) => !line.startsWith("scroll")), [
+      "page_view /gone?theme=dark",
+      "not_found /gone?theme=dark",
+      "page_view /gone/elsewhere",
+      "page_view /there",
+      "end /there",
+    ]);
+  }),
+);
+
 /** What a single-page app does to its address. @param {import("playwright-core").Page} page */
 async function wander(page) {
   await page.evaluate(() => {

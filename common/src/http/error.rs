@@ -67,7 +67,9 @@ impl From<Code> for StatusCode {
             | Code::InvalidEvent
             | Code::InvalidJson
             | Code::InvalidShare
+            | Code::NameTaken
             | Code::MissingVisitor => Self::BAD_REQUEST,
+            Code::Conflict => Self::CONFLICT,
             Code::PayloadTooLarge => Self::PAYLOAD_TOO_LARGE,
             Code::RateLimited => Self::TOO_MANY_REQUESTS,
             Code::Unauthorized => Self::UNAUTHORIZED,

@@ -229,12 +229,13 @@ fn fail(response: Response, request_id: &str) -> Response {
 }
 
 /// The client errors that have a code of their own.
-const NAMED: [StatusCode; 7] = [
+const NAMED: [StatusCode; 8] = [
     StatusCode::BAD_REQUEST,
     StatusCode::UNAUTHORIZED,
     StatusCode::FORBIDDEN,
     StatusCode::NOT_FOUND,
     StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::CONFLICT,
     StatusCode::PAYLOAD_TOO_LARGE,
     StatusCode::TOO_MANY_REQUESTS,
 ];

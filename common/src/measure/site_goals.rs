@@ -14,13 +14,14 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::goals;
 use super::query::{Context, Filters, input, refused};
 use super::question::Goal;
 use super::question::funnel::Funnel;
 use super::service::Service;
-use crate::outcome::Refusal;
+use crate::outcome::{Code, Refusal};
 use crate::site::Site;
 use crate::store::{BlockKind, Store, StoreError};
 use crate::time::{Day, Timestamp};
@@ -64,9 +65,17 @@ impl Service {
     /// # Errors
     /// When the store cannot answer.
     pub async fn site_goals(&self, store: &dyn Store, site: &Site) -> Result<Arc<SiteGoals>, StoreError> {
-        if let Some(goals) = self.site_goals.get(site).await {
-            return Ok(goals);
+        match self.site_goals.get(site).await {
+            Some(goals) => Ok(goals),
+            None => self.stored_site_goals(store, site).await,
         }
+    }
+
+    /// The same as they are now.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn stored_site_goals(&self, store: &dyn Store, site: &Site) -> Result<Arc<SiteGoals>, StoreError> {
         let stored = store.blocks(site, BlockKind::Goals, place()).await?.pop();
         let read = |(_, bytes): (Day, Vec<u8>)| SiteGoals::stored(&bytes, &self.configured_goals(site));
         let goals = Arc::new(stored.map(read).unwrap_or_default());
@@ -124,7 +133,7 @@ impl SiteGoals {
     /// Reads what a client sends; `configured` are the names of the site's configured goals, which are taken.
     ///
     /// # Errors
-    /// `INVALID_QUERY` with the place of the first mistake.
+    /// `INVALID_QUERY` or `NAME_TAKEN` with the place of the first mistake.
     pub fn parse(value: &Value, configured: &[Goal]) -> Result<Self, Refusal> {
         if value.to_string().len() > MOST_BYTES {
             return Err(refused(format!("goals and funnels may have at most {MOST_BYTES} bytes")));
@@ -137,10 +146,10 @@ impl SiteGoals {
         };
         let mut all = Self::default();
         for (number, goal) in list("goals", MOST_GOALS)?.iter().enumerate() {
-            all.goal(goal, configured).map_err(|mistake| refused(format!("goals[{number}] {mistake}")))?;
+            all.goal(goal, configured).map_err(|mistake| mistake.at(&format!("goals[{number}]")))?;
         }
         for (number, funnel) in list("funnels", MOST_FUNNELS)?.iter().enumerate() {
-            all.funnel(funnel).map_err(|mistake| refused(format!("funnels[{number}] {mistake}")))?;
+            all.funnel(funnel).map_err(|mistake| mistake.at(&format!("funnels[{number}]")))?;
         }
         Ok(all)
     }
@@ -167,39 +176,51 @@ impl SiteGoals {
         json!({"goals": self.given_goals, "funnels": self.given_funnels})
     }
 
-    fn goal(&mut self, given: &Value, configured: &[Goal]) -> Result<(), String> {
-        let (site, goal) = goals::read(given)?;
+    /// A short text that is another one when anything of it has changed.
+    #[must_use]
+    pub fn version(&self) -> String {
+        let digest = Sha256::digest(self.json().to_string());
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn goal(&mut self, given: &Value, configured: &[Goal]) -> Result<(), Refusal> {
+        let (site, goal) = goals::read(given).map_err(refused)?;
         if site.is_some() {
-            return Err("\"site\" is not known; the goal is one of this site".to_owned());
+            return Err(refused("\"site\" is not known; the goal is one of this site"));
         }
         if self.goals.iter().chain(configured).any(|other| other.name == goal.name) {
-            return Err(format!("the name {:?} is taken by another goal", goal.name));
+            return Err(taken(format!("the name {:?} is taken by another goal", goal.name)));
         }
         self.goals.push(goal);
         self.given_goals.push(given.clone());
         Ok(())
     }
 
-    fn funnel(&mut self, given: &Value) -> Result<(), String> {
-        let map = input::object(given, "a funnel", &["name", "steps"]).map_err(|refusal| refusal.message)?;
+    fn funnel(&mut self, given: &Value) -> Result<(), Refusal> {
+        let map = input::object(given, "a funnel", &["name", "steps"])?;
         let name = map.get("name").and_then(Value::as_str).unwrap_or_default();
         if name.trim().is_empty() || name.chars().count() > LONGEST_NAME {
-            return Err(format!("a funnel's name must have 1 to {LONGEST_NAME} characters"));
+            return Err(refused(format!("a funnel's name must have 1 to {LONGEST_NAME} characters")));
         }
         if self.funnels.iter().any(|other| other.name == name) {
-            return Err(format!("the name {name:?} is taken by another funnel"));
+            return Err(taken(format!("the name {name:?} is taken by another funnel")));
         }
         let steps = map.get("steps").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         if !(Funnel::FEWEST_STEPS..=Funnel::MOST_STEPS).contains(&steps.len()) {
-            return Err(format!("a funnel has {} to {} steps", Funnel::FEWEST_STEPS, Funnel::MOST_STEPS));
+            return Err(refused(format!("a funnel has {} to {} steps", Funnel::FEWEST_STEPS, Funnel::MOST_STEPS)));
         }
-        let step =
-            |(number, step): (usize, &Value)| step_filter(step).map_err(|mistake| format!("steps[{number}] {mistake}"));
+        let step = |(number, step): (usize, &Value)| {
+            step_filter(step).map_err(|mistake| refused(format!("steps[{number}] {mistake}")))
+        };
         let steps = steps.iter().enumerate().map(step).collect::<Result<_, _>>()?;
         self.funnels.push(NamedFunnel { name: name.to_owned(), steps });
         self.given_funnels.push(given.clone());
         Ok(())
     }
+}
+
+fn taken(message: String) -> Refusal {
+    Refusal::new(Code::NameTaken, message)
 }
 
 /// The filter that a step stands for.

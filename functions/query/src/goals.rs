@@ -7,6 +7,7 @@ use common::App;
 use common::http::{Answer, ApiError, Params};
 use common::measure::query;
 use common::measure::site_goals::SiteGoals;
+use common::outcome::{Code, Refusal};
 use common::site::Site;
 use serde::Serialize;
 use serde_json::Value;
@@ -24,6 +25,8 @@ pub(crate) struct Goals {
     funnels: Value,
     /// The names of the configured goals.
     configured: Vec<String>,
+    /// Another one when `goals` or `funnels` have changed.
+    version: String,
 }
 
 impl Goals {
@@ -33,6 +36,7 @@ impl Goals {
             goals: json["goals"].take(),
             funnels: json["funnels"].take(),
             configured: app.measure.configured_goals(site).into_iter().map(|goal| goal.name).collect(),
+            version: goals.version(),
         }
     }
 }
@@ -56,25 +60,36 @@ pub(crate) async fn get(State(app): State<App>, params: Params) -> Result<Answer
 }
 
 /// Puts goals and funnels in the place of those that a site has. Queries of other processes know them within
-/// five seconds.
+/// five seconds. With the `version` that was read, nothing is replaced that has been changed since; but for changes
+/// of the same instant.
 #[utoipa::path(
     put,
     path = "/api/v1/analytics/goals",
     tag = "questions",
-    params(("site" = Option<String>, Query, description = "The site, `default` if not said")),
+    params(
+        ("site" = Option<String>, Query, description = "The site, `default` if not said"),
+        ("version" = Option<String>, Query, description = "That of the goals which are to be replaced, whatever they are if not said"),
+    ),
     request_body(content = Object, description = "At most 50 goals and 20 funnels, 64 KiB together", example = json!({
         "goals": [{"name": "Sign-up", "event": "signup"}, {"name": "Prices read", "page": "/prices*"}],
         "funnels": [{"name": "Order", "steps": [{"page": "/cart"}, {"event": "order"}]}]
     })),
     responses(
         (status = 200, description = "As GET", body = Answer<Goals>),
-        (status = 400, description = "INVALID_SITE, INVALID_JSON, or INVALID_QUERY with the place of the mistake"),
+        (status = 400, description = "INVALID_SITE, INVALID_JSON, or INVALID_QUERY or NAME_TAKEN with the place of the mistake"),
+        (status = 409, description = "CONFLICT: the goals have another version"),
         (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )
 )]
 pub(crate) async fn put(State(app): State<App>, params: Params, body: Bytes) -> Result<Answer<Goals>, ApiError> {
     let site = params.site(&app)?;
     let goals = SiteGoals::parse(&query::json(&body)?, &app.measure.configured_goals(&site))?;
+    if let Some(version) = params.get("version")
+        && app.measure.stored_site_goals(&*app.store, &site).await?.version() != version
+    {
+        let message = "the goals have been changed since this version; read them again";
+        return Err(Refusal::new(Code::Conflict, message).into());
+    }
     let goals = app.measure.put_site_goals(&*app.store, &site, goals).await?;
     Ok(Answer::new(Goals::of(&app, &site, &goals)))
 }
@@ -97,31 +112,61 @@ mod tests {
     }
 
     async fn put(test: &TestApp, token: &str, body: &Value) -> TestAnswer {
-        let request = Request::put(format!("{BASE_PATH}/goals")).header("authorization", format!("Bearer {token}"));
+        put_at(test, token, "", body).await
+    }
+
+    async fn put_at(test: &TestApp, token: &str, query: &str, body: &Value) -> TestAnswer {
+        let request =
+            Request::put(format!("{BASE_PATH}/goals{query}")).header("authorization", format!("Bearer {token}"));
         test.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    /// What is answered, and its version apart.
+    fn split(mut answer: TestAnswer) -> (Value, String) {
+        let version = answer.body["data"].as_object_mut().unwrap().remove("version").unwrap();
+        (answer.body["data"].take(), version.as_str().unwrap().to_owned())
     }
 
     #[tokio::test]
     async fn goals_are_put_and_read_again() {
         let test = start().await;
         let empty = json!({"goals": [], "funnels": [], "configured": ["Order"]});
-        assert_eq!(test.get("/goals").await.body["data"], empty);
+        assert_eq!(split(test.get("/goals").await).0, empty);
         let given = json!({
             "goals": [{"name": "Sign-up", "event": "signup"}],
             "funnels": [{"name": "Sale", "steps": [{"page": "/prices"}, {"event": "signup"}]}],
         });
         let refused = put(&test, "another-token-of-16", &given).await;
         assert_eq!((refused.status, &refused.body["code"]), (StatusCode::UNAUTHORIZED, &json!("UNAUTHORIZED")));
-        assert_eq!(test.get("/goals").await.body["data"], empty);
+        assert_eq!(split(test.get("/goals").await).0, empty);
         let answer = put(&test, TOKEN, &given).await;
         let expected = json!({"goals": given["goals"], "funnels": given["funnels"], "configured": ["Order"]});
-        assert_eq!((answer.status, &answer.body["data"]), (StatusCode::OK, &expected));
-        assert_eq!(test.get("/goals").await.body["data"], expected);
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(split(answer).0, expected);
+        assert_eq!(split(test.get("/goals").await).0, expected);
         assert_eq!(test.get("/goals?site=other").await.body["data"]["goals"], json!([]));
         let taken = json!({"goals": [{"name": "Order", "page": "/"}]});
         let answer = put(&test, TOKEN, &taken).await;
-        assert_eq!((answer.status, &answer.body["code"]), (StatusCode::BAD_REQUEST, &json!("INVALID_QUERY")));
+        assert_eq!((answer.status, &answer.body["code"]), (StatusCode::BAD_REQUEST, &json!("NAME_TAKEN")));
+        assert_eq!(answer.body["error"], "goals[0] the name \"Order\" is taken by another goal");
         assert_eq!(put(&test, TOKEN, &Value::from("x")).await.status, StatusCode::BAD_REQUEST);
-        assert_eq!(test.get("/goals").await.body["data"], expected);
+        assert_eq!(split(test.get("/goals").await).0, expected);
+    }
+
+    #[tokio::test]
+    async fn of_two_who_change_the_same_goals_the_second_learns_of_the_first() {
+        let test = start().await;
+        let (_, read) = split(test.get("/goals").await);
+        let (first, second) = (json!({"goals": [{"name": "A", "event": "a"}]}), json!({"goals": []}));
+        let (_, stored) = split(put_at(&test, TOKEN, &format!("?version={read}"), &first).await);
+        assert_ne!(stored, read);
+        let refused = put_at(&test, TOKEN, &format!("?version={read}"), &second).await;
+        assert_eq!((refused.status, &refused.body["code"]), (StatusCode::CONFLICT, &json!("CONFLICT")));
+        assert_eq!(
+            split(test.get("/goals").await),
+            (json!({"goals": first["goals"], "funnels": [], "configured": ["Order"]}), stored.clone())
+        );
+        let (_, emptied) = split(put_at(&test, TOKEN, &format!("?version={stored}"), &second).await);
+        assert_eq!(emptied, read);
     }
 }

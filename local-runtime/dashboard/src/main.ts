@@ -1,7 +1,10 @@
 /** Where it begins: the first questions leave before the code of the page has come, which is another script. */
 
 import { start } from "./state/live";
-import { applyPreferences } from "./state/preferences";
+import { applyPreferences, language } from "./state/preferences";
+import { french } from "./text/french";
 
 applyPreferences();
 start();
+// The words come beside the page, which waits for them.
+if (language.peek() === "fr") french().catch(() => undefined);

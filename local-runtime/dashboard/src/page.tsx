@@ -3,5 +3,7 @@
 import "./main";
 import { render } from "preact";
 import { App } from "./parts/App";
+import { ready } from "./text";
 
+await ready;
 render(<App />, document.body);

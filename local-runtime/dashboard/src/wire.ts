@@ -79,6 +79,8 @@ export interface Goals {
   funnels: Funnel[];
   /** The names of goals that the server's configuration has. */
   configured: string[];
+  /** Changes with the goals and funnels. */
+  version: string;
 }
 
 /** A link that shows one site's dashboard. */
@@ -269,6 +271,7 @@ export function goals(value: unknown): Goals {
     goals: list(data.goals).map(fields).map((goal) => ({ name: text(goal, "name"), ...target(goal) })),
     funnels: list(data.funnels).map(fields).map((funnel) => ({ name: text(funnel, "name"), steps: list(funnel.steps).map(fields).map(target) })),
     configured: texts(data.configured),
+    version: text(data, "version"),
   };
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { en } from "../src/text/en";
 import { formats } from "../src/text/format";
@@ -18,10 +19,24 @@ function texts(from: object, path = ""): Map<string, string> {
 test("English and French say the same things", () => {
   const [english, french] = [texts(en), texts(fr)];
   // English has no names of its own for channels, which are English.
-  const translated = [...french.keys()].filter((key) => !/^values.visit:(channel|source) /.test(key));
+  // The server's own words are English.
+  const translated = [...french.keys()].filter((key) => !/^values.visit:(channel|source) |^codes\./.test(key));
   expect(translated.sort()).toEqual([...english.keys()].sort());
   for (const [key, text] of [...english, ...french]) if (!key.startsWith("outage.")) expect(text.trim(), key).not.toBe("");
   expect(english.size).toBeGreaterThan(120);
+});
+
+test("the server's words have French ones, by their codes", () => {
+  const server = readFileSync(new URL("../../../common/src/outcome.rs", import.meta.url), "utf8");
+  const codes = [...server.matchAll(/=> "([A-Z_]+)"/g)].map(([, code]) => code);
+  expect(codes.length).toBeGreaterThan(20);
+  expect(Object.keys(fr.codes).sort()).toEqual(codes.sort());
+  // Reasons for which events are not counted: filters, and codes of events.
+  const filters = [...server.matchAll(/=> "([a-z_]+)",?$/gm)].map(([, reason]) => reason ?? "").filter((reason) => ["bot", "opt_out", "origin", "ignored"].includes(reason));
+  const [, list = ""] = /OF_EVENTS: \[Self; \d+\] = \[([^\]]*)\]/.exec(server) ?? [];
+  const ofEvents = [...list.matchAll(/Self::(\w+)/g)].map(([, name = ""]) => name.replace(/(?<!^)[A-Z]/g, "_$&").toUpperCase());
+  expect([filters.length, ofEvents.length > 5]).toEqual([4, true]);
+  for (const reason of [...filters, ...ofEvents]) expect([en.notCounted[reason], fr.notCounted[reason]], reason).not.toContain(undefined);
 });
 
 test("what is translated is not left in English", () => {
@@ -29,7 +44,7 @@ test("what is translated is not left in English", () => {
   const same = new Set(["title", "site", "sites", "page", "api", "type", "segments", "segmentsLabel", "letterTypes.motivation",
     "letterTypes.anti_motivation", "metrics.conversion_rate"]);
   // Words that French shares with English, and codes.
-  const shared = /^(tabs|cards|units|dimensions|values|elements|ranges|comparisons)\.|^(change|clicks|outage|zone|weeksLater|sourcesNow|readNow)/;
+  const shared = /^(tabs|cards|units|dimensions|values|elements|ranges|comparisons)\.|^(change|clicks|outage|zone|about|weeksLater|sourcesNow|readNow)/;
   const french = texts(fr);
   for (const [key, text] of texts(en)) if (!same.has(key) && !shared.test(key)) expect(french.get(key), key).not.toBe(text);
 });

@@ -6,7 +6,7 @@ export const path = (): string => (location.origin + location.pathname).replace(
 
 /** Of a query what the server keeps. */
 export const kept = (query: string): string =>
-  query.replace(/[?&](?!(theme|ref|source|utm_.*)=)[^&]*/g, "").replace(/^./, "?");
+  query.replace(/[?&](?!(utm_.*|theme|ref|source)=)[^&]*/g, "").replace(/^./, "?");
 
 /** The host names of the visitor's own machine. */
 export const LOCAL = /^127\.|^\[|localhost$/;

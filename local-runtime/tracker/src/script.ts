@@ -24,9 +24,9 @@ safe(() => {
     src: /http\S+(?=:\d+:)/.exec(Error().stack!)![0],
   }) as HTMLScriptElement;
   window.maicivy = createTracker({
+    ignoreOptOut: IGNORE_OPT_OUT,
     // Paths are relative to the script's: a reverse proxy may have put all of it below a prefix.
     collect: new URL(COLLECT_PATH, script.src) as URL & string,
-    ignoreOptOut: IGNORE_OPT_OUT,
     // Tag managers drop attributes, and remove the tag.
     ...Object.fromEntries(new URL(script.src).searchParams),
     ...[...document.scripts, script].find((tag) => tag.src == script.src)!.dataset,

@@ -83,31 +83,31 @@ const context = () => ({
  * by its id. Where nothing can be stored, events wait in memory.
  */
 export const createTracker = (options: Options): Tracker => {
+  let failures = 0;
   /** Where events are sent. */
   let url: URL;
   /** Where events wait, by the URL and their id; nothing is there before there is a start. */
   let items: Record<string, string>;
+  /** How much of the page was seen, in percent from the top. */
+  let seen: number;
   /** The page that is being viewed. */
   let page: string;
-  /** How much of it was seen, in percent from the top. */
-  let seen: number;
   /** Since when it is visible, by the clock; nothing while it is hidden, or once that was reported. */
   let visible: number | boolean | undefined;
-  let failures = 0;
   /** Set while nothing may be sent: a batch is on its way, or a timer runs after which it is tried again. */
   let timer = 0;
 
   /** Takes an event, if there is one, and sends what waits; `leaving` when the page may not live to see the answer. */
   const deliver = safe((leaving?: unknown, event?: object) => {
     // The owner of this browser switches it off for this site.
-    if (/maicivy-off$/.test(location.hash)) items.maicivy = "1";
+    if (/maicivy-off$/.test(location.hash)) items.maicivy = 1 as unknown as string;
     if (/maicivy-on$/.test(location.hash)) delete items.maicivy;
     if (
       items.maicivy
-        ? !warn("off until #maicivy-on")
-        : ((navigator as Navigator & { globalPrivacyControl?: boolean }).globalPrivacyControl ||
-            +navigator.doNotTrack!) &&
-          !options.ignoreOptOut
+        ? !warn("off: #maicivy-on")
+        : !options.ignoreOptOut &&
+          ((navigator as Navigator & { globalPrivacyControl?: boolean }).globalPrivacyControl ||
+            +navigator.doNotTrack!)
     ) {
       return keys().forEach(remove);
     }
@@ -158,7 +158,7 @@ export const createTracker = (options: Options): Tracker => {
         );
       }
     };
-    fetch(url, { method: "POST", body }).then(answered, answered);
+    fetch(url, { body, method: "POST" }).then(answered, answered);
   });
 
   const on = <Event_ extends Event>(type: string, run: (event: Event_) => void) =>
@@ -172,8 +172,8 @@ export const createTracker = (options: Options): Tracker => {
 
   const send = safe(
     (event_type: string, event_data?: object | null, page_url: string = address(), leaving?: unknown, more?: object) => {
-      if (!/^[a-z][a-z0-9_.:-]*$/.test(event_type || "")) return warn("bad name " + event_type);
-      deliver(leaving, { event_type, event_data, page_url, site: options.site, ...more });
+      if (!/^[a-z][a-z0-9_.:-]*$/.test(event_type || "")) return warn("bad name: " + event_type);
+      deliver(leaving, { event_type, page_url, site: options.site, event_data, ...more });
     },
   );
 
@@ -182,14 +182,14 @@ export const createTracker = (options: Options): Tracker => {
     seen = Math.max(seen, percent(root.scrollTop + root.clientHeight, root.scrollHeight));
   };
 
-  const remove = (key: string) => delete items[key];
-
   const moved = safe(() => {
     if (address() != page) {
       leave();
       view();
     } else deliver();
   });
+
+  const remove = (key: string) => delete items[key];
 
   /** The address that is being viewed. A fragment that is a path (`#/about`, `#!/about`) may go on below the path. */
   const address = () => {
@@ -232,10 +232,10 @@ export const createTracker = (options: Options): Tracker => {
     const target = within[0]!;
     // A click on a label comes again as one on what it labels; a right click opens a menu.
     if (event.button > 1 || (target.closest("label")?.control || target) != target) return;
-    const link = within.find((element) => element.matches?.("area,a,button")) as HTMLAnchorElement | undefined;
+    const link = within.find((element) => element.matches?.("button,a,area")) as HTMLAnchorElement | undefined;
     // Properties of links in drawings (SVG) are not texts.
     const to = new URL(link?.getAttribute("href")!, location as unknown as string);
-    const download = link?.matches("[download]") || /\.((doc|xls|ppt)x?|pdf|zip)$/i.test(to.pathname);
+    const download = link?.matches("[download]") || /\.(ppt|doc|xls|zip|pdf)x?$/i.test(to.pathname);
     const followed = download || (to.host && to.host != location.host);
     send(followed ? "link_click" : "button_click", {
       element: selector(link || target),
@@ -260,11 +260,12 @@ export const createTracker = (options: Options): Tracker => {
       // from a cache has the headers of an earlier view.
       view_id: load?.serverTiming?.find((entry) => load.transferSize && entry.name == "maicivy")?.description,
     });
-    on("scroll", measure);
-    on("visibilitychange", (event) => (document.hidden ? leave(event) : look()));
-    on("pageshow", (event: PageTransitionEvent) => event.persisted && view());
-    on("click", clicked);
+    if (load?.responseStatus == 404) send("not_found");
     on("auxclick", clicked);
+    on("scroll", measure);
+    on("click", clicked);
+    on("pageshow", (event: PageTransitionEvent) => event.persisted && view());
+    on("visibilitychange", (event) => (document.hidden ? leave(event) : look()));
     on("submit", (event) => send("form_submit", { element: selector(event.target as Element) }));
     // Fragments too.
     on("popstate", moved);
@@ -284,11 +285,11 @@ export const createTracker = (options: Options): Tracker => {
     // The owner's dashboard asks for an outline of the page: this is no visit.
     if (/maicivy-outline$/.test(location.hash)) return import(url as URL & string);
     if (!isSet(options.local) && LOCAL.test(location.hostname) > LOCAL.test(url.hostname)) {
-      return warn("localhost: data-local");
+      return warn("no data-local");
     }
-    if (!/^[a-z0-9.-]+$/.test(options.site ?? "")) warn("bad site " + options.site);
-    on("online", again);
+    if (!/^[a-z0-9.-]+$/.test(options.site || "")) warn("bad site: " + options.site);
     on("pagehide", leave);
+    on("online", again);
     items = {};
     try {
       // Null where it is switched off altogether.
@@ -303,8 +304,8 @@ export const createTracker = (options: Options): Tracker => {
   })();
 
   return {
-    track: send,
-    theme: (theme) => send("cv_theme_change", { theme }),
     letter: (letter_type) => send("letter_generate", { letter_type }),
+    theme: (theme) => send("cv_theme_change", { theme }),
+    track: send,
   };
 };

@@ -9,8 +9,6 @@ declare global {
  * say, however many trackers and tags the page has.
  */
 export const warn = (why: string): undefined => {
-  if (!console.maicivy) {
-    console.maicivy = 1;
-    console.warn("maicivy: " + why);
-  }
+  if (!console.maicivy) console.warn("maicivy: " + why);
+  console.maicivy = 1;
 };

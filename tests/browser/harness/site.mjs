@@ -16,8 +16,8 @@ const TYPES = {
 };
 
 /**
- * A page that a test makes up: its text, and headers besides the type.
- * @typedef {{text: string, headers?: Record<string, string>}} Page
+ * A page that a test makes up: its text, headers besides the type, and its status, 200 if not said.
+ * @typedef {{text: string, headers?: Record<string, string>, status?: number}} Page
  */
 
 /**
@@ -37,7 +37,7 @@ export class FixtureSite {
       const path = new URL(request.url ?? "/", "http://fixture").pathname;
       try {
         const page = this.pages.get(path) ?? (await this.#file(path));
-        response.writeHead(200, { "content-type": TYPES[extname(path)] ?? TYPES[".html"], ...page.headers });
+        response.writeHead(page.status ?? 200, { "content-type": TYPES[extname(path)] ?? TYPES[".html"], ...page.headers });
         response.end(page.text.replaceAll("{{analytics}}", this.#analytics));
       } catch {
         response.writeHead(404, { "content-type": "text/plain" }).end("not found");

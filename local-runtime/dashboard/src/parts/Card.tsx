@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { csvOf } from "../api";
 import { type CardName, TABS, type Tab, chosen, open } from "../state/cards";
-import { LISTED, cards, share, tabQuery } from "../state/figures";
+import { LISTED, cards, hasIds, share, tabQuery } from "../state/figures";
 import { say } from "../text";
 import { metricText, valueName } from "../text/names";
 import type { Row, Rows } from "../wire";
@@ -77,7 +77,8 @@ function Tabs({ name }: { name: CardName }) {
           open[name].value = currentTarget.value;
         }}
       >
-        {TABS[name].map((tab) => (
+        {/* Without ids there is no one to be recognised. */}
+        {TABS[name].filter((tab) => tab.name !== "retention" || hasIds() || open[name].value === tab.name).map((tab) => (
           <option key={tab.name} value={tab.name}>
             {words.tabs[tab.name]}
           </option>

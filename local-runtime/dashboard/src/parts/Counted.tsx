@@ -5,6 +5,7 @@ import { known, rangeText, site } from "../state/site";
 import { say } from "../text";
 import { show } from "../text/now";
 import { Csv } from "./Csv";
+import { OwnVisits } from "./OwnVisits";
 
 /** What the line names, in this order, with the outcome and, where it stands for one reason only, the reason. */
 const NAMED = [
@@ -59,6 +60,7 @@ export function Counted() {
             ))}
           </dl>
           <Csv of={csv} name="outcomes" what={words.countedTitle} />
+          <OwnVisits />
         </div>
       </details>
     </>

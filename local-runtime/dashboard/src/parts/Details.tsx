@@ -1,7 +1,6 @@
 /** All values of a dimension, with more metrics, to be sorted and searched. */
 
 import { signal, useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
 import { csvOf } from "../api";
 import type { Tab } from "../state/cards";
 import { type Query, reported, share, tabQuery } from "../state/figures";
@@ -10,8 +9,8 @@ import { metricText, valueName } from "../text/names";
 import { show } from "../text/now";
 import { MOST_ROWS, filteredBy } from "./Card";
 import { Csv } from "./Csv";
+import { Dialog } from "./Dialog";
 import { filterBy } from "./Filters";
-import { Icon } from "./Icon";
 import { Body } from "./Panel";
 
 const PAGE = 100;
@@ -47,24 +46,14 @@ function detailsQuery({ tab, search, order, descending, limit }: Asked): Query {
 const details = reported(() => asked.value && detailsQuery(asked.value), { every: 30_000 });
 
 export function Details() {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const now = asked.value;
-  useEffect(() => {
-    if (now && !dialog.current?.open) dialog.current?.showModal();
-    if (!now) dialog.current?.close();
-  }, [now]);
+  return asked.value && <Inside now={asked.value} />;
+}
+
+function Inside({ now }: { now: Asked }) {
+  const words = say.value;
   const close = (): void => {
     asked.value = null;
   };
-  return (
-    <dialog ref={dialog} class="details-dialog" aria-labelledby="details-title" onClose={close} onClick={(event) => event.target === dialog.current && close()}>
-      {now && <Inside now={now} close={close} />}
-    </dialog>
-  );
-}
-
-function Inside({ now, close }: { now: Asked; close: () => void }) {
-  const words = say.value;
   const { tab } = now;
   const data = details.held.value.data;
   const pause = useSignal<ReturnType<typeof setTimeout> | undefined>(undefined);
@@ -75,21 +64,22 @@ function Inside({ now, close }: { now: Asked; close: () => void }) {
     }, 250);
   };
   return (
-    <>
-      <header class="panel-head">
-        <h2 id="details-title">
+    <Dialog
+      id="details"
+      title={
+        <>
           {words.tabs[tab.name] ?? tab.name} {data && <small>{words.rows(data.total, show.value.number(data.total))}</small>}
-        </h2>
-        <Csv of={csvOf({ ...detailsQuery(now), limit: MOST_ROWS })} name={tab.name} what={words.tabs[tab.name] ?? tab.name} />
-        <button type="button" class="icon-button" aria-label={words.close} onClick={close}>
-          <Icon name="cross" />
-        </button>
-      </header>
+        </>
+      }
+      actions={<Csv of={csvOf({ ...detailsQuery(now), limit: MOST_ROWS })} name={tab.name} what={words.tabs[tab.name] ?? tab.name} />}
+      light
+      close={close}
+    >
       <input type="search" class="search" placeholder={words.search} aria-label={words.search} maxLength={200} onInput={({ currentTarget }) => search(currentTarget.value)} />
       <Body of={details} lines={8}>
         <Table now={now} close={close} />
       </Body>
-    </>
+    </Dialog>
   );
 }
 

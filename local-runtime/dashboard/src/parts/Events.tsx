@@ -3,7 +3,6 @@
 import { api } from "../api";
 import { chosen, open, property, showProperty } from "../state/cards";
 import { cards, eventNames, funnelQuery, funnelSteps, retention, retentionQuery } from "../state/figures";
-import { edit } from "../state/goals";
 import { events } from "../state/timeline";
 import { say } from "../text";
 import { metricText } from "../text/names";
@@ -11,6 +10,7 @@ import { show } from "../text/now";
 import { Card } from "./Card";
 import { Csv } from "./Csv";
 import { Funnel } from "./Funnel";
+import { EditGoals } from "./Goals";
 
 /** Page views have a card of their own, and reports are no events of interest. */
 const PASSED_OVER = ["page_view", "scroll", "hover"];
@@ -38,9 +38,7 @@ export function Events() {
   if (open.events.value === "goal") {
     const above = (
       <p class="funnel-actions">
-        <button type="button" class="button" onClick={() => edit()}>
-          {words.editGoals}
-        </button>
+        <EditGoals />
       </p>
     );
     return <Card name="events" above={above} />;

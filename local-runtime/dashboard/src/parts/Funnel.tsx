@@ -7,6 +7,7 @@ import { say } from "../text";
 import { metricText } from "../text/names";
 import { show } from "../text/now";
 import type { FunnelStep, Target } from "../wire";
+import { EditGoals } from "./Goals";
 import { Body } from "./Panel";
 import { Steps, Suggestions } from "./Target";
 
@@ -51,9 +52,7 @@ export function Funnel() {
             </select>
           </label>
         )}
-        <button type="button" class="button" onClick={() => edit()}>
-          {words.editGoals}
-        </button>
+        <EditGoals />
       </p>
       {!kept && (
         <>

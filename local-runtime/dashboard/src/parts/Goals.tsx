@@ -1,32 +1,26 @@
 /** The editor of goals and funnels. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
 import type { Failure } from "../api";
 import { adminToken } from "../session";
-import { FEWEST_STEPS, MOST, editing, goals, save } from "../state/goals";
+import { FEWEST_STEPS, MOST, edit, editing, goals, save } from "../state/goals";
 import { say } from "../text";
+import { refusalText } from "../text/names";
 import type { Funnel, Goal } from "../wire";
+import { Dialog } from "./Dialog";
 import { Icon } from "./Icon";
 import { Steps, Suggestions, TargetFields } from "./Target";
 
 type Lists = NonNullable<typeof editing.value>;
 
 export function GoalsDialog({ now }: { now: Lists }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const element = dialog.current;
-    element?.showModal();
-    // The focus goes back to where it was.
-    return () => element?.close();
-  }, []);
   const close = (): void => {
     editing.value = null;
   };
   return (
-    <dialog ref={dialog} class="details-dialog goals-dialog" aria-labelledby="goals-title" onClose={close}>
+    <Dialog id="goals" title={say.value.goalsTitle} close={close}>
       <Editor now={now} close={close} />
-    </dialog>
+    </Dialog>
   );
 }
 
@@ -49,12 +43,6 @@ function Editor({ now, close }: { now: Lists; close: () => void }) {
   const configured = goals.held.value.data?.configured ?? [];
   return (
     <form onSubmit={submit}>
-      <header class="panel-head">
-        <h2 id="goals-title">{words.goalsTitle}</h2>
-        <button type="button" class="icon-button" aria-label={words.close} onClick={close}>
-          <Icon name="cross" />
-        </button>
-      </header>
       <p class="note">{words.goalsHint}</p>
       <h3>{words.tabs.goal}</h3>
       {configured.length > 0 && <p class="note">{words.configuredGoals(configured.join(", "))}</p>}
@@ -114,13 +102,22 @@ function Editor({ now, close }: { now: Lists; close: () => void }) {
   );
 }
 
+/** Opens the editor. */
+export function EditGoals() {
+  return (
+    <button type="button" class="button" disabled={goals.held.value.data === null} onClick={() => edit()}>
+      {say.value.editGoals}
+    </button>
+  );
+}
+
 /** Why the server refused what only an administrator may do, and a field for the token that it wants. */
 export function AdminRefusal({ failure }: { failure: Failure }) {
   const words = say.value;
   if (failure.code !== "UNAUTHORIZED" && failure.code !== "FORBIDDEN") {
     return (
       <p class="goals-refused" role="alert">
-        {failure.kind === "refused" ? failure.message : words.failed[failure.kind]}
+        {failure.kind === "refused" ? refusalText(failure) : words.failed[failure.kind]}
       </p>
     );
   }

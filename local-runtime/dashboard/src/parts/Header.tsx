@@ -3,7 +3,7 @@
 import { LANGUAGES, THEMES, chooseLanguage, chooseTheme, language, theme } from "../state/preferences";
 import { shared } from "../session";
 import { feed } from "../state/live";
-import { MESSAGES, say } from "../text";
+import { NAMES, say } from "../text";
 import { Icon, type IconName } from "./Icon";
 import { ShareButton } from "./Share";
 import { Sites } from "./Sites";
@@ -42,8 +42,8 @@ export function Header() {
         <Connection />
         <div class="bar-choices">
           {shared === null && <ShareButton />}
-          <button type="button" class="icon-button language" lang={other} title={MESSAGES[other].name} onClick={() => chooseLanguage(other)}>
-            {other.toUpperCase()} <span class="unseen">{MESSAGES[other].name}</span>
+          <button type="button" class="icon-button language" lang={other} title={NAMES[other]} onClick={() => chooseLanguage(other)}>
+            {other.toUpperCase()} <span class="unseen">{NAMES[other]}</span>
           </button>
           <button type="button" class="icon-button colours" aria-label={colours} title={colours} onClick={() => chooseTheme(next)}>
             <Icon name={THEME_ICONS[theme.value]} />

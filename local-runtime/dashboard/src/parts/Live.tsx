@@ -1,7 +1,8 @@
 /** The current visitors, and what they do; one line when there are none. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { readNow, sourcesNow } from "../state/figures";
+import { csvOf } from "../api";
+import { type Query, readNow, readNowQuery, sourcesNow, sourcesNowQuery } from "../state/figures";
 import { now } from "../state/live";
 import { events, hasCome, strip } from "../state/timeline";
 import { say } from "../text";
@@ -9,6 +10,8 @@ import { valueName } from "../text/names";
 import { show } from "../text/now";
 import type { Rows } from "../wire";
 import { Ago } from "./Ago";
+import { MOST_ROWS } from "./Card";
+import { Csv } from "./Csv";
 import { Did } from "./Did";
 import { Strip } from "./Strip";
 
@@ -34,8 +37,8 @@ export function Live() {
       {!quiet && (
         <>
           <Strip />
-          <Few title={words.readNow} rows={readNow.held.value.data} />
-          <Few title={words.sourcesNow} rows={sourcesNow.held.value.data} />
+          <Few title={words.readNow} name="now" query={readNowQuery} rows={readNow.held.value.data} />
+          <Few title={words.sourcesNow} name="sources-now" query={sourcesNowQuery} rows={sourcesNow.held.value.data} />
         </>
       )}
       <p class="latest">
@@ -51,11 +54,14 @@ export function Live() {
   );
 }
 
-function Few({ title, rows }: { title: string; rows: Rows | null }) {
+function Few({ title, name, query, rows }: { title: string; name: string; query: Query; rows: Rows | null }) {
   if (!rows || rows.rows.length === 0) return null;
   return (
     <div class="few">
-      <h3>{title}</h3>
+      <header>
+        <h3>{title}</h3>
+        <Csv of={csvOf({ ...query, limit: MOST_ROWS })} name={name} what={title} small />
+      </header>
       <ol>
         {rows.rows.map(({ dimensions: [value = ""], metrics: [visitors = null] }) => (
           <li key={value}>

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { type Report, reload } from "../state/report";
 import { say } from "../text";
+import { refusalText } from "../text/names";
 import { Icon } from "./Icon";
 
 interface Props {
@@ -69,7 +70,7 @@ export function Failed({ of }: { of: AnyReport }) {
   if (!failure) return null;
   return (
     <div class="failed">
-      <p title={failure.message}>{say.value.failed[failure.kind]}</p>
+      <p title={refusalText(failure)}>{say.value.failed[failure.kind]}</p>
       <button type="button" class="button" onClick={reload}>
         <Icon name="retry" /> {say.value.retry}
       </button>

@@ -38,10 +38,11 @@ function Views() {
   const { data, failure, outdated } = path.held.value;
   // Where reads are open, events of one visitor cannot be linked.
   if (failure?.code === "INVALID_VISITOR") return <p class="note">{words.pathOpen}</p>;
-  const views = outdated ? null : data;
+  const { views, cut } = (!outdated && data) || { views: null, cut: false };
   return (
     <Body of={path} lines={3}>
-      {views?.length === 0 ? (
+      {cut && <p class="note">{words.pathCut}</p>}
+      {views?.length === 0 && !cut ? (
         <p class="note">{words.pathEmpty}</p>
       ) : (
         <ol>

@@ -8,6 +8,7 @@ import { site } from "../state/site";
 import { say } from "../text";
 import { show } from "../text/now";
 import { Icon } from "./Icon";
+import { OwnVisits } from "./OwnVisits";
 import { Snippet } from "./Snippet";
 
 /** curl needs a visitor's id, because its user agent is a bot's. */
@@ -33,7 +34,7 @@ export function Setup() {
         <summary>{words.welcomeMore}</summary>
         <Snippet title={words.welcomeCurl} code={`curl ${api("event").href} -d '${event}'`} />
         <Snippet title={words.welcomeDemo} code={`local-runtime demo --days 30 --site ${site}`} />
-        <Snippet title={words.welcomeOwn} code={words.welcomeOwnCode} />
+        <OwnVisits />
         <Snippet title="nginx" code={nginx} />
         <Snippet title="Caddy" code={caddy} />
         <Snippet title="Content-Security-Policy" code={csp} />
@@ -43,38 +44,46 @@ export function Setup() {
   );
 }
 
-/** What the server counted since the page was opened, by outcome and reason. */
-type Outcomes = Record<string, number>;
+/** What the server counted since the page was opened: how often it sent the script, and events by outcome and reason. */
+interface Seen {
+  scripts: number;
+  outcomes: Record<string, number>;
+}
 
 const OUTCOME = /^maicivy_ingest_outcomes_total\{([^}]*)\} (\S+)$/gm;
+/** The script has several names, all of them at the root. */
+const SCRIPT = /^maicivy_analytics_request_duration_seconds_count\{endpoint="\/[^"/]+\.js"[^}]*\} (\S+)$/gm;
 
-async function outcomes(): Promise<Outcomes | null> {
+async function look(): Promise<Seen | null> {
   const text = await fetch(address("metrics"), { headers: bearer(token.peek()), signal: AbortSignal.timeout(LOOK_EVERY_MS) })
     .then((answer) => (answer.ok ? answer.text() : null))
     .catch(() => null);
   if (text === null) return null;
-  const found: Outcomes = {};
+  const outcomes: Record<string, number> = {};
   for (const [, labels = "", value] of text.matchAll(OUTCOME)) {
     const label = (name: string): string => new RegExp(`${name}="([^"]*)"`).exec(labels)?.[1] ?? "";
-    found[label("reason") || label("outcome")] = Number(value);
+    outcomes[label("reason") || label("outcome")] = Number(value);
   }
-  return found;
+  return { scripts: sum([...text.matchAll(SCRIPT)].map(([, count]) => Number(count))), outcomes };
 }
 
-/** How many events ended so since the page was opened; null while that is not known. */
-function useOutcomes(): Outcomes | null {
-  const [news, setNews] = useState<Outcomes | null>(null);
+const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
+
+/** What happened since the page was opened; null where that is not known, undefined before it is. */
+function useSeen(): Seen | null | undefined {
+  const [news, setNews] = useState<Seen | null | undefined>();
   useEffect(() => {
-    let first: Outcomes | null = null;
-    const look = async (): Promise<void> => {
+    let first: Seen | null = null;
+    const again = async (): Promise<void> => {
       if (document.hidden) return;
-      const now = await outcomes();
+      const now = await look();
       if (now === null) return setNews(null);
       const base = (first ??= now);
-      setNews(Object.fromEntries(Object.entries(now).map(([name, count]) => [name, count - (base[name] ?? 0)])));
+      const outcomes = Object.entries(now.outcomes).map(([name, count]) => [name, count - (base.outcomes[name] ?? 0)]);
+      setNews({ scripts: now.scripts - base.scripts, outcomes: Object.fromEntries(outcomes) });
     };
-    void look();
-    const timer = setInterval(look, LOOK_EVERY_MS);
+    void again();
+    const timer = setInterval(again, LOOK_EVERY_MS);
     return () => clearInterval(timer);
   }, []);
   return news;
@@ -82,23 +91,32 @@ function useOutcomes(): Outcomes | null {
 
 function Checks() {
   const words = say.value;
-  const news = useOutcomes();
-  const received = Object.values(news ?? {}).reduce((sum, count) => sum + count, 0);
-  const reasons = Object.entries(news ?? {}).filter(([name, count]) => count > 0 && name in words.notCounted);
+  const { number } = show.value;
+  const news = useSeen();
+  const all = Object.entries(news?.outcomes ?? {});
+  const received = sum(all.map(([, count]) => count));
+  const stored = news?.outcomes.stored ?? 0;
   const { doNotTrack } = navigator;
   const optedOut = doNotTrack === "1" || ("globalPrivacyControl" in navigator && navigator.globalPrivacyControl === true);
   return (
     <ol class="checks" aria-label={words.checks}>
       <Check is={feed.state.value === "live" ? "done" : "waiting"} text={feed.state.value === "live" ? words.checkLive : words.checkNoLive} />
       {news && (
-        <Check is={received > 0 ? "done" : "waiting"} text={received > 0 ? words.checkReceived(received, show.value.number(received)) : words.checkNothing} />
+        <>
+          {news.scripts > 0 ? (
+            <Check is="done" text={words.checkScript(news.scripts, number(news.scripts))} />
+          ) : (
+            // A browser that has the script already does not ask for it, but sends events.
+            received === 0 && <Check is="waiting" text={words.checkNoScript} />
+          )}
+          <Check is={received > 0 ? "done" : "waiting"} text={received > 0 ? words.checkReceived(received, number(received)) : words.checkNothing} />
+        </>
       )}
       <Check is="waiting" text={words.checkFirst} />
-      {reasons.map(([name, count]) => (
-        <Check key={name} is="failed" text={`${words.notCountedOf(count, show.value.number(count))} ${words.notCounted[name]}`} />
-      ))}
-      {(news?.stored ?? 0) > 0 && <Check is="failed" text={words.otherSite(show.value.number(news?.stored ?? 0), site)} />}
+      {all.map(([name, count]) => count > 0 && name in words.notCounted && <Check key={name} is="failed" text={`${words.notCountedOf(count, number(count))} ${words.notCounted[name]}`} />)}
+      {stored > 0 && <Check is="failed" text={words.otherSite(number(stored), site)} />}
       {optedOut && <Check is="failed" text={words.optedOut} />}
+      {news === null && <Check is="waiting" text={words.checkUnknown} />}
     </ol>
   );
 }

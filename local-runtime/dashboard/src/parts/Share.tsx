@@ -1,13 +1,14 @@
 /** Links that show the site's dashboard to others: made, listed and revoked by an administrator. */
 
 import { signal, useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { Failure, address, asAdmin } from "../api";
 import { site } from "../state/site";
 import { say } from "../text";
 import { show } from "../text/now";
 import type { Share } from "../wire";
 import * as wire from "../wire";
+import { Dialog } from "./Dialog";
 import { AdminRefusal } from "./Goals";
 import { Icon } from "./Icon";
 import { Skeleton } from "./Panel";
@@ -32,12 +33,11 @@ export function ShareButton() {
 }
 
 export function ShareDialog() {
-  return open.value ? <Dialog /> : null;
+  return open.value ? <Links /> : null;
 }
 
-function Dialog() {
+function Links() {
   const words = say.value;
-  const dialog = useRef<HTMLDialogElement>(null);
   const links = useSignal<readonly Share[] | null>(null);
   const made = useSignal<Share | null>(null);
   const refused = useSignal<Failure | null>(null);
@@ -63,25 +63,13 @@ function Dialog() {
       if (made.value?.id === share.id) made.value = null;
       await list();
     });
-  useEffect(() => {
-    const element = dialog.current;
-    element?.showModal();
-    void list();
-    // The focus goes back to where it was.
-    return () => element?.close();
-  }, []);
+  useEffect(() => void list(), []);
   const close = (): void => {
     open.value = false;
   };
   const link = made.value?.link ?? null;
   return (
-    <dialog ref={dialog} class="details-dialog share-dialog" aria-labelledby="share-title" onClose={close}>
-      <header class="panel-head">
-        <h2 id="share-title">{words.shareTitle(site)}</h2>
-        <button type="button" class="icon-button" aria-label={words.close} onClick={close}>
-          <Icon name="cross" />
-        </button>
-      </header>
+    <Dialog id="share" title={words.shareTitle(site)} close={close}>
       <p class="note">{words.shareText}</p>
       {refused.value && (
         <form
@@ -147,6 +135,6 @@ function Dialog() {
           </ul>
         </>
       )}
-    </dialog>
+    </Dialog>
   );
 }

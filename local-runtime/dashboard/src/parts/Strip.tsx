@@ -2,11 +2,13 @@
 
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { eventTable } from "../csv";
 import { colours, still } from "../state/preferences";
 import { STRIP_MS, strip, stripSince } from "../state/timeline";
 import { say } from "../text";
 import { show } from "../text/now";
 import type { Happening } from "../wire";
+import { Csv } from "./Csv";
 
 const LANES = ["views", "clicks", "letters", "other"] as const;
 type Lane = (typeof LANES)[number];
@@ -38,6 +40,7 @@ export function Strip() {
         ))}
       </ul>
       <Marks label={words.stripSummary(count, show.value.number(count))} />
+      <Csv of={() => eventTable(strip.value)} name="last-minutes" what={words.strip} small />
       <p class="strip-axis" aria-hidden="true">
         {[5, 4, 3, 2, 1, 0].map((minutes) => (
           <span key={minutes} style={{ left: `${100 - minutes * 20}%` }}>

@@ -1,7 +1,7 @@
 /** What visitors did, newest first. */
 
 import { useRef, useState } from "preact/hooks";
-import type { Cell } from "../csv";
+import { eventTable } from "../csv";
 import { backToNewest, events, hasOlder, loadOlder, newest, older, unlisted } from "../state/timeline";
 import { say } from "../text";
 import { readable, visible } from "../text/address";
@@ -35,7 +35,7 @@ export function Timeline() {
     </label>
   );
   return (
-    <Panel id="timeline" title={words.timeline} hint={words.timelineHint} of={newest} actions={<>{filter} <Csv of={() => listed(rows)} name="timeline" what={words.timeline} small /></>}>
+    <Panel id="timeline" title={words.timeline} hint={words.timelineHint} of={newest} actions={<>{filter} <Csv of={() => eventTable(rows)} name="timeline" what={words.timeline} small /></>}>
       {unlisted.value > 0 && (
         <button type="button" class="button primary unlisted" onClick={backToNewest}>
           {words.unlisted(unlisted.value, show.value.number(unlisted.value))}
@@ -70,12 +70,6 @@ function Older() {
     </button>
   );
 }
-
-/** Events as a table. */
-const listed = (rows: readonly Happening[]): Cell[][] => [
-  ["time", "event", "page", "visitor", "referrer", "data", "id"],
-  ...rows.map(({ at, type, page, visitor, referrer, data, id }) => [new Date(at).toISOString(), type, page, visitor, referrer, JSON.stringify(data), id]),
-];
 
 /** Events by the viewer's own day, in their order. */
 function byDay(rows: readonly Happening[]): [string, Happening[]][] {

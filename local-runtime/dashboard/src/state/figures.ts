@@ -8,6 +8,7 @@ import { METRICS, type Metric, today, unit, view, zone } from "../view/view";
 import * as wire from "../wire";
 import type { Cohort, FunnelStep, Place, Rows } from "../wire";
 import { type Tab, TABS, chosen } from "./cards";
+import { read, write } from "./preferences";
 import { Report } from "./report";
 import { site } from "./site";
 
@@ -113,14 +114,13 @@ export const cards = {
 
 // --- now ----------------------------------------------------------------------------------------
 
-export const readNow = reported(
-  () => ({ site, metrics: ["visitors"], dimensions: ["event:page"], date_range: "realtime", limit: 5 }),
-  SELDOM,
-);
-export const sourcesNow = reported(
-  () => ({ site, metrics: ["visitors"], dimensions: ["visit:source"], date_range: "30m", limit: 5 }),
-  SELDOM,
-);
+/** What is listed of them. */
+const FEW = { limit: 5 };
+
+export const readNowQuery: Query = { site, metrics: ["visitors"], dimensions: ["event:page"], date_range: "realtime" };
+export const readNow = reported(() => ({ ...readNowQuery, ...FEW }), SELDOM);
+export const sourcesNowQuery: Query = { site, metrics: ["visitors"], dimensions: ["visit:source"], date_range: "30m" };
+export const sourcesNow = reported(() => ({ ...sourcesNowQuery, ...FEW }), SELDOM);
 
 /** Whether a report is about now, whatever the view's range. */
 export const isLive = (report: unknown): boolean => report === readNow || report === sourcesNow;
@@ -164,6 +164,21 @@ export const retention = new Report<Cohort[]>(
   () => post("query/retention", retentionQuery(), wire.cohorts),
   SELDOM,
 );
+
+/** Whether the whole page is drawn. */
+export const whole = signal(false);
+/** Whether a visitor of the site was ever seen to have an id of its own: only then can any return. */
+const IDS = `ids ${site}`;
+const looked = new Report<Cohort[]>(
+  () => (whole.value && read(IDS) === null && chosen("events")?.panel !== "retention" ? site : null),
+  () => post("query/retention", retentionQuery(), wire.cohorts),
+  { every: null },
+);
+const seen = computed(() => [retention, looked].some(({ held }) => (held.value.data?.length ?? 0) > 0));
+effect(() => {
+  if (seen.value) write(IDS, "1");
+});
+export const hasIds = (): boolean => seen.value || read(IDS) !== null;
 
 /** The date on which a range of the server's own choice begins or ends. */
 export function covered(): readonly [string, string] | null {

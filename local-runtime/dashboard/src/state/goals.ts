@@ -5,6 +5,7 @@ import { Failure, asAdmin, get } from "../api";
 import type { Funnel, Goals, Target } from "../wire";
 import * as wire from "../wire";
 import { chosen, open } from "./cards";
+import { cards } from "./figures";
 import { Report, touchAll } from "./report";
 import { site } from "./site";
 
@@ -12,8 +13,8 @@ import { site } from "./site";
 export const MOST = { goals: 50, funnels: 20, steps: 8 } as const;
 export const FEWEST_STEPS = 2;
 
-/** The editor's lists while it is open. */
-export const editing = signal<Pick<Goals, "goals" | "funnels"> | null>(null);
+/** What is edited while the editor is open, and which version of it was there. */
+export const editing = signal<Omit<Goals, "configured"> | null>(null);
 
 export const goals = new Report<Goals>(
   () => (editing.value || chosen("events")?.panel === "funnel" || open.events.value === "goal" ? site : null),
@@ -23,22 +24,34 @@ export const goals = new Report<Goals>(
 
 /** Opens the editor, with one more funnel if there is one to keep. */
 export function edit(more: readonly Funnel[] = []): void {
-  const { goals: known = [], funnels = [] } = goals.held.peek().data ?? {};
-  editing.value = { goals: known, funnels: [...funnels, ...more] };
+  const kept = goals.held.peek().data;
+  // What is not known would be lost by what is saved.
+  if (kept) editing.value = { goals: kept.goals, funnels: [...kept.funnels, ...more], version: kept.version };
 }
 
 /** Keeps what the editor has. Answers why it was refused, or null. */
 export async function save(): Promise<Failure | null> {
-  const { goals: list, funnels } = editing.peek() ?? { goals: [], funnels: [] };
+  const edited = editing.peek();
+  if (!edited) return null;
+  const { version, ...lists } = edited;
   try {
-    await asAdmin("PUT", "goals", { site }, { goals: list, funnels }, wire.goals);
+    await asAdmin("PUT", "goals", { site, version }, lists, wire.goals);
   } catch (error) {
-    return Failure.of(error);
+    const failure = Failure.of(error);
+    // Those of another administrator, which the editor begins with when it is opened again.
+    if (failure.code === "CONFLICT") changed();
+    return failure;
   }
   editing.value = null;
+  changed();
+  return null;
+}
+
+/** Asks for the goals, and for what is counted by them: at once, as far as it is what the reader looks at. */
+function changed(): void {
   goals.load();
   touchAll();
-  return null;
+  if (open.events.value === "goal") cards.events.load();
 }
 
 /** A step or a goal as a filter of the query language. */

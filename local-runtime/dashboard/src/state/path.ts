@@ -14,8 +14,14 @@ const PAGE = 100;
 /** How many answers are asked for, each of which looks at some thousand events. */
 const MOST_ANSWERS = 5;
 
-/** The visitor's page views of today, in their order. */
-export const path = new Report<Happening[]>(
+/** What a visitor has viewed today, in order. */
+interface Path {
+  views: readonly Happening[];
+  /** Whether there may be earlier ones. */
+  cut: boolean;
+}
+
+export const path = new Report<Path>(
   () => followed.value,
   async () => {
     const views: Happening[] = [];
@@ -29,7 +35,7 @@ export const path = new Report<Happening[]>(
       cursor = answer.data.next ?? undefined;
       if (cursor === undefined) break;
     }
-    return { data: views, degraded };
+    return { data: { views, cut: cursor !== undefined }, degraded };
   },
   { every: 40_000 },
 );

@@ -9,7 +9,6 @@ const many = (count: number, one: string, other: string): string => (count === 1
 type Texts = Record<string, string>;
 
 export const en = {
-  name: "English",
   title: "maicivy analytics",
   skip: "Skip to the figures",
 
@@ -56,6 +55,9 @@ export const en = {
     broken: "The server has a fault; its log says which.",
     malformed: "The server’s answer could not be read.",
   } as Record<FailureKind, string>,
+  /** What stands in the place of the server's words, by its code: those are in English already. */
+  codes: {} as Texts,
+  about: (place: string, text: string) => `${place}: ${text}`,
   retry: "Try again",
 
   share: "Share",
@@ -342,6 +344,7 @@ export const en = {
   path: "This visitor’s pages today",
   pathOpen: "While reads are open, each event has a pseudonym of its own, so that no visitor can be followed. With ANALYTICS_READ_AUTH=token the pages are listed here.",
   pathEmpty: "No page view today.",
+  pathCut: "Only the latest of many events were looked at; earlier views of today are not listed.",
   older: "Show older events",
   unlisted: (count: number, shown: string) => `${shown} new ${many(count, "event", "events")}, back to the top`,
   end: "That is everything that is kept.",
@@ -373,14 +376,19 @@ export const en = {
   welcomeMore: "By hand, with made-up visitors, behind a proxy, with a Content-Security-Policy",
   welcomeCurl: "Send an event by hand",
   welcomeDemo: "Or have a month of visitors made up",
-  welcomeOwn: "Do not count your own visits: open the site once in this browser, with",
-  welcomeOwnCode: "https://YOUR-SITE/#maicivy-off",
+  ownVisits: "Your own visits: the site’s address",
+  ownVisitsOff: "Do not count this browser",
+  ownVisitsOn: "Count it again",
+  ownVisitsHint: "Opens the site once with #maicivy-off or #maicivy-on. The tag remembers it in this browser, for this site only.",
   welcomeProxy: "Behind a proxy, set ANALYTICS_TRUSTED_PROXIES=127.0.0.1 at the server, or all visitors look like one. The tag and this page then work below the prefix as well.",
   checks: "What was seen so far",
   checkLive: "This page is connected to the server.",
   checkNoLive: "The live connection is not there; figures are refreshed every few seconds.",
-  checkReceived: (count: number, shown: string) => `The script is loaded: ${shown} ${many(count, "event has", "events have")} arrived since this page was opened.`,
-  checkNothing: "No event has arrived since this page was opened. Is the tag on the page, and does the browser’s console show no error?",
+  checkScript: (count: number, shown: string) => `The script was loaded ${shown} ${many(count, "time", "times")} since this page was opened.`,
+  checkNoScript: "The script was not loaded since this page was opened. If a page with the tag is open: a Content-Security-Policy (below is what it must allow) or a content blocker may keep it away, which the browser’s console shows, or a page from a cache is without the tag.",
+  checkReceived: (count: number, shown: string) => `${shown} ${many(count, "event has", "events have")} arrived since this page was opened.`,
+  checkNothing: "No event has arrived since this page was opened. Where the script is loaded, connect-src of a Content-Security-Policy may be missing, or this browser is not counted (#maicivy-off, or a page on localhost); its console says so.",
+  checkUnknown: "Why events are not counted is not known here: the server shows this page no metrics. In the cloud they are in CloudWatch, and the browser’s network panel shows what the server answered.",
   checkFirst: "First event counted",
   notCountedOf: (count: number, shown: string) => `${shown} ${many(count, "event was", "events were")} not counted:`,
   notCounted: {
@@ -393,6 +401,7 @@ export const en = {
     INVALID_JSON: "the requests were malformed.",
     MISSING_VISITOR: "the visitor could not be identified: no user agent and no id.",
     PAYLOAD_TOO_LARGE: "the events were too large.",
+    RATE_LIMITED: "too many came from one network address.",
     STORE_FULL: "the store has reached ANALYTICS_MAX_STORE.",
     failed: "the server could not store them.",
     duplicate: "they were sent again and had been stored before.",

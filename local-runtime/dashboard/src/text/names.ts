@@ -1,5 +1,6 @@
 /** Names of values, metrics and times in the reader's language. */
 
+import type { Failure } from "../api";
 import { kept } from "../kept";
 import { language } from "../state/preferences";
 import type { Range, Unit } from "../view/range";
@@ -10,6 +11,19 @@ import type { Value } from "../wire";
 import { say } from ".";
 import { readable, visible } from "./address";
 import { show } from "./now";
+
+/**
+ * Why the server refused something: by its code in the reader's language, or else in the server's words, in either
+ * case with the goal or the step that it is about.
+ */
+export function refusalText({ code, message }: Failure): string {
+  const words = say.value;
+  const [place = "", list, at, step] = /^(goals|funnels)\[(\d+)\](?: steps\[(\d+)\])? /.exec(message) ?? [];
+  const text = words.codes[code] ?? message.slice(place.length);
+  if (list === undefined) return text;
+  const name = (list === "goals" ? words.goalNumber : words.funnelNumber)(Number(at) + 1);
+  return words.about(step === undefined ? name : `${name}, ${words.step(Number(step) + 1)}`, text);
+}
 
 /** What a dimension is called in a filter. */
 export function dimensionName(dimension: string): string {
