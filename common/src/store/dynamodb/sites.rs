@@ -112,14 +112,16 @@ pub(super) async fn remove(table: &Table, site: &Site, now: Timestamp) -> Result
         return Ok(false);
     }
     let as_found = Condition::is(MARK, mark.map(number));
-    // One that lies ahead was made by a clock that was.
-    if !mark.is_some_and(|mark| now.millis() - mark >= MARKED_FOR) {
-        if mark.is_none_or(|mark| mark > now.millis()) {
+    match mark.map(|mark| now.millis() - mark) {
+        Some(MARKED_FOR..) => {}
+        Some(0..) => return Ok(false),
+        // A mark that lies ahead was made by a clock that was.
+        _ => {
             let put = Write::update(keys::site(site), Update::default().set(MARK, number(now.millis())));
             let there = Condition::Equal(SORT_KEY.to_owned(), text(site.as_str()));
             let _ = table.write(&[put.when(Condition::All(vec![there, as_found]))]).await?;
+            return Ok(false);
         }
-        return Ok(false);
     }
     let removed = Write::delete(keys::site(site)).when(as_found);
     let count = Write::update(keys::site_count(), Update::default().add(COUNT, -1));
