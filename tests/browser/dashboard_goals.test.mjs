@@ -150,13 +150,14 @@ test(
     const options = (/** @type {import("playwright-core").Page} */ page) => page.locator(".events .tabs option").evaluateAll((all) => all.map((one) => one.getAttribute("value")));
     await server.import([1, 2, 3].map((days) => logLine({ days, path: "/", host: days })).join("\n"));
     const page = await visitor.open();
-    const asked = page.waitForResponse("**/query/retention");
     await page.goto(`${server.origin}/?period=28d`);
+    const asked = page.waitForResponse("**/query/retention");
+    await page.locator(".events .tabs").hover();
     assert.deepEqual((await (await asked).json()).data.results, []);
-    await page.locator(".events .tabs select").waitFor();
     assert.ok(!(await options(page)).includes("retention"));
     await server.store(event("page_view"));
     await page.reload();
+    await page.locator(".events .tabs select").focus();
     await until("it is offered", async () => (await options(page)).includes("retention"));
     // Once it is known, it is not asked for again.
     let again = false;
@@ -164,6 +165,7 @@ test(
       again ||= request.url().endsWith("/query/retention");
     });
     await page.reload();
+    await page.locator(".events .tabs").hover();
     await page.locator('.events .tabs option[value="retention"]').waitFor({ state: "attached" });
     await page.locator(".timeline [data-event]").first().waitFor();
     assert.equal(again, false);
@@ -209,6 +211,7 @@ test(
       await dialog.waitFor({ state: "hidden" });
       await page.locator(".events .funnel-steps input").first().waitFor();
 
+      await page.locator(".events .tabs select").focus();
       await page.locator(".events .tabs select").selectOption("retention");
       await page.locator(".retention tbody tr").first().waitFor();
       assert.match((await page.locator(".retention tbody tr").last().textContent()) ?? "", /3100%$/);

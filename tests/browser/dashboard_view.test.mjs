@@ -196,6 +196,7 @@ test(
     assert.match(await (await fetch(figures ?? "")).text(), /^visitors,visitors_comparison,[^]*\r\n1,0,100,1,/);
     /** @param {string} tab */
     const saved = async (tab) => {
+      await page.locator(".events .tabs select").focus();
       await page.locator(".events .tabs select").selectOption(tab);
       if (tab === "funnel") {
         await page.locator(".events .funnel-steps input").nth(0).fill("/prices");

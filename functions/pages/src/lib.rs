@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use common::config::Config;
 use common::http::{CROSS_ORIGIN_RESOURCE_POLICY, compression};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use self::file::{Embedded, File, Kept};
 
@@ -65,9 +65,29 @@ pub fn router(config: &Config) -> Router {
 /// The page at a path of its own, without its files.
 pub fn page_router_at(path: &str, config: &Config) -> Router {
     let policy = file::policy(&config.frame_ancestors);
-    let page =
-        async move |headers: HeaderMap| ([(header::CONTENT_SECURITY_POLICY, policy.clone())], PAGE.answer(&headers));
+    let page = async move |headers: HeaderMap| {
+        let answer = ([(header::CONTENT_SECURITY_POLICY, policy.clone())], PAGE.answer(&headers)).into_response();
+        with_words(answer, &headers)
+    };
     Router::new().route(path, get(page))
+}
+
+/// Names the script with the words of the browser's first language, if there is one, so that it comes with
+/// the page's first script and not after that has run.
+fn with_words(mut answer: Response, asked: &HeaderMap) -> Response {
+    let languages = asked.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let language = languages.split([',', ';', '-']).next().unwrap_or_default().trim().to_ascii_lowercase();
+    // Names of languages have two letters; those of other scripts have more.
+    let script = ASSETS.iter().map(|asset| asset.path).find(|path| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        language.len() == 2 && name.ends_with(".js") && name.split_once('-').is_some_and(|(name, _)| name == language)
+    });
+    let link = script.and_then(|path| HeaderValue::try_from(format!("<.{path}>; rel=modulepreload")).ok());
+    if let Some(link) = link {
+        answer.headers_mut().insert(header::LINK, link);
+    }
+    answer.headers_mut().append(header::VARY, HeaderValue::from_static("accept-language"));
+    answer
 }
 
 /// The files of the page, wherever the page is, and the tracker.

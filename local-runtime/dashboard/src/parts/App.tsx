@@ -1,8 +1,8 @@
 /** The whole page. */
 
-import { effect, useSignalEffect } from "@preact/signals";
+import { effect, signal, useSignalEffect } from "@preact/signals";
 import { address } from "../api";
-import { cards, chart, eventNames, page, tiles, whole } from "../state/figures";
+import { cards, chart, eventNames, page, tiles } from "../state/figures";
 import { editing } from "../state/goals";
 import { feed, now } from "../state/live";
 import { closed, outage } from "../state/report";
@@ -68,7 +68,8 @@ function Foot() {
   );
 }
 
-/** What is further down is drawn later: slow machines take long for it, so the first figures go before. */
+/** Whether what is further down is drawn, too: slow machines take long for it, so the first figures go before. */
+const whole = signal(false);
 const FRAME_MS = 50;
 effect(() => {
   if (whole.peek()) return;

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { csvOf } from "../api";
 import { type CardName, TABS, type Tab, chosen, open } from "../state/cards";
-import { LISTED, cards, hasIds, share, tabQuery } from "../state/figures";
+import { LISTED, cards, choosing, hasIds, share, tabQuery } from "../state/figures";
 import { say } from "../text";
 import { metricText, valueName } from "../text/names";
 import type { Row, Rows } from "../wire";
@@ -68,8 +68,11 @@ export function Card({ name, children, without = [], of = cards[name], above, cs
 
 function Tabs({ name }: { name: CardName }) {
   const words = say.value;
+  const choose = (): void => {
+    choosing.value ||= name === "events";
+  };
   return (
-    <label class="tabs">
+    <label class="tabs" onPointerEnter={choose} onFocusIn={choose}>
       <span class="unseen">{words.shown}</span>
       <select
         value={open[name].value}

@@ -1,5 +1,6 @@
 /** The metrics of the view, each against the time before, and the one that is chosen over time. */
 
+import { effect, signal } from "@preact/signals";
 import { csvOf } from "../api";
 import { chart, chartBefore, chartQuery, metric, metrics, tiles, tilesQuery } from "../state/figures";
 import { say } from "../text";
@@ -9,7 +10,15 @@ import { type Metric, go, today, unit, view } from "../view/view";
 import type { Value } from "../wire";
 import { Chart } from "./Chart";
 import { Csv } from "./Csv";
-import { Body, Failed } from "./Panel";
+import { Body, Failed, Skeleton } from "./Panel";
+
+const FRAME_MS = 20;
+/** Whether the chart is drawn, too: slow machines take long for it, so the numbers go before. */
+const charted = signal(false);
+effect(() => {
+  const { data, failure } = tiles.held.value;
+  if (!charted.peek() && (data !== null || failure !== null)) setTimeout(() => (charted.value = true), FRAME_MS);
+});
 
 export function Tiles() {
   const words = say.value;
@@ -42,11 +51,15 @@ export function Tiles() {
           <Csv of={csvOf(tilesQuery())} name="figures" what={words.figures} small />
           <Csv of={csvOf(chartQuery())} name={metric.value} what={words.chart} />
         </div>
-        <Body of={chart} lines={1}>
-          {chart.held.value.data && (
-            <Chart data={chart.held.value.data} before={view.value.compare === "off" ? null : chartBefore.held.value.data} metric={metric.value} at={metrics.value.indexOf(metric.value)} />
-          )}
-        </Body>
+        {charted.value ? (
+          <Body of={chart} lines={1}>
+            {chart.held.value.data && (
+              <Chart data={chart.held.value.data} before={view.value.compare === "off" ? null : chartBefore.held.value.data} metric={metric.value} at={metrics.value.indexOf(metric.value)} />
+            )}
+          </Body>
+        ) : (
+          <Skeleton lines={1} />
+        )}
       </div>
     </section>
   );

@@ -165,12 +165,12 @@ export const retention = new Report<Cohort[]>(
   SELDOM,
 );
 
-/** Whether the whole page is drawn. */
-export const whole = signal(false);
+/** Set when what the events' card can show is about to be chosen. */
+export const choosing = signal(false);
 /** Whether a visitor of the site was ever seen to have an id of its own: only then can any return. */
 const IDS = `ids ${site}`;
 const looked = new Report<Cohort[]>(
-  () => (whole.value && read(IDS) === null && chosen("events")?.panel !== "retention" ? site : null),
+  () => (choosing.value && read(IDS) === null && chosen("events")?.panel !== "retention" ? site : null),
   () => post("query/retention", retentionQuery(), wire.cohorts),
   { every: null },
 );
