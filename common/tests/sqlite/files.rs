@@ -164,6 +164,26 @@ async fn a_restored_store_has_the_owner_of_the_old_one_or_of_the_folder() {
     assert_eq!(fs::metadata(&path).unwrap().uid(), fs::metadata(folder.path()).unwrap().uid());
 }
 
+/// Commands of root make nothing that the service cannot open.
+#[tokio::test]
+async fn a_new_store_and_what_is_beside_it_have_the_owner_of_the_folder() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let owner = |path: &Path| fs::metadata(path).unwrap().uid();
+    let (folder, _) = place();
+    let _ = chown(folder.path(), Some(65_534), None);
+    let path = folder.path().join("data/analytics.db");
+    let store = open(&path).await;
+    append(&store, 3).await;
+    for made in [path.parent().unwrap().to_owned(), beside(&path, "-wal"), beside(&path, "-shm"), path.clone()] {
+        assert_eq!(owner(&made), owner(folder.path()), "{}", made.display());
+    }
+    store.close().await;
+    drop(store);
+    fs::remove_file(beside(&path, "-lock")).unwrap();
+    assert_eq!(count(&open(&path).await).await, 3);
+    assert_eq!(owner(&beside(&path, "-lock")), owner(&path));
+}
+
 #[tokio::test]
 async fn a_damaged_store_can_be_replaced() {
     let (_folder, path, store, file) = backed_up().await;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
-use super::connection::{self, Found, beside, failed, uri};
+use super::connection::{self, Found, beside, failed, folder_of, uri};
 use super::lock::Lock;
 use super::{marks, recount};
 use crate::store::{Recount, Result, StoreError};
@@ -73,8 +73,9 @@ pub fn restore(from: &Path, store: &Path, force: bool, now: Timestamp, progress:
         return Err(failed(format!("{} is the store itself", from.display())));
     }
     let (copy, recount) = Copy::make(from, beside(store, ".restoring"), now, progress)?;
-    #[cfg(unix)]
-    give(&copy.path, store)?;
+    let like = if store.exists() { store } else { folder_of(store) };
+    connection::give(&copy.path, like)
+        .map_err(|error| failed(format!("{} cannot be given to the store's owner: {error}", copy.path.display())))?;
     // Until the new file takes the name, the old one is whole without its log: at no moment
     // does a log lie beside a file that it does not belong to. One that is damaged is given up.
     if store.exists() && fold(store, lock.beginning()).is_err() {
@@ -126,25 +127,6 @@ impl Drop for Copy {
         // It is gone already when it was renamed.
         let _ = fs::remove_file(&self.path);
     }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Gives the copy to the owner of the store that it is to replace, or of its folder: a service that runs
-/// as a user of its own has to open what an administrator restores.
-#[cfg(unix)]
-fn give(copy: &Path, store: &Path) -> Result<()> {
-    use std::os::unix::fs::{MetadataExt, chown};
-    let given = || {
-        let owner = fs::metadata(store).or_else(|_| fs::metadata(folder_of(store)))?;
-        if fs::metadata(copy)?.uid() == owner.uid() {
-            return Ok(());
-        }
-        chown(copy, Some(owner.uid()), Some(owner.gid()))
-    };
-    given().map_err(|error| failed(format!("{} cannot be given to the store's owner: {error}", copy.display())))
 }
 
 /// Copies all tables but the secrets, on one snapshot; answers how many events there are.

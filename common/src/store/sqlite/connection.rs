@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -71,11 +72,49 @@ pub(super) fn uri(path: &Path, parameters: &str) -> String {
 
 /// Makes the folder of a database file.
 pub(super) fn make_folder(path: &Path) -> Result<()> {
-    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
-    std::fs::create_dir_all(folder).map_err(|error| StoreError::Unavailable {
+    let folder = folder_of(path);
+    if folder.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).and_then(|()| give(folder, folder_of(folder))).map_err(|error| StoreError::Unavailable {
         engine: ENGINE,
         reason: format!("cannot make the folder {}: {error}", folder.display()),
     })
+}
+
+/// The folder that a file is in.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes an empty database file, if there is none.
+pub(super) fn make_file(path: &Path) -> std::io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    fs::OpenOptions::new().append(true).create(true).open(path)?;
+    give(path, folder_of(path))
+}
+
+/// Gives what was made to the owner of `like`: a service that runs as a user of its own has to open what an
+/// administrator made or restored. Others than root can give nothing away, and keep it.
+#[cfg(unix)]
+pub(super) fn give(made: &Path, like: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let owner = fs::metadata(like)?;
+    if fs::metadata(made)?.uid() == owner.uid() {
+        return Ok(());
+    }
+    match chown(made, Some(owner.uid()), Some(owner.gid())) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        given => given,
+    }
+}
+
+#[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "the signature is that of the other systems")]
+pub(super) fn give(_: &Path, _: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// What a path leads to.

@@ -5,11 +5,11 @@
 //! time in a process would end SQLite's own locks on it.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::connection::{ENGINE, beside};
+use super::connection::{ENGINE, beside, folder_of, give};
 use crate::store::{Result, StoreError};
 
 /// How long a start waits for another process's exclusive lock.
@@ -28,7 +28,15 @@ impl Lock {
     /// Opens the lock file of the database at `path`, without a lock yet.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let beside = beside(path, "-lock");
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&beside);
+        let mut options = OpenOptions::new();
+        let opened = options.read(true).write(true).open(&beside).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                let made = options.create(true).open(&beside)?;
+                give(&beside, if path.exists() { path } else { folder_of(path) })?;
+                Ok(made)
+            }
+            _ => Err(error),
+        });
         match opened {
             Ok(file) => Ok(Self { file, path: path.display().to_string() }),
             Err(error) => Err(StoreError::Unavailable {

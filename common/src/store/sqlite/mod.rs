@@ -127,6 +127,7 @@ impl Sqlite {
         if connection::find(&path)? == Found::Nothing && !create {
             return Err(StoreError::Missing { what: path.display().to_string() });
         }
+        connection::make_file(&path).map_err(|error| unwritable(&path, &error))?;
         let mut connection = connection::open_writer(&path).map_err(|error| cannot_write(&path, error))?;
         connection::migrate(&mut connection)?;
         // Records in the file that there is a log from now on, and fails for a store that cannot be
@@ -159,6 +160,10 @@ fn cannot_write(path: &Path, error: rusqlite::Error) -> StoreError {
     if connection::is_damage(&error) {
         return error.into();
     }
+    unwritable(path, &error)
+}
+
+fn unwritable(path: &Path, error: &dyn std::error::Error) -> StoreError {
     let path = path.display();
     let reason = format!("{path} cannot be written ({error}): look at its permissions, and whether the disk is full");
     StoreError::Unavailable { engine: ENGINE, reason }
