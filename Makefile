@@ -138,8 +138,11 @@ $(DEPLOY_TOOLS)/done:
 	deploy/python-tools $(DEPLOY_TOOLS) cargo-lambda==$(CARGO_LAMBDA_VERSION) ziglang==$(ZIG_VERSION)
 	@touch $@
 
-book: $(TOOLS)/mdbook-$(MDBOOK_VERSION) ## the documents as a book, in target/book
-	$(TOOLS)/bin/mdbook build --dest-dir '$(TARGET)/book' docs
+book: $(TOOLS)/mdbook-$(MDBOOK_VERSION) ## the documents as a book, target/book/docs/index.html, with the files that they link to
+	rm -rf '$(TARGET)/book'
+	$(TOOLS)/bin/mdbook build --dest-dir '$(TARGET)/book/docs' docs
+	cp --parents --target-directory='$(TARGET)/book' \
+		$$(grep --no-filename --only-matching '](\.\./[^)#]*' docs/*.md | cut -c6- | sort -u)
 
 # Without its server and its watcher, which most of its dependencies are for.
 $(TOOLS)/mdbook-$(MDBOOK_VERSION):
