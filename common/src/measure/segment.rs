@@ -108,7 +108,7 @@ struct Section {
     content: Range<usize>,
     /// The texts, and whether there were more, once they have been read.
     texts: OnceLock<(Arc<Texts>, bool)>,
-    /// Whether the numbers are known to be those of texts.
+    /// Whether the numbers are known to be possible ones.
     is_checked: AtomicBool,
 }
 
@@ -193,13 +193,14 @@ impl Segment {
             start = end;
         }
         let content = bytes.len() - reader.0.len();
-        for section in &mut sections {
-            section.content = section.content.start + content..section.content.end + content;
-        }
         let names_of = |section: &Section| (section.kind, &bytes[section.name.clone()]);
         let sorted = sections.windows(2).all(|pair| names_of(&pair[0]) < names_of(&pair[1]));
+        // Checked before contents are moved behind the header, which may overflow if they are longer.
         if start != bytes.len() - content || !sorted {
             return Err(Damaged);
+        }
+        for section in &mut sections {
+            section.content = section.content.start + content..section.content.end + content;
         }
         segment.memory = bytes.len()
             + Visits::memory(segment.visits, segment.rows)
@@ -239,5 +240,52 @@ impl Segment {
 
     fn content(&self, section: &Section) -> &[u8] {
         &self.bytes[section.content.clone()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::columns::{Column, Columns as _};
+    use crate::measure::samples::{day, event};
+
+    /// The block with other numbers in a section.
+    fn with(segment: &Segment, head: &Head, kind: Kind, name: &str, numbers: &[u32]) -> Bytes {
+        let sections = segment.sections.iter().map(|section| {
+            let own = String::from_utf8(segment.bytes[section.name.clone()].to_vec()).unwrap();
+            let content = match (section.kind, &*own) == (kind, name) {
+                true => numbers::encode(numbers),
+                false => segment.content(section).to_vec(),
+            };
+            (section.kind, own, content)
+        });
+        let counts = [segment.visitors, segment.explicit, segment.visits, segment.rows];
+        encode::block(head, counts, &sections.collect::<Vec<_>>())
+    }
+
+    /// A section of as many bytes as a number can say.
+    #[test]
+    fn a_section_longer_than_the_block_is_damage() {
+        let mut checked = vec![0; 6];
+        checked.extend([1, Kind::Gaps as u8, 0]);
+        put(u64::MAX, &mut checked);
+        let sum = crc32fast::hash(&checked).to_le_bytes();
+        let block = [&MAGIC[..], &[VERSION], &sum, &checked].concat();
+        assert!(Segment::open(block.into()).is_err());
+    }
+
+    /// Sums of views are as small as sums of events, so that none overflows.
+    #[test]
+    fn more_views_than_events_are_damage() {
+        let mut head = Head::new(day(0));
+        head.extend(&[event(1, 1, 0, "page_view", "/"), event(2, 2, 0, "page_view", "/")]);
+        let segment = Segment::of(&head);
+        for (views, is_right) in [([1, 1], true), ([0, 2], true), ([1, 2], false), ([u32::MAX, 1], false)] {
+            let changed = Segment::open(with(&segment, &head, Kind::OfVisits, "views", &views)).unwrap();
+            let mut read = Vec::new();
+            for _ in 0..2 {
+                assert_eq!(changed.numbers(Column::Views, &mut read).is_ok(), is_right, "{views:?}");
+            }
+        }
     }
 }

@@ -278,6 +278,20 @@ fn the_most_frequent_values_are_kept() {
     }
 }
 
+#[test]
+fn built_in_types_are_kept_however_many_are_invented() {
+    let types = ["page_view", "a", "a", "b", "b", "letter_generate", "c"];
+    let events = (0..).zip(types).map(|(id, event_type)| event(id, id, id as i64, event_type, "/"));
+    let mut head = Head::with_cap(day(0), 3);
+    head.extend(&events.collect::<Vec<_>>());
+    for columns in [&head as &dyn Columns, &Segment::of(&head)] {
+        let (texts, _) = columns.texts(&super::samples::field(Field::EventName)).unwrap();
+        let mut texts: Vec<&str> = texts.iter().collect();
+        texts.sort_unstable();
+        assert_eq!(texts, ["", "(other)", "a", "letter_generate", "page_view"]);
+    }
+}
+
 /// Senders' clocks may be five minutes ahead: before midnight, a day can be filled that has not begun.
 #[test]
 fn a_day_that_was_filled_before_it_began_counts_what_happens_on_it() {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Head, Property};
+use crate::event_type::EventType;
 use crate::measure::columns::OTHER;
 use crate::measure::question::{Dimension, Field, Scope};
-use crate::measure::texts::Texts;
+use crate::measure::texts::{Interner, Texts};
 
 /// The kept values of dimensions that have too many; other dimensions keep all.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +62,11 @@ impl Caps {
         for field in Field::ALL.iter().copied() {
             let texts = head.texts[field as usize].texts();
             if texts.len() > head.most_values {
-                let kept = Kept::new(texts, &count(head, field), head.most_values);
+                let mut counts = count(head, field);
+                if field == Field::EventName {
+                    keep_built_in_types(&head.texts[field as usize], &mut counts);
+                }
+                let kept = Kept::new(texts, &counts, head.most_values);
                 caps.fields.extend(kept.map(|kept| (field, kept)));
             }
         }
@@ -99,6 +104,17 @@ impl Caps {
     /// Whether events keep their property of that name.
     pub(super) fn keeps(&self, name: &str) -> bool {
         self.names.as_ref().is_none_or(|names| names.contains(name))
+    }
+}
+
+/// Ranks built-in types of events before all that senders invent.
+fn keep_built_in_types(types: &Interner, counts: &mut [u64]) {
+    for built_in in (0..).map_while(EventType::from_number) {
+        if let Some(count) = types.find(built_in.name()).and_then(|number| counts.get_mut(number as usize))
+            && *count > 0
+        {
+            *count = u64::MAX;
+        }
     }
 }
 

@@ -152,7 +152,7 @@ fn dimensions(head: &Head, order: &Layout, properties: impl Iterator<Item = Dime
     }
 }
 
-fn block(head: &Head, counts: [usize; 4], sections: &[(Kind, String, Vec<u8>)]) -> Bytes {
+pub(super) fn block(head: &Head, counts: [usize; 4], sections: &[(Kind, String, Vec<u8>)]) -> Bytes {
     let mut checked = Vec::new();
     put(head.day().number() as u64, &mut checked);
     counts.iter().for_each(|count| put(*count as u64, &mut checked));

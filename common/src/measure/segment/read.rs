@@ -54,28 +54,20 @@ impl Segment {
         })
     }
 
-    /// Checks once that the numbers of a dimension have texts.
+    /// Checks once that the numbers of a dimension have texts, and that there are no more views than events.
     fn check(&self, column: Column<'_>, section: &Section, numbers: &Numbers<'_>) -> Result<(), Damaged> {
-        let Column::Value(dimension) = column else { return Ok(()) };
-        if section.is_checked.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let texts = self.section(Kind::Texts, &Self::texts_name(dimension));
-        let most = texts.map_or(Ok(0), |texts| dictionary::count(self.content(texts)))?;
-        let most = u32::try_from(most).unwrap_or(u32::MAX);
-        // Loops that do not return early are vectorised, and several times as fast.
-        let largest = match numbers {
-            Numbers::Bytes(numbers) => numbers.iter().fold(0, |largest, number| largest.max((*number).into())),
-            Numbers::Shorts(numbers) => {
-                numbers.iter().fold(0, |largest, number| largest.max(u16::from_le_bytes(*number).into()))
+        let is_right = match column {
+            _ if section.is_checked.load(Ordering::Relaxed) => return Ok(()),
+            Column::Value(dimension) => {
+                let texts = self.section(Kind::Texts, &Self::texts_name(dimension));
+                let most = texts.map_or(Ok(0), |texts| dictionary::count(self.content(texts)))?;
+                largest(numbers) as usize <= most
             }
-            Numbers::Words(numbers) => numbers.iter().fold(0, |largest, number| largest.max(*number)),
+            Column::Views => sum(numbers) <= self.rows as u64,
+            _ => true,
         };
-        if largest > most {
-            return Err(Damaged);
-        }
-        section.is_checked.store(true, Ordering::Relaxed);
-        Ok(())
+        section.is_checked.store(is_right, Ordering::Relaxed);
+        if is_right { Ok(()) } else { Err(Damaged) }
     }
 
     fn read_visits(&self) -> Result<Visits, Damaged> {
@@ -101,6 +93,26 @@ impl Segment {
             Dimension::Field(Field::EntryPageHostname | Field::ExitPageHostname) => Field::Hostname.name().to_owned(),
             dimension => dimension.to_string(),
         }
+    }
+}
+
+// Loops that do not return early are vectorised, and several times as fast.
+
+fn largest(numbers: &Numbers<'_>) -> u32 {
+    match numbers {
+        Numbers::Bytes(numbers) => numbers.iter().fold(0, |largest, number| largest.max((*number).into())),
+        Numbers::Shorts(numbers) => {
+            numbers.iter().fold(0, |largest, number| largest.max(u16::from_le_bytes(*number).into()))
+        }
+        Numbers::Words(numbers) => numbers.iter().fold(0, |largest, number| largest.max(*number)),
+    }
+}
+
+fn sum(numbers: &Numbers<'_>) -> u64 {
+    match numbers {
+        Numbers::Bytes(numbers) => numbers.iter().map(|number| u64::from(*number)).sum(),
+        Numbers::Shorts(numbers) => numbers.iter().map(|number| u64::from(u16::from_le_bytes(*number))).sum(),
+        Numbers::Words(numbers) => numbers.iter().map(|number| u64::from(*number)).sum(),
     }
 }
 
