@@ -24,6 +24,7 @@ use hyper_util::rt::TokioExecutor;
 
 use super::clock::ServiceClock;
 use crate::https;
+use crate::source::{Source as _, System};
 
 /// The connections.
 #[derive(Debug, Clone)]
@@ -57,7 +58,7 @@ impl Connect for Http {
         HttpConnectorFuture::new(async move {
             let answer = answer.await.map_err(|error| ConnectorError::io(error.into()))?;
             if let Some(Ok(date)) = answer.headers().get(DATE).map(|date| date.to_str()) {
-                clock.note(date, Instant::now());
+                clock.note(date, Instant::now(), System.now());
             }
             HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))

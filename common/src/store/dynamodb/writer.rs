@@ -30,6 +30,7 @@ use super::write::{MOST_WRITES, Transacted};
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::site::Site;
+use crate::source::{Source as _, System};
 use crate::store::commits::LastCommit;
 use crate::store::{Appended, Committed, News, Position, Result, StoreError};
 use crate::time::Timestamp;
@@ -259,8 +260,9 @@ impl Writer {
             Some(positions) => positions,
             none => none.insert(Positions::register(&self.table).await?),
         };
-        if state.floor_raised.is_none_or(|raised| raised.elapsed() > FLOOR_INTERVAL) {
-            let at = Instant::now();
+        let at = Instant::now();
+        let doubtful = self.clock.is_doubtful(at, System.now());
+        if doubtful || state.floor_raised.is_none_or(|raised| raised.elapsed() > FLOOR_INTERVAL) {
             let latest = times.iter().map(|time| self.clock.correct(*time, at).millis()).max().unwrap_or(0);
             raise_floor(&self.table, latest.max(positions.last())).await?;
             state.floor_raised = Some(Instant::now());
