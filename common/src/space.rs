@@ -101,3 +101,27 @@ impl Space {
         *reported = level;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operator_is_warned_at_four_fifths() {
+        let space = Space::new(Some(1_000));
+        let level = |used| {
+            space.note(used);
+            *space.reported.lock().unwrap()
+        };
+        for (used, expected) in [
+            (799, Level::Free),
+            (800, Level::NearlyFull),
+            (999, Level::NearlyFull),
+            (1_000, Level::Full),
+            (900, Level::NearlyFull),
+            (5, Level::Free),
+        ] {
+            assert_eq!(level(used), expected, "{used} of 1,000");
+        }
+    }
+}

@@ -1,12 +1,15 @@
 //! Each way in which Redis can fail.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::metrics::Metrics;
+use common::site::Site;
 use common::store::conformance::samples::{event, on_site, quiet};
 use common::store::postgres::Postgres;
 use common::store::roles::*;
+use futures_util::StreamExt as _;
 
 use crate::servers::sql;
 use crate::{Bench, PATIENCE, PATIENT};
@@ -149,6 +152,47 @@ async fn flushed() {
     // Without questions or events too.
     bench.projected().await;
     bench.well().await;
+}
+
+/// Of many sites, those that were used last are the first that an emptied Redis has again. One does not wait
+/// for the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flushed_with_many_sites() {
+    const SITES: usize = 200;
+    let Some(bench) = Bench::start().await else { return };
+    let name = |number: usize| format!("s{number}.example");
+    let view = |number: usize| on_site(event("page_view", 1, bench.now), &name(number));
+    let position = async |number: usize| bench.watermark(&Site::parse(&name(number)).unwrap()).await;
+    bench.store.append((0..SITES).map(view).collect(), bench.now).await.unwrap();
+    let used = [150, 7];
+    for number in used {
+        bench.store.append(vec![view(number)], bench.now).await.unwrap();
+    }
+    let started = Instant::now();
+    while position(used[0]).await != 2 || position(used[1]).await != 2 || bench.metrics.redis_sites_behind.get() > 0 {
+        assert!(started.elapsed() < PATIENCE, "not all sites are there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    bench.redis.command::<()>(&["CONFIG", "SET", "notify-keyspace-events", "K$"]).await;
+    let mut written = redis::Client::open(bench.redis.url()).unwrap().get_async_pubsub().await.unwrap();
+    written.psubscribe("__keyspace@0__:analytics:{s*}:watermark").await.unwrap();
+    bench.redis.command::<()>(&["FLUSHALL"]).await;
+    let mut written = written.into_on_message();
+    let (mut before, mut missing) = (0, BTreeSet::from(used.map(name)));
+    while !missing.is_empty() {
+        let message = timely(written.next()).await.unwrap();
+        let (_, site) = message.get_channel_name().split_once('{').unwrap();
+        let (site, _) = site.split_once('}').unwrap();
+        before += usize::from(!missing.remove(site));
+    }
+    // Those that are found to be missing first may be under way before it is known that all are.
+    assert!(before < SITES / 10, "{before} other sites came first");
+    for number in used {
+        let views = format!("analytics:{{{}}}:stats:day:2025-12-31:page_views", name(number));
+        let views: String = bench.redis.command(&["GET", &views]).await;
+        assert_eq!(views, "2", "it is whole");
+    }
 }
 
 /// What was saved some time ago is behind, and nothing has to be rebuilt.

@@ -10,12 +10,13 @@ use tests::clock::{away_from_midnight, days_ago};
 use tests::home::Home;
 use tests::http::post;
 use tests::ledger::{self, Ledger, SITES};
-use tests::live::Live;
+use tests::live::{Live, PATH};
 use tests::server::Server;
+use tests::servers::{Durability, Postgres};
 use tests::wait::until;
 use tests::{BROWSER, list, number, text, uuid};
 
-use crate::stores::{Stores, degraded, healed, pass};
+use crate::stores::{Stores, degraded, healed, missing, pass};
 
 async fn three(home: &Home) -> [Server; 3] {
     [home.serve().await, home.serve().await, home.serve().await]
@@ -61,6 +62,38 @@ async fn one_feed() {
         let pong = client.next_but_heartbeat().await;
         assert_eq!(pong["type"], "pong", "and nothing more: {pong}");
     }
+}
+
+/// While events arrive on all of them, a client comes back again and again, each time on another one: it gets
+/// what one that stays gets, in the same order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_feed_wherever_it_is_resumed() {
+    const EACH: usize = 100;
+    let stores = Stores::start();
+    let servers = three(&stores.home()).await;
+    let total = 1 + EACH * servers.len();
+    let mut stays = Live::connect(&servers[0]).await;
+    let first = servers[0].store(&view()).await;
+    let send = async |server: &Server| {
+        for _ in 0..EACH {
+            server.store(&view()).await;
+        }
+    };
+    let come_and_go = async {
+        let mut ids = vec![first];
+        for server in servers.iter().cycle() {
+            let path = format!("{PATH}?after={}", ids[ids.len() - 1]);
+            let mut live = Live::connect_to(server, &path).await;
+            ids.extend(live.ids((total - ids.len()).min(7)).await);
+            if ids.len() == total {
+                break;
+            }
+        }
+        ids
+    };
+    let [one, two, three] = &servers;
+    let ((), (), (), ids) = tokio::join!(send(one), send(two), send(three), come_and_go);
+    assert_eq!(stays.ids(total).await, ids);
 }
 
 /// The feed goes on while Redis is away, through PostgreSQL, and no event is delivered twice when it is
@@ -249,4 +282,51 @@ async fn instances_come_and_go() {
     }
     drop(servers);
     home.run(&["verify"]).await.expect_code(0);
+}
+
+/// An instance of another store is configured with the Redis of two: it finds that out, says so and does
+/// without. Those two go on, also when one of them ends; only after the last has it Redis.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_store_on_their_redis() {
+    let stores = Stores::start();
+    let home = stores.home();
+    let [first, second] = [home.serve().await, home.serve().await];
+    let rebuilt = async |server: &Server| server.scrape().await.sum("maicivy_redis_rebuilds_total", &[]) as u64;
+    let watermark = || stores.redis.command(&["get", "analytics:{default}:watermark"]);
+    let projected = async |events: usize| {
+        let is_there = |mark: String| if mark.trim().ends_with(&format!(":{events}")) { Ok(()) } else { Err(mark) };
+        until("redis has all", async || is_there(watermark())).await;
+    };
+    for server in [&first, &second] {
+        server.store(&view()).await;
+    }
+    projected(2).await;
+    let before = [rebuilt(&first).await, rebuilt(&second).await];
+
+    let postgres = Postgres::start(Durability::Process);
+    let elsewhere = stores.home_at(postgres.port(), stores.redis.port());
+    let other = elsewhere.serve().await;
+    degraded(&other).await;
+    assert!(other.written().contains("another store keeps its figures there"), "{}", other.written());
+    for server in [&first, &second, &other].repeat(5) {
+        server.store(&view()).await;
+    }
+    projected(12).await;
+    assert_eq!([rebuilt(&first).await, rebuilt(&second).await], before, "no figure was taken for damage");
+    assert_eq!(number(&other.data("/stats").await["total_events"]), 5);
+
+    first.end().await;
+    // What one gives up, the other one claims anew.
+    let claim = || stores.redis.command(&["pttl", "analytics:owner"]).trim().parse::<u64>().unwrap_or(0);
+    until("it is claimed", async || if claim() > 20_000 { Ok(()) } else { Err(claim()) }).await;
+    degraded(&other).await;
+    assert_eq!(missing(&second).await, Vec::<Value>::new());
+    second.store(&view()).await;
+    projected(13).await;
+
+    second.end().await;
+    healed(&other).await;
+    other.store(&view()).await;
+    projected(6).await;
+    other.end().await.run(&["verify"]).await.expect_code(0);
 }

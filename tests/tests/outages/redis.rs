@@ -7,6 +7,8 @@ use serde_json::json;
 use tests::ledger::{self, Ledger, SITES};
 use tests::proxy::{Line, Proxy};
 use tests::server::Server;
+use tests::uuid;
+use tests::wait::until;
 
 use crate::stores::{Stores, degraded, healed, missing, pass};
 
@@ -221,6 +223,30 @@ async fn the_line_fails() {
     healed(&outage.server).await;
     outage.send(200).await;
     outage.end().await;
+}
+
+/// It takes its time to answer, though not so long that it counts as away. Events are acknowledged before it
+/// has them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_to_answer() {
+    const EVENTS: usize = 40;
+    let stores = Stores::start();
+    let proxy = Proxy::before(stores.redis.port()).await;
+    let server = stores.home_at(stores.postgres.port(), proxy.port).serve().await;
+    let view = || json!({"event_type": "page_view", "visitor_id": uuid(), "event_id": uuid(), "page_url": "/cv"});
+    let projected = || stores.redis.command(&["get", "analytics:{default}:watermark"]);
+    let projected = || projected().trim().rsplit_once(':').map_or(0, |(_, position)| position.parse().unwrap());
+    server.store(&view()).await;
+    until("redis has the first", async || if projected() == 1 { Ok(()) } else { Err(projected()) }).await;
+
+    proxy.set(Line::Slow(Duration::from_millis(50)));
+    let mut before = 0;
+    for number in 2..2 + EVENTS {
+        server.store(&view()).await;
+        before += usize::from(projected() < number);
+    }
+    assert!(before > EVENTS / 4, "{before} of {EVENTS} were acknowledged before redis had them");
+    until("redis has all", async || if projected() == 1 + EVENTS { Ok(()) } else { Err(projected()) }).await;
 }
 
 /// It is away before the product is: that starts nevertheless.

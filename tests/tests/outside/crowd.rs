@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use tests::home::Home;
-use tests::http::upgrade;
+use tests::http::{Connection, get, upgrade};
 use tests::live::{Live, PATH};
 use tests::server::Server;
 use tests::wait::until;
@@ -90,5 +90,20 @@ async fn only_from_allowed_origins() {
     }
     for origin in ["https://cv.example", "http://localhost:3000"] {
         assert_eq!(server.send(upgrade(PATH).header("origin", origin)).await.status, 101, "{origin}");
+    }
+}
+
+/// More connections than the limit on open files that it is started with: it raises that.
+#[tokio::test]
+async fn more_than_the_limit_of_open_files() {
+    const CONNECTIONS: u8 = 200;
+    let server = Home::new().after("ulimit -S -n 100").serve().await;
+    let mut connections = Vec::new();
+    for n in 1..=CONNECTIONS {
+        connections.push(Connection::open_from(server.address, source(n)).await.unwrap());
+    }
+    for connection in &mut connections {
+        let answer = connection.send(&get("/health/live")).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
     }
 }

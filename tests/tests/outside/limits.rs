@@ -140,6 +140,36 @@ async fn distinct_values() {
     server.kill().await.run(&["verify"]).await.expect_code(0);
 }
 
+/// Invented types of events leave the figures of built-in ones as they are, of the day and of longer periods.
+#[tokio::test]
+async fn invented_event_types() {
+    tests::clock::away_from_midnight().await;
+    let server = Server::new().await;
+    let visitor = uuid();
+    let typed = |event_type: String| json!({"event_type": event_type, "visitor_id": visitor, "page_url": "/cv"});
+    for first in (0..10_500).step_by(500) {
+        server.store_all(&(first..first + 500).map(|n| typed(format!("invented-{n}"))).collect::<Vec<_>>()).await;
+    }
+    for event_type in ["page_view", "page_view", "page_view", "letter_generate"] {
+        let mut event = typed(event_type.to_owned());
+        event["event_data"] = json!({"letter_type": "motivation"});
+        server.store(&event).await;
+    }
+    for period in ["day", "week", "month"] {
+        let stats = server.data(&format!("/stats?period={period}")).await;
+        let figures = ["page_views", "letters_generated", "total_events"].map(|name| number(&stats[name]));
+        assert_eq!(figures, [3, 1, 10_504], "{period}: {stats}");
+    }
+    let query = json!({"metrics": ["events"], "date_range": "day", "dimensions": ["event:name"],
+        "filters": [["is", "event:name", ["page_view", "letter_generate"]]]});
+    let answer = server.send(post("/query", &query)).await.json();
+    let rows =
+        json!([{"dimensions": ["page_view"], "metrics": [3]}, {"dimensions": ["letter_generate"], "metrics": [1]}]);
+    assert_eq!(answer["data"]["results"], rows, "{answer}");
+    assert!(server.written().contains("more than 10000 distinct values"), "{}", server.written());
+    assert_eq!(server.scrape().await.sum("maicivy_capped_days_total", &[]) as u64, 1);
+}
+
 /// Large answers are compressed for those who can read them so.
 #[tokio::test]
 async fn compression() {

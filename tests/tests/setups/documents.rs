@@ -107,39 +107,75 @@ fn commands_and_variables_exist() {
     }
 }
 
+/// A file of tests, by the short names that documents have for folders.
+fn source(name: &str) -> PathBuf {
+    let folders = [("engine/", "common/tests/"), ("outages/", "tests/tests/outages/"), ("store/", "common/src/store/")];
+    let long = folders.iter().find_map(|(short, long)| Some(format!("{long}{}", name.strip_prefix(short)?)));
+    workspace().join(long.unwrap_or_else(|| name.to_owned()))
+}
+
 /// All names that are written `` `so` `` in the last cell of a row.
 fn named_tests(row: &str) -> Vec<&str> {
     let cell = row.trim_end_matches('|').rsplit('|').next().unwrap();
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// The names of all functions below a folder.
-fn functions(folder: &Path, into: &mut BTreeSet<String>) {
+/// The names of the functions in a source that are tests.
+fn tests_in(source: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut is_test = false;
+    for line in source.lines().map(str::trim_start) {
+        // A case of the conformance suite does not compile unless it is in the list of tests.
+        let is_case = line.starts_with("pub async fn ") && line.contains("fixture: impl Fixture");
+        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            is_test = true;
+        } else if is_case || (!line.starts_with("#[") && std::mem::take(&mut is_test)) {
+            names.extend(line.split_once("fn ").and_then(|(_, rest)| Some(rest.split_once('(')?.0)));
+        }
+    }
+    names
+}
+
+/// The names of all tests below a folder.
+fn tests_below(folder: &Path, into: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && !path.ends_with("node_modules") {
-            functions(&path, into);
+            tests_below(&path, into);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
-            into.extend(text.split("fn ").skip(1).filter_map(|rest| Some(rest.split_once('(')?.0.to_owned())));
+            into.extend(tests_in(&text).into_iter().map(str::to_owned));
         }
     }
 }
 
 #[test]
-fn each_threat_has_a_test() {
-    let text = std::fs::read_to_string(workspace().join("docs/threats.md")).unwrap();
-    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| attacker "));
+fn tests_are_told_from_other_functions() {
+    let source = "fn a() {}\n#[test]\n#[ignore]\nfn b() {}\n    #[tokio::test(start_paused = true)]\n    async fn c() {}\n\
+        #[allow(dead_code)]\nfn d() {}\n#[test]\nfn b_too() {\n    fn e() {}\n}\n\
+        pub async fn f(mut fixture: impl Fixture) {\npub async fn g() {";
+    assert_eq!(tests_in(source), ["b", "c", "b_too", "f"]);
+}
+
+#[test]
+fn each_threat_and_each_fault_has_a_test() {
     let mut known = BTreeSet::new();
     for folder in ["common", "functions", "local-runtime", "tests"] {
-        functions(&workspace().join(folder), &mut known);
+        tests_below(&workspace().join(folder), &mut known);
     }
-    for row in rows {
-        let tests = named_tests(row);
-        assert!(!tests.is_empty(), "{row}");
-        for test in tests {
-            let file = test.ends_with(".mjs") && workspace().join("tests/browser").join(test).exists();
-            assert!(file || known.contains(test), "{test} of: {row}");
+    for document in ["threats.md", "faults.md"] {
+        let text = std::fs::read_to_string(workspace().join("docs").join(document)).unwrap();
+        let is_heading = |line: &&str| line.starts_with("| attacker ") || line.starts_with("| fault ");
+        let rows: Vec<_> = text.lines().filter(|line| line.starts_with("| ") && !is_heading(line)).collect();
+        assert!(rows.len() > 20, "{document}");
+        for row in rows {
+            let tests = named_tests(row);
+            assert!(!tests.is_empty(), "{document}: {row}");
+            for test in tests {
+                let browser = test.ends_with(".mjs") && workspace().join("tests/browser").join(test).exists();
+                let file = test.ends_with(".rs") && source(test).exists();
+                assert!(browser || file || known.contains(test), "{document}: {test} of: {row}");
+            }
         }
     }
 }
