@@ -44,7 +44,7 @@ pub enum Scope {
     Read,
     /// `GET /export/…`.
     Export,
-    /// Everything, `POST /cleanup` included.
+    /// Everything, `POST /cleanup` and the data of single visitors included.
     Admin,
 }
 
@@ -138,6 +138,8 @@ fn hex(bytes: &[u8]) -> String {
 /// What the sender of a request may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
+    /// What the log calls it.
+    name: Arc<str>,
     scopes: BTreeSet<Scope>,
     /// Which sites it may read; `None` for all.
     sites: Option<BTreeSet<Site>>,
@@ -155,12 +157,13 @@ impl Caller {
     /// Any sender where reads are open.
     #[must_use]
     pub fn anyone() -> Self {
-        Self { pseudonyms: PseudonymOf::Event, ..Self::with([Scope::Read, Scope::Export]) }
+        Self { pseudonyms: PseudonymOf::Event, ..Self::with("anyone", [Scope::Read, Scope::Export]) }
     }
 
     /// With these scopes, for all sites.
-    fn with(scopes: impl Into<BTreeSet<Scope>>) -> Self {
+    fn with(name: &str, scopes: impl Into<BTreeSet<Scope>>) -> Self {
         Self {
+            name: name.into(),
             scopes: scopes.into(),
             sites: None,
             until: None,
@@ -168,6 +171,13 @@ impl Caller {
             share: None,
             pseudonyms: PseudonymOf::Day,
         }
+    }
+
+    /// What the log calls it: the name of a configured token, or else the kind of token. Whom a JSON web token
+    /// was given to is not said.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether it may do what needs this scope.

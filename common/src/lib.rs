@@ -57,5 +57,6 @@ pub mod time;
 pub mod url;
 pub mod view_id;
 pub mod visitor;
+pub mod visitor_data;
 
 pub use app::App;

@@ -71,6 +71,7 @@ pub struct Metrics {
     /// Without a series until a run has succeeded.
     cleanup_last_success_timestamp_seconds: IntGaugeVec,
     pub cleanup_deleted_events_total: IntCounter,
+    pub erased_events_total: IntCounter,
     pub untrusted_proxy: IntGauge,
     /// Of the local runtime only: in Lambda it would be a moving gauge of every environment.
     pub last_commit_timestamp_seconds: IntGauge,
@@ -169,6 +170,8 @@ impl Metrics {
             )?)?,
             cleanup_deleted_events_total: make
                 .counter("cleanup_deleted_events_total", "Events deleted by retention")?,
+            erased_events_total: make
+                .counter("erased_events_total", "Events deleted because the data of their visitor was erased")?,
             untrusted_proxy: make.int_gauge(
                 "untrusted_proxy",
                 "1 since a proxy that ANALYTICS_TRUSTED_PROXIES does not list has forwarded requests, else 0",

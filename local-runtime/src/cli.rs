@@ -14,6 +14,7 @@ mod serve;
 mod share;
 mod token;
 mod variables;
+mod visitor;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -106,6 +107,8 @@ enum Command {
     Token(token::Token),
     /// Make a link that shows one site's dashboard, or list and revoke such links
     Share(share::Share),
+    /// Export or erase what is stored of one visitor
+    Visitor(visitor::Visitor),
     /// Ask the server at ANALYTICS_ADDR whether it is ready, for container health checks
     Healthcheck,
 }
@@ -267,6 +270,12 @@ async fn command(cli: Cli, config: Config) -> Result<ExitCode, Failure> {
         Command::Demo(demo) => say(demo.run(config.addr).await?),
         Command::Token(token) => say(token.make()?),
         Command::Share(arguments) => {
+            let app = open(Life::Command, config).await?;
+            let done = arguments.run(&app).await;
+            app.store.close().await;
+            done?;
+        }
+        Command::Visitor(arguments) => {
             let app = open(Life::Command, config).await?;
             let done = arguments.run(&app).await;
             app.store.close().await;

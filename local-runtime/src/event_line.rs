@@ -11,28 +11,12 @@ use common::site::Site;
 use common::time::Timestamp;
 use common::url::Url;
 use common::visitor::VisitorId;
-use serde::{Deserialize, Serialize};
+use common::visitor_data::StoredEvent;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-/// The fields in the order in which they are written.
-#[derive(Debug, Serialize)]
-struct Written<'a> {
-    id: Uuid,
-    site: &'a Site,
-    visitor_id: Uuid,
-    event_type: &'a str,
-    event_data: &'a EventData,
-    page_url: &'a Option<Url>,
-    referrer: &'a Option<Url>,
-    created_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arrival: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<&'a str>,
-}
-
-/// The same as they are read, each by itself, so that a mistake can name its field.
+/// The fields of a [`StoredEvent`] as they are read, each by itself, so that a mistake can name its field.
 #[derive(Debug, Deserialize)]
 struct Read<'a> {
     id: String,
@@ -57,19 +41,7 @@ struct Read<'a> {
 /// # Errors
 /// Never, as far as events go: their parts are JSON already.
 pub fn write(event: &Event) -> serde_json::Result<Vec<u8>> {
-    let [arrival, client] = event.facts.stored();
-    let mut line = serde_json::to_vec(&Written {
-        id: event.id,
-        site: &event.site,
-        visitor_id: Uuid::from_bytes(*event.visitor.as_bytes()),
-        event_type: event.event_type.name(),
-        event_data: &event.data,
-        page_url: &event.page_url,
-        referrer: &event.referrer,
-        created_at: event.created_at,
-        arrival,
-        client,
-    })?;
+    let mut line = serde_json::to_vec(&StoredEvent::from(event))?;
     line.push(b'\n');
     Ok(line)
 }

@@ -95,7 +95,7 @@ impl Jwt {
         // Names that are no sites give access to none.
         let sites = claims.sites.map(|sites| sites.iter().filter_map(|site| Site::parse(site)).collect());
         let entitlements = claims.plan.and_then(|plan| self.plans.of(&plan));
-        Caller { sites, until, entitlements, ..Caller::with(scopes) }
+        Caller { sites, until, entitlements, ..Caller::with("JSON web token", scopes) }
     }
 }
 

@@ -187,7 +187,7 @@ impl Shares {
                 until: stored.expires_at,
                 share: Some(id),
                 pseudonyms: PseudonymOf::Event,
-                ..Caller::with([Scope::Read])
+                ..Caller::with("share link", [Scope::Read])
             };
             Some(Arc::new(Known { hash: stored.hash, caller: Arc::new(caller) }))
         };

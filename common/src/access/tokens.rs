@@ -56,7 +56,7 @@ impl Entry {
             }
         };
         let hash = Hash::parse(&self.hash).ok_or_else(|| wrong("has a hash that is not 64 hexadecimal digits"))?;
-        Ok(Token { caller: Arc::new(Caller { sites, ..Caller::with(self.scopes.clone()) }), hash })
+        Ok(Token { caller: Arc::new(Caller { sites, ..Caller::with(&self.name, self.scopes.clone()) }), hash })
     }
 }
 
@@ -91,7 +91,10 @@ impl Tokens {
 
     /// Accepts this token for everything, too.
     pub fn accept_admin(&mut self, token: &str) {
-        self.0.push(Token { caller: Arc::new(Caller::with([Scope::Admin])), hash: Hash::of(token) });
+        self.0.push(Token {
+            caller: Arc::new(Caller::with("ANALYTICS_ADMIN_TOKEN", [Scope::Admin])),
+            hash: Hash::of(token),
+        });
     }
 
     /// Whether there is none.

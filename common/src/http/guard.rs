@@ -56,7 +56,7 @@ impl Need {
             _ => match route.strip_prefix(BASE_PATH) {
                 Some("/cleanup") => Self::AllSites(Scope::Admin),
                 Some("/goals") if method == Method::PUT => Self::Scope(Scope::Admin),
-                Some("/shares" | "/shares/{id}") => Self::Scope(Scope::Admin),
+                Some("/shares" | "/shares/{id}" | "/visitor/export" | "/visitor/erase") => Self::Scope(Scope::Admin),
                 Some(rest) if rest.starts_with("/export/") => Self::Scope(Scope::Export),
                 _ => Self::Scope(Scope::Read),
             },

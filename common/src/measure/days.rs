@@ -8,7 +8,8 @@
 //! Both are checked against the store's own count of the day's events. Events of a day are added and
 //! never changed, and all of them go at once, so columns made of as many events as the day has are
 //! made of the same events. A late event, an import or another process's commit changes the count, and
-//! the columns are brought up to date before they answer.
+//! the columns are brought up to date before they answer. When a visitor is erased, the columns of before
+//! are given up ([`erasures`]).
 //!
 //! Memory is bounded: half of it is for the open days of all sites, a quarter for closed days. What was
 //! used least lately goes first. Visitors of an open day who have not been seen for a while are
@@ -16,6 +17,7 @@
 //! other, so that it holds one while the next is being read.
 
 mod capped;
+pub(super) mod erasures;
 mod open;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
@@ -29,8 +31,10 @@ use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore};
+use uuid::Uuid;
 
 use self::capped::CappedDays;
+use self::erasures::{Erasures, Mark, Stored};
 use self::open::{Open, Step};
 use super::closed::ClosedDay;
 use super::columns::Columns;
@@ -60,7 +64,7 @@ const MOST_REFUSED: u64 = 1_000;
 /// The columns of days, shared by all queries of a process.
 #[derive(Debug)]
 pub struct Days {
-    closed: Cache<(Site, Day), ClosedDay>,
+    closed: Cache<(Site, Day), (Mark, ClosedDay)>,
     open: Cache<Site, OpenSite>,
     /// All of the memory that queries may take.
     memory: usize,
@@ -73,6 +77,7 @@ pub struct Days {
     /// Days that needed too much memory together, and how many events they had: they are not read again
     /// for every query, only to be refused.
     refused: Cache<(Site, Vec<Day>), u64>,
+    erasures: Erasures,
     pub(super) capped: CappedDays,
 }
 
@@ -103,7 +108,7 @@ impl Days {
         Self {
             closed: Cache::builder()
                 .max_capacity(memory / 4)
-                .weigher(move |_: &(Site, Day), closed: &ClosedDay| weight(closed.memory()))
+                .weigher(move |_: &(Site, Day), (_, closed): &(Mark, ClosedDay)| weight(closed.memory()))
                 .build(),
             open: Cache::builder()
                 .max_capacity(memory / 2)
@@ -115,6 +120,7 @@ impl Days {
             building: Semaphore::new(1),
             reading: Semaphore::new(1),
             refused: Cache::new(MOST_REFUSED),
+            erasures: Erasures::new(),
             capped: CappedDays::new(),
         }
     }
@@ -177,8 +183,12 @@ impl Days {
         now: Timestamp,
     ) -> Result<(), QueryError> {
         let (_, open) = asked(counts, &days, now);
+        if open.is_empty() {
+            return Ok(());
+        }
+        let mark = self.mark(store, site).await?;
         let known = self.open.get(site).await;
-        if open.is_empty() || known.is_some_and(|known| known.days.try_read().is_ok_and(|days| days.has(&open))) {
+        if known.is_some_and(|known| known.days.try_read().is_ok_and(|days| days.mark == mark && days.has(&open))) {
             return Ok(());
         }
         self.unless_refused(site, &open, self.open(store, site, &open, now)).await.map(drop)
@@ -193,8 +203,10 @@ impl Days {
         events: u64,
     ) -> Result<ClosedDay, QueryError> {
         let key = (site.clone(), day);
+        let mark = self.mark(store, site).await?;
         let complete = |closed: &ClosedDay| closed.events() as u64 >= events;
-        if let Some(closed) = self.closed.get(&key).await.filter(complete) {
+        let known = self.closed.get(&key).await.filter(|(known, _)| *known == mark).map(|(_, closed)| closed);
+        if let Some(closed) = known.filter(complete) {
             return Ok(closed);
         }
         let stored = store.blocks(site, BlockKind::Segment, day..day.plus(1)).await?.pop();
@@ -209,13 +221,74 @@ impl Days {
                     // The answer is right without it; the next reader builds it again.
                     tracing::warn!(error = crate::collect::error_text(&error), "a segment could not be stored");
                 }
+                self.delete_if_erased(store, site, day, mark).await?;
                 closed
             }
         };
-        self.closed.insert(key, closed.clone()).await;
+        self.closed.insert(key, (mark, closed.clone())).await;
         // Otherwise the cache evicts only from time to time, and holds far more than its bound until then.
         self.closed.run_pending_tasks().await;
         Ok(closed)
+    }
+
+    /// The mark of a site's erasures. Where it has changed, nothing is kept that was made before.
+    pub(super) async fn mark(&self, store: &dyn Store, site: &Site) -> Result<Mark> {
+        let (mark, is_new) = self.erasures.mark(store, site).await?;
+        if is_new {
+            self.closed.invalidate_all();
+            self.open.invalidate(site).await;
+        }
+        Ok(mark)
+    }
+
+    /// Deletes the blocks of a day that were stored just now if a visitor was erased since this mark: they
+    /// may have been made of the events of before.
+    pub(super) async fn delete_if_erased(&self, store: &dyn Store, site: &Site, day: Day, mark: Mark) -> Result<()> {
+        if Stored::read(store, site).await?.mark == mark {
+            return Ok(());
+        }
+        delete_derived(store, site, day).await
+    }
+
+    /// Records, before the first event is erased, which days' blocks will have to be deleted. Answers whether
+    /// there is anything to do: these days, or those of an erasure that broke off.
+    ///
+    /// # Errors
+    /// When the store cannot.
+    pub async fn begin_erasure(&self, store: &dyn Store, site: &Site, days: &[Day]) -> Result<bool> {
+        let mut stored = Stored::read(store, site).await?;
+        let before = stored.clone();
+        stored.days.extend(days);
+        stored.days.sort_unstable();
+        stored.days.dedup();
+        if stored != before {
+            stored.write(store, site).await?;
+        }
+        Ok(!stored.days.is_empty())
+    }
+
+    /// The events are gone: from now on nothing is answered from what was made of them.
+    ///
+    /// # Errors
+    /// When the store cannot.
+    pub async fn give_up_columns(&self, store: &dyn Store, site: &Site) -> Result<()> {
+        let Stored { days, .. } = Stored::read(store, site).await?;
+        Stored { mark: Some(Uuid::new_v4()), days: days.clone() }.write(store, site).await?;
+        self.erasures.forget(site).await;
+        self.closed.invalidate_all();
+        self.open.invalidate(site).await;
+        for day in days {
+            delete_derived(store, site, day).await?;
+        }
+        Ok(())
+    }
+
+    /// Records that the erasure is complete.
+    ///
+    /// # Errors
+    /// When the store cannot.
+    pub async fn end_erasure(&self, store: &dyn Store, site: &Site) -> Result<()> {
+        Stored { days: Vec::new(), ..Stored::read(store, site).await? }.write(store, site).await
     }
 
     /// Reads days that have so many events, unless they were read before and need too much memory. Events
@@ -268,12 +341,16 @@ impl Days {
         counts: &Counts,
         now: Timestamp,
     ) -> Result<OwnedRwLockReadGuard<Open>, QueryError> {
+        let mark = self.mark(store, site).await?;
         let days = self.open.get_with_by_ref(site, async { OpenSite::default() }).await.days;
         let deadline = tokio::time::Instant::now() + READ_TIMEOUT;
         let (mut is_refilled, mut pages) = (false, 1);
         loop {
             let open = tokio::time::timeout_at(deadline, Arc::clone(&days).write_owned()).await;
             let mut open = open.map_err(|_| QueryError::Late)?;
+            if open.mark != mark {
+                *open = Open::of(mark);
+            }
             // Days that are in memory lack a page at most, and need not wait for those of other sites.
             let turn = match pages == 1 && !open.is_being_read() {
                 true => None,
@@ -293,7 +370,7 @@ impl Days {
                     Step::More => false,
                 };
                 if self.check(open.memory()).is_err() && !open.keep_only(counts) {
-                    *open = Open::default();
+                    *open = Open::of(mark);
                     return Err(QueryError::TooLarge(self.memory));
                 }
                 if is_ready {
@@ -320,6 +397,14 @@ impl Days {
     const fn check(&self, bytes: usize) -> Result<(), QueryError> {
         if bytes > self.memory / 2 { Err(QueryError::TooLarge(self.memory)) } else { Ok(()) }
     }
+}
+
+/// Deletes what was made of the events of a day.
+async fn delete_derived(store: &dyn Store, site: &Site, day: Day) -> Result<()> {
+    for kind in BlockKind::DERIVED {
+        store.delete_block(site, kind, day).await?;
+    }
+    Ok(())
 }
 
 /// How many events the closed and the open ones of these days have.

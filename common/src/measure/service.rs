@@ -56,7 +56,7 @@ pub enum QueryError {
 /// Answers queries about the sites of a store.
 #[derive(Debug)]
 pub struct Service {
-    pub(super) days: Days,
+    pub(crate) days: Days,
     zone: Zone,
     pub(super) goals: GoalList,
     pub(super) site_goals: Kept,

@@ -59,7 +59,7 @@ impl Service {
                 continue;
             }
             let known = summarised(store, &site, closed.clone()).await?;
-            let is_missing = |(day, events): &(Day, u64)| known.get(day).is_none_or(|known| known < events);
+            let is_missing = |(day, events): &(Day, u64)| known.get(day) != Some(events);
             missing.extend(counts.into_iter().filter(is_missing).map(|(day, events)| (day, site.clone(), events)));
         }
         missing.sort_unstable();
@@ -104,12 +104,14 @@ impl Service {
     }
 
     async fn summarise_day(&self, store: &dyn Store, site: &Site, day: Day, events: u64) -> Result<()> {
+        let mark = self.days.mark(store, site).await?;
         let segment = self.days.closed(store, site, day, events).await.map_err(|error| failed(store, error))?;
         if (segment.events() as u64) < events {
             return Err(failed(store, format!("the day has {events} events, {} could be read", segment.events())));
         }
         let summary = summary_of(store, segment, Origin::Stored).await?;
-        put(store, site, &summary).await
+        put(store, site, &summary).await?;
+        self.days.delete_if_erased(store, site, day, mark).await
     }
 
     /// Compares segments and summaries of closed days with ones that are built from the events, and, if
@@ -158,6 +160,7 @@ impl Service {
         for kind in BlockKind::DERIVED {
             stored.push(store.blocks(site, kind, day..day.plus(1)).await?.pop().map(|(_, block)| block));
         }
+        let mark = self.days.mark(store, site).await?;
         let segment = self.days.build(store, site, day).await.map_err(|error| failed(store, error))?;
         let events = segment.events() as u64;
         recount.events += events;
@@ -167,7 +170,7 @@ impl Service {
                 BlockKind::Segment => ("segment", segment.block().to_vec()),
                 BlockKind::Summary => ("summary", summary.block().to_vec()),
                 BlockKind::Totals => ("totals of the summary", summary.totals_block()),
-                BlockKind::Goals => continue,
+                BlockKind::Goals | BlockKind::Erasures => continue,
             };
             if kind != BlockKind::Segment && day < self.first_summary(now) {
                 continue;
@@ -187,7 +190,7 @@ impl Service {
                 store.put_block(site, kind, day, expected).await?;
             }
         }
-        Ok(())
+        if repair { self.days.delete_if_erased(store, site, day, mark).await } else { Ok(()) }
     }
 }
 
@@ -196,7 +199,7 @@ fn events_of(kind: BlockKind, block: &[u8]) -> Option<u64> {
     match kind {
         BlockKind::Segment => ClosedDay::open(block.to_vec().into()).ok().map(|day| day.events() as u64),
         BlockKind::Summary | BlockKind::Totals => Summary::open(block.to_vec()).ok().map(|summary| summary.events()),
-        BlockKind::Goals => None,
+        BlockKind::Goals | BlockKind::Erasures => None,
     }
 }
 

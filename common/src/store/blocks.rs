@@ -19,6 +19,9 @@ pub enum BlockKind {
     Totals = 2,
     /// The site's goals and funnels, under day 0: one small document, which follows from nothing else.
     Goals = 3,
+    /// Which days have to be built anew because a visitor was erased, under day 0, until that is done; and
+    /// a mark that tells one state of the site's events from that of before an erasure.
+    Erasures = 4,
 }
 
 impl BlockKind {
@@ -37,6 +40,9 @@ pub trait Blocks {
 
     /// The blocks of a site of these days, oldest first; days without a block are left out.
     async fn blocks(&self, site: &Site, kind: BlockKind, days: Range<Day>) -> Result<Vec<(Day, Vec<u8>)>>;
+
+    /// Deletes the block of a day, whether or not there is one.
+    async fn delete_block(&self, site: &Site, kind: BlockKind, day: Day) -> Result<()>;
 
     /// Deletes the blocks of this kind of days before `before`, of all sites. Answers how many
     /// there were.

@@ -22,6 +22,7 @@ mod records;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod totals;
+mod visitors;
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub use self::limits::{Bucket, SharedLimits};
 pub use self::not_stored::Outcomes;
 pub use self::records::{RecordKind, Records};
 pub use self::totals::{LiveTotals, Realtime, Totals};
+pub use self::visitors::Visitors;
 use crate::site::Site;
 
 /// What callers branch on.
@@ -89,7 +91,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub mod roles {
     pub use super::{
         Admin as _, Append as _, Blocks as _, Feed as _, Keep as _, LiveTotals as _, Outcomes as _, Records as _,
-        Store as _,
+        Store as _, Visitors as _,
     };
 }
 
@@ -101,7 +103,7 @@ pub mod roles {
 /// documentation).
 #[async_trait]
 pub trait Store:
-    Append + LiveTotals + Feed + Blocks + Outcomes + Records + Keep + Admin + fmt::Debug + Send + Sync + 'static
+    Append + LiveTotals + Feed + Blocks + Outcomes + Records + Visitors + Keep + Admin + fmt::Debug + Send + Sync + 'static
 {
     /// The engine's name, for logs and metrics.
     fn engine(&self) -> &'static str;

@@ -5,14 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::collect::error_text;
+use common::config::Config;
+use common::event::Event;
+use common::measure::facts::{Client, ClientFields};
+use common::measure::service::Service;
 use common::metrics::Metrics;
-use common::store::conformance::samples::{at, event, on_page, put, quiet, site, with_data};
+use common::store::conformance::samples::{at, event, on_page, put, quiet, site, visitor, with_data};
 use common::store::roles::*;
 use common::store::sqlite::{Sqlite, backup, restore};
 use common::store::{Secret, SecretName, StoreError, TimelineFrom};
 use common::time::{DAY, Timestamp};
+use common::visitor_data::Erased;
 use serde_json::json;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 fn now() -> Timestamp {
     at("2025-12-08T10:00:00Z")
@@ -379,4 +385,46 @@ async fn what_a_retention_run_deleted_is_in_no_file() {
     store.cleaned(now()).await.unwrap();
     assert_eq!(count(&store).await, 3);
     assert!(!holds("") && !holds("-wal"));
+}
+
+/// Pages were split and blocks replaced meanwhile: no older copy of the visitor or of their pages remains.
+#[tokio::test]
+async fn an_erased_visitor_leaves_the_files() {
+    let (folder, path) = place();
+    let store = open(&path).await;
+    let service = Service::new(&Config::from_vars([]).unwrap());
+    // Ids and addresses in no order, so that the trees are split everywhere.
+    let number = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let events: Vec<Event> = (1..=6_000_u64)
+        .map(|n| {
+            let who = 1 + n % 60;
+            let ago = (n / 60 % 3) as i64 * DAY;
+            let page = format!("/{:016x}/of-{}", number(n), number(who));
+            let mut event = on_page(event("page_view", number(who), now().plus(-ago - n as i64 * 1_000)), &page);
+            event.id = Uuid::from_u64_pair(number(n), n);
+            event.facts.client = Client::new(&ClientFields { explicit: true, ..ClientFields::default() });
+            event
+        })
+        .collect();
+    for events in events.chunks(600) {
+        put(&store, events).await;
+        // Blocks are made, and made again when late events have come.
+        service.summarise(&store, now()).await.unwrap();
+    }
+    let all = |folder: &Path| -> Vec<u8> {
+        fs::read_dir(folder).unwrap().flat_map(|file| fs::read(file.unwrap().path()).unwrap()).collect()
+    };
+    let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    for who in 1..=3 {
+        let page = format!("/of-{}", number(who));
+        let visitor = visitor(number(who));
+        let before = all(folder.path());
+        assert!(holds(&before, page.as_bytes()) && holds(&before, visitor.as_bytes()), "it can be seen");
+        let mut erased = Erased::default();
+        service.erase(&store, &site(), visitor, now(), &mut erased).await.unwrap();
+        assert_eq!((erased.events, erased.days), (100, 3));
+        let after = all(folder.path());
+        assert!(!holds(&after, page.as_bytes()), "an address");
+        assert!(!holds(&after, visitor.as_bytes()), "a visitor");
+    }
 }

@@ -1,7 +1,9 @@
 //! What admins do. Deletes what is older than the retention: on a schedule, by `POST /cleanup`, by the local
-//! runtime's timer and its `cleanup` sub-command. Makes and revokes share links.
+//! runtime's timer and its `cleanup` sub-command. Makes and revokes share links. Exports and erases what is
+//! stored of one visitor.
 
 mod shares;
+mod visitor;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -56,17 +58,17 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Scheduled, CleanupError> {
     })
 }
 
-/// `POST /cleanup`, and the paths of share links.
+/// `POST /cleanup`, and the paths of share links and of visitors' data.
 pub fn router(app: App) -> Router {
     let cleanup = Router::new().route(&format!("{BASE_PATH}/cleanup"), post(cleanup));
-    cleanup.merge(shares::router()).layer(DefaultBodyLimit::max(MOST_BYTES)).with_state(app)
+    cleanup.merge(shares::router()).merge(visitor::router()).layer(DefaultBodyLimit::max(MOST_BYTES)).with_state(app)
 }
 
 /// The documentation of these endpoints.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
-    #[openapi(paths(cleanup, shares::list, shares::create, shares::revoke))]
+    #[openapi(paths(cleanup, shares::list, shares::create, shares::revoke, visitor::export, visitor::erase))]
     struct Api;
     Api::openapi()
 }

@@ -11,9 +11,19 @@ use tests::{API, uuid};
 async fn help_helps() {
     let home = Home::new();
     let help = home.run(&["--help"]).await.expect_code(0).stdout;
-    for command in
-        ["serve", "import", "export", "backup", "restore", "demo", "cleanup", "verify", "rebuild", "healthcheck"]
-    {
+    for command in [
+        "serve",
+        "import",
+        "export",
+        "backup",
+        "restore",
+        "demo",
+        "cleanup",
+        "verify",
+        "rebuild",
+        "visitor",
+        "healthcheck",
+    ] {
         assert!(help.contains(command), "{command} is not in:\n{help}");
         let help = home.run(&[command, "--help"]).await.expect_code(0).stdout;
         assert!(help.len() > 60, "{command}: {help}");

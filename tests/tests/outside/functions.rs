@@ -102,6 +102,13 @@ fn question(path: &str) -> Request {
     get(format!("{API}{path}")).header("user-agent", BROWSER).header("origin", ORIGIN)
 }
 
+/// An admin's call about a visitor who is not known.
+fn visitor(what: &str) -> Request {
+    let request = request("POST", format!("{API}/visitor/{what}"));
+    let request = request.header("authorization", format!("Bearer {TOKEN}"));
+    request.body(r#"{"visitor_id":"3f2504e0-4f89-41d3-9a0c-0305e82c3301"}"#)
+}
+
 /// What each function is asked: every parameter, every mistake.
 fn questions() -> Vec<(&'static str, Vec<Request>)> {
     let ask = |paths: &[&str]| paths.iter().map(|path| question(path)).collect::<Vec<_>>();
@@ -169,6 +176,12 @@ fn questions() -> Vec<(&'static str, Vec<Request>)> {
                 question("/shares").header("authorization", format!("Bearer {TOKEN}")),
                 request("POST", format!("{API}/shares")).header("authorization", format!("Bearer {TOKEN}")).body("{}"),
                 request("DELETE", format!("{API}/shares/x")).header("authorization", format!("Bearer {TOKEN}")),
+                request("POST", format!("{API}/visitor/export")),
+                visitor("export"),
+                visitor("erase"),
+                request("POST", format!("{API}/visitor/erase"))
+                    .header("authorization", format!("Bearer {TOKEN}"))
+                    .body("{}"),
             ],
         ),
     ]

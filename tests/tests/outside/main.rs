@@ -9,7 +9,7 @@
 //! | questions are answered right | `figures`, `recount`, `periods`, `timeline`, `heatmap`, `realtime` |
 //! | nothing is lost or counted twice | `crash`, `shutdown` |
 //! | reads are closed where they are to be | `access` |
-//! | no person can be identified | `privacy`, `addresses` |
+//! | no person can be identified, and what is stored of one can be erased | `privacy`, `addresses`, `visitor` |
 //! | the feed is live and complete | `live`, `resume`, `crowd`, `slow` |
 //! | hostile input has bounds | `limits`, `labels`, `hostile` |
 //! | operators can see and steer | `metrics`, `traces`, `cli`, `import`, `export`, `backup`, `retention` |
@@ -63,3 +63,4 @@ mod static_site;
 mod template;
 mod timeline;
 mod traces;
+mod visitor;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::erasures::Mark;
 use super::{Counts, DayEvents, PAGE, open_days};
 use crate::event::Event;
 use crate::measure::head::Head;
@@ -24,6 +25,8 @@ pub(super) struct Open {
     /// Whether events of pages of the log that are not read yet may be there already, because they were
     /// looked up.
     ahead: bool,
+    /// The site's erasures, when the first of its events was read.
+    pub(super) mark: Mark,
 }
 
 /// How far the days of a query are.
@@ -38,6 +41,11 @@ pub(super) enum Step {
 }
 
 impl Open {
+    /// Without days, of a site with this mark.
+    pub(super) fn of(mark: Mark) -> Self {
+        Self { mark, ..Self::default() }
+    }
+
     /// The columns of a day that it was brought up to date for.
     pub(super) fn head(&self, day: Day) -> &Head {
         &self.heads[&day]
@@ -129,7 +137,7 @@ impl Open {
         let days: BTreeSet<Day> = self.heads.keys().chain(counts.keys()).copied().collect();
         let heads: BTreeMap<Day, Head> = days.into_iter().map(|day| (day, Head::new(day))).collect();
         let reading = heads.keys().map(|day| DayEvents::new(*day)).collect();
-        *self = Self { heads, after, reading, some_may_be: true, ahead: false };
+        *self = Self { heads, after, reading, some_may_be: true, ahead: false, mark: self.mark };
         Ok(())
     }
 

@@ -21,6 +21,7 @@ use crate::site::Site;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Append, BlockKind, Blocks};
 use crate::time::{Day, Timestamp};
+use crate::visitor_data::Erased;
 
 /// A store, and a service with the least memory that can be configured: 1 MiB.
 struct Asked {
@@ -270,4 +271,31 @@ async fn a_query_that_is_not_wanted_any_more_makes_room_for_the_next() {
     // There is room for one query only.
     assert_eq!(asked.views(&site, day(9)).await.unwrap(), 100);
     assert!(ended.await.unwrap() < DEADLINE, "it went on until its deadline");
+}
+
+/// Another process may have read the events before, and store what it made of them afterwards.
+#[tokio::test]
+async fn a_block_of_before_an_erasure_does_not_stay() {
+    let asked = Asked::with_memory("16").await;
+    let (site, days) = (Site::default(), &asked.service.days);
+    asked.store(&site, day(5), 10).await;
+    let before = days.mark(&asked.store, &site).await.unwrap();
+    let block = days.build(&asked.store, &site, day(5)).await.unwrap().block().to_vec();
+
+    let visitor = event(0, 3, 0, "page_view", "/").visitor;
+    let other = Service::new(&Config::from_vars([]).unwrap());
+    let mut erased = Erased::default();
+    other.erase(&asked.store, &site, visitor, asked.now, &mut erased).await.unwrap();
+    assert_eq!(erased.events, 1);
+
+    let blocks = async || {
+        asked.store.put_block(&site, BlockKind::Segment, day(5), block.clone()).await.unwrap();
+        days.delete_if_erased(&asked.store, &site, day(5), before).await.unwrap();
+        asked.store.blocks(&site, BlockKind::Segment, day(5)..day(6)).await.unwrap()
+    };
+    assert_eq!(blocks().await, []);
+    assert_eq!(asked.views(&site, day(5)).await.unwrap(), 9);
+    let after = days.mark(&asked.store, &site).await.unwrap();
+    days.delete_if_erased(&asked.store, &site, day(5), after).await.unwrap();
+    assert_eq!(asked.store.blocks(&site, BlockKind::Segment, day(5)..day(6)).await.unwrap().len(), 1, "a new one does");
 }

@@ -30,6 +30,7 @@ pub mod recount;
 mod rules;
 pub mod samples;
 mod summaries;
+mod visitors;
 
 use async_trait::async_trait;
 
@@ -94,6 +95,9 @@ macro_rules! store_conformance {
             rules: cases_have_the_answers_that_follow_from_the_rules;
             summaries: expired_days_are_answered_from_summaries, what_summaries_do_not_know_is_said,
                 derived_data_is_compared_and_repaired;
+            visitors: what_is_stored_of_a_visitor_is_found, an_erasure_leaves_nothing, an_erasure_is_completed,
+                visitors_who_come_again_are_new, erased_ids_are_stored_again, what_has_expired_stays_counted,
+                the_feed_has_a_gap, many_events_are_erased;
             keeping: the_first_secret_wins, secrets_expire, old_days_go, cleanup_is_idempotent,
                 positions_are_not_given_again, long_counters_outlive_events, visitors_outlive_their_events, cleanups_are_remembered,
                 a_cleanup_is_claimed_once_a_day, runs_of_a_wrong_clock_do_not_count, waiting_runs_are_remembered,

@@ -17,13 +17,15 @@ use uuid::Uuid;
 
 use super::Fixture;
 use super::recount::{self, RETENTION_DAYS};
-use super::samples::{at, event, on_page, on_site, quiet, with_data};
+use super::samples::{at, event, on_page, on_site, quiet, visitor, with_data};
 use crate::event::Event;
 use crate::measure::facts::{Client, ClientFields, Facts};
 use crate::measure::service::Service;
 use crate::retention::cutoff;
+use crate::site::Site;
 use crate::store::{Appended, Store, StoreError};
 use crate::time::{DAY, Day, Timestamp};
+use crate::visitor_data::Erased;
 
 /// What may happen.
 #[derive(Debug, Clone)]
@@ -38,6 +40,8 @@ enum Action {
     Rebuild,
     /// The nightly run.
     Cleanup,
+    /// What is stored of a visitor of a site is erased.
+    Erase(u8, u64),
     /// Something that the engine depends on is disturbed, in this way.
     Disturb(u8),
 }
@@ -77,6 +81,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Restart),
         1 => Just(Action::Rebuild),
         1 => Just(Action::Cleanup),
+        1 => (0_u8..2, 0_u64..6).prop_map(|(site, visitor)| Action::Erase(site, visitor)),
         2 => (0_u8..4).prop_map(Action::Disturb),
     ]
 }
@@ -193,13 +198,14 @@ struct History {
     /// Answers queries all the time, through restarts of the store.
     service: Service,
     last: Vec<Event>,
+    erasures: u64,
     now: Timestamp,
 }
 
 impl History {
     fn new() -> Self {
         let (kept, ever, last) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { kept, ever, service: recount::service(), last, now: Timestamp::from_millis(0) }
+        Self { kept, ever, service: recount::service(), last, erasures: 0, now: Timestamp::from_millis(0) }
     }
 
     async fn go_on(&mut self, fixture: &mut impl Fixture, actions: Vec<Action>, start: Timestamp) {
@@ -214,6 +220,7 @@ impl History {
                     patiently(async || fixture.store().rebuild(self.now, quiet()).await).await;
                 }
                 Action::Cleanup => self.clean_up(fixture.store()).await,
+                Action::Erase(site, visitor) => self.erase(fixture.store(), site, visitor).await,
                 Action::Again => self.append(fixture.store(), self.last.clone()).await,
                 Action::Append(batch) => {
                     self.last = batch.iter().map(|sent| made(sent, self.now)).collect();
@@ -247,6 +254,21 @@ impl History {
         let cutoff: Day = cutoff(RETENTION_DAYS, self.now);
         while !patiently(async || store.delete_before(cutoff, self.now).await).await.done {}
         self.kept.retain(|_, event| event.created_at.day() >= cutoff);
+    }
+
+    /// What has expired stays counted, as if it were of a visitor who never comes again.
+    async fn erase(&mut self, store: &dyn Store, site: u8, who: u64) {
+        let (site, visitor) = (Site::parse(&format!("s{site}")).unwrap(), visitor(who));
+        patiently(async || self.service.erase(store, &site, visitor, self.now, &mut Erased::default()).await).await;
+        let is_erased = |event: &Event| event.site == site && event.visitor == visitor;
+        self.kept.retain(|_, event| !is_erased(event));
+        let since = store.kept_since().await.unwrap();
+        let has_expired = |event: &Event| since.is_some_and(|since| event.created_at.day() < since);
+        self.ever.retain(|event| !is_erased(event) || has_expired(event));
+        self.erasures += 1;
+        for event in self.ever.iter_mut().filter(|event| is_erased(event)) {
+            event.visitor = Uuid::from_u64_pair(0xdead << 32 | self.erasures, who).into();
+        }
     }
 
     async fn ask(&self, store: &dyn Store) {

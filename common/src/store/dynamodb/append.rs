@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use aws_sdk_dynamodb::types::AttributeValue;
+
 use super::client::Table;
 use super::feed::LateEntry;
-use super::item::{number, ttl};
+use super::item::{number, read_number, ttl};
 use super::keys::{self, Key, by_key};
 use super::rows;
 use super::sites;
 use super::table::PARTITION_KEY;
-use super::totals::{DayTotals, unlocked};
+use super::totals::{DayTotals, ERASED, unlocked};
 use super::visits::VisitDays;
 use super::write::{Condition, MOST_BYTES, MOST_WRITES, Reason, Update, Write};
 use crate::event::Event;
@@ -22,6 +24,8 @@ use crate::visitor::VisitorId;
 
 /// The most visitors that are cached: some 200 bytes each.
 const MOST_CACHED: usize = 50_000;
+/// The most days with erased visitors that are known.
+const MOST_ERASED: usize = 1_000;
 /// An estimate of the bytes of a transaction that one write of a counted item takes.
 const COUNTED_BYTES: usize = 500;
 
@@ -49,6 +53,8 @@ pub(super) struct Known {
     /// Registered sites, and when it was found that they are.
     sites: HashMap<Site, Timestamp>,
     visitors: HashMap<Visitor, VisitDays>,
+    /// By day: which erasure of one of its visitors was the last one.
+    erased: HashMap<(Site, Day), u32>,
 }
 
 impl Known {
@@ -90,6 +96,15 @@ impl Known {
     pub(super) fn forget_visitors(&mut self) {
         self.visitors.clear();
     }
+
+    /// Visitors of this day were erased: what is known of them may be wrong.
+    pub(super) fn learn_erasure(&mut self, day: (Site, Day), mark: u32) {
+        if self.erased.len() >= MOST_ERASED {
+            self.erased.clear();
+        }
+        self.erased.insert(day, mark);
+        self.forget_visitors();
+    }
 }
 
 /// What one write of a transaction is for.
@@ -99,7 +114,8 @@ enum Part {
     Id(usize),
     /// The event of an alias.
     Target,
-    Totals,
+    /// Of a day, with the erasure that is known of it.
+    Totals(Site, Day, Option<u32>),
     Visitor(Visitor),
     LateIndex,
 }
@@ -200,7 +216,14 @@ impl<'a> Batch<'a> {
         for ((site, day), (totals, now)) in &self.totals {
             new_visitors += totals.new_visitors(Period::Day);
             let write = Write::update(keys::totals_of(site, *day, shard(site)), totals.update(*day));
-            writes.push((Part::Totals, write.when(unlocked(*now))));
+            let erased = self.known.erased.get(&(site.clone(), *day)).copied();
+            let absent = Condition::Absent(ERASED.to_owned());
+            let as_known = match erased {
+                Some(mark) => Condition::Any(vec![absent, Condition::is(ERASED, Some(number(mark)))]),
+                None => absent,
+            };
+            let write = write.when(Condition::All(vec![unlocked(*now), as_known]));
+            writes.push((Part::Totals(site.clone(), *day, erased), write));
         }
         let mut visitors = Vec::new();
         for (visitor, visits) in self.visitors {
@@ -241,7 +264,7 @@ impl Visits {
 
 /// When the service may delete the days of a visitor who last came on this one: the month ends at most
 /// 30 days later, and a week that began in it 7 days after that.
-pub(super) fn expiry(last: Day, retention: i64) -> (String, aws_sdk_dynamodb::types::AttributeValue) {
+pub(super) fn expiry(last: Day, retention: i64) -> (String, AttributeValue) {
     ttl(last.start().plus((30 + 7 + retention + 1) * DAY))
 }
 
@@ -266,6 +289,8 @@ pub(super) enum Cancelled {
     Committed,
     /// These entries were stored before.
     Duplicates(Vec<usize>),
+    /// Visitors of these days were erased by another process, or by this one.
+    Erased(Vec<((Site, Day), u32)>),
     /// The totals of a day are locked by a rebuild.
     Locked,
     /// These visitors are not as they were known.
@@ -276,16 +301,22 @@ pub(super) enum Cancelled {
 
 impl Transaction {
     pub(super) fn judge(&self, reasons: &[Reason], entries: &[Entry]) -> Cancelled {
-        let (mut duplicates, mut stale, mut locked) = (Vec::new(), Vec::new(), false);
+        let (mut duplicates, mut stale, mut erased, mut locked) = (Vec::new(), Vec::new(), Vec::new(), false);
         for (part, reason) in self.parts.iter().zip(reasons) {
             let Reason::Refused(item) = reason else { continue };
             match part {
                 Part::Id(at) if rows::position(item) == Some(entries[*at].position) => return Cancelled::Committed,
                 Part::Id(at) => duplicates.push(*at),
-                Part::Totals => locked = true,
+                Part::Totals(site, day, known) => match read_number(item, ERASED) {
+                    Some(mark) if Some(mark) != *known => erased.push(((site.clone(), *day), mark)),
+                    _ => locked = true,
+                },
                 Part::Visitor(visitor) => stale.push(visitor.clone()),
                 Part::Target | Part::LateIndex => {}
             }
+        }
+        if duplicates.is_empty() && !erased.is_empty() {
+            return Cancelled::Erased(erased);
         }
         match (duplicates.is_empty(), locked, stale.is_empty()) {
             (false, ..) => Cancelled::Duplicates(duplicates),

@@ -74,6 +74,11 @@ fn whole(pieces: &[Item]) -> Option<Vec<u8>> {
     (digest(&block) == bytes(&pieces[0], name::DIGEST)).then_some(block)
 }
 
+pub(super) async fn delete_one(table: &Table, site: &Site, kind: BlockKind, day: Day) -> Result<()> {
+    let pieces = table.all(of_days(keys::blocks(site, kind), day, day), true).await?;
+    table.delete_all(&pieces.iter().filter_map(keys::read).collect::<Vec<_>>()).await
+}
+
 pub(super) async fn delete(table: &Table, kind: BlockKind, before: Day) -> Result<u64> {
     let mut deleted = 0;
     for site in sites(table, true).await? {

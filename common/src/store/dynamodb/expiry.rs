@@ -152,24 +152,35 @@ async fn merge_totals(table: &Table, site: &Site, now: Timestamp) -> Result<()> 
         }
     }
     for (day, shards) in days.into_iter().filter(|(_, shards)| shards.len() > 1) {
-        let mut sum = DayTotals::default();
-        let mut writes = Vec::new();
-        for key in (1..MOST_SHARDS).map(|shard| keys::totals_of(site, day, shard)) {
-            let Some(item) = shards.iter().find(|item| sort_key(item) == key.sk) else { continue };
-            let totals = DayTotals::read(item);
-            if totals.counts().events > 0 {
-                sum += totals;
-                writes.push(delete_unchanged(key, &totals));
-            }
-        }
-        if !writes.is_empty() {
-            let merged = Write::update(keys::totals_of(site, day, 0), sum.update(day));
-            writes.push(merged.when(unlocked(now)));
-            // A late event may have changed one; then they are merged tomorrow.
-            let _ = table.write(&writes).await?;
-        }
+        // A late event may have changed one; then they are merged tomorrow.
+        let _ = merge(table, site, day, &shards, now).await?;
     }
     Ok(())
+}
+
+/// Merges the totals of one day now; answers whether nothing stood in the way.
+pub(super) async fn merge_day(table: &Table, site: &Site, day: Day, now: Timestamp) -> Result<bool> {
+    let items = table.all(of_days(keys::totals(site), day, day), true).await?;
+    merge(table, site, day, &items.iter().collect::<Vec<_>>(), now).await
+}
+
+async fn merge(table: &Table, site: &Site, day: Day, shards: &[&Item], now: Timestamp) -> Result<bool> {
+    let mut sum = DayTotals::default();
+    let mut writes = Vec::new();
+    for key in (1..MOST_SHARDS).map(|shard| keys::totals_of(site, day, shard)) {
+        let Some(item) = shards.iter().find(|item| sort_key(item) == key.sk) else { continue };
+        let totals = DayTotals::read(item);
+        if totals.counts().events > 0 {
+            sum += totals;
+            writes.push(delete_unchanged(key, &totals));
+        }
+    }
+    if writes.is_empty() {
+        return Ok(true);
+    }
+    let merged = Write::update(keys::totals_of(site, day, 0), sum.update(day));
+    writes.push(merged.when(unlocked(now)));
+    Ok(table.write(&writes).await?.is_ok())
 }
 
 /// Deletes totals if no event has been added: every event changes the number of events.

@@ -3,6 +3,8 @@
 //! Most events have a key whose time lies within [`SKEW`] of their commit; the late index lists the
 //! others by position.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
 use super::batch::{Range, Scan};
@@ -95,7 +97,7 @@ async fn late(table: &Table, site: &Site, after: Position, limit: usize, consist
     let from = keys::late_entry(site, after.0.saturating_add(1)).sk;
     let scan = Scan { consistent, backwards: false, page: i32::try_from(limit.max(1)).ok() };
     let mut pages = table.pages(Range::new(keys::late_index(site), from, END), scan);
-    let mut found = Vec::new();
+    let mut found = HashMap::new();
     while found.len() < limit
         && let Some(items) = pages.next().await?
     {
@@ -103,12 +105,17 @@ async fn late(table: &Table, site: &Site, after: Position, limit: usize, consist
             for line in read_text(item, LINES).unwrap_or_default().lines() {
                 let position = line.get(..16).and_then(|text| u64::from_str_radix(text, 16).ok());
                 let key = line.get(16..).and_then(|sk| keys::event(site, sk));
-                found.extend(key.filter(|_| position.is_some_and(|position| position > after.0)));
+                // An event that was erased and sent again is listed twice.
+                found.extend(key.zip(position.filter(|position| *position > after.0)));
             }
         }
     }
-    let items = table.get_all(&found, consistent).await?;
-    Ok(items.iter().filter_map(|item| rows::read(site, item)).collect())
+    let items = table.get_all(&found.keys().cloned().collect::<Vec<_>>(), consistent).await?;
+    let read = items.iter().filter_map(|item| {
+        let listed = found.get(&keys::read(item)?)?;
+        rows::read(site, item).filter(|committed| committed.position.0 == *listed)
+    });
+    Ok(read.collect())
 }
 
 /// The events of one transaction and site that the late index lists.

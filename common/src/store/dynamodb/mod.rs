@@ -28,6 +28,7 @@ mod blocks;
 mod client;
 mod clock;
 mod connection;
+mod erasure;
 mod errors;
 mod events;
 mod expiry;
@@ -55,7 +56,7 @@ mod visits;
 mod write;
 mod writer;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -77,7 +78,7 @@ use super::not_stored::Counts;
 use super::{
     Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, News, Outcomes, Position, Progress,
     Realtime, RecordKind, Records, Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals,
-    Waited,
+    Visitors, Waited,
 };
 use crate::config::DynamoDbUrl;
 use crate::event::Event;
@@ -85,6 +86,7 @@ use crate::metrics::Metrics;
 use crate::period::PeriodKey;
 use crate::site::Site;
 use crate::time::{Day, Timestamp};
+use crate::visitor::VisitorId;
 
 /// How many transactions a subscriber of the feed may lag behind before it must catch up by reading.
 const FEED: usize = 1_024;
@@ -103,6 +105,8 @@ pub struct DynamoDb {
     clock: ServiceClock,
     last_commit: LastCommit,
     metrics: Arc<Metrics>,
+    /// What was last read of the erasures of sites that have any.
+    erasures: Mutex<HashMap<Site, u32>>,
 }
 
 impl DynamoDb {
@@ -154,6 +158,7 @@ impl DynamoDb {
             clock,
             last_commit: LastCommit::default(),
             metrics,
+            erasures: Mutex::default(),
         })
     }
 
@@ -188,6 +193,20 @@ impl DynamoDb {
 
     async fn retained(&self) -> Result<Retained> {
         self.retained.get(&self.table).await
+    }
+
+    /// What is known of erasures is never old; and whatever is read after another process has erased
+    /// something must be without it.
+    async fn erasures(&self, site: &Site, days: Range<Day>) -> Result<Vec<(Day, Vec<u8>)>> {
+        let found = blocks::read(&self.table, site, BlockKind::Erasures, days, true).await?;
+        let found_now = found.iter().map(|(_, bytes)| crc32fast::hash(bytes)).next();
+        let mut erasures = self.erasures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found_now) = found_now
+            && erasures.insert(site.clone(), found_now) != Some(found_now)
+        {
+            self.in_flight.touch();
+        }
+        Ok(found)
     }
 
     /// Measures how long a query takes.
@@ -262,7 +281,16 @@ impl Blocks for DynamoDb {
     }
 
     async fn blocks(&self, site: &Site, kind: BlockKind, days: Range<Day>) -> Result<Vec<(Day, Vec<u8>)>> {
+        if kind == BlockKind::Erasures {
+            return self.timed("blocks", self.erasures(site, days)).await;
+        }
         self.timed("blocks", blocks::read(&self.table, site, kind, days, self.consistent())).await
+    }
+
+    async fn delete_block(&self, site: &Site, kind: BlockKind, day: Day) -> Result<()> {
+        let deleted = blocks::delete_one(&self.table, site, kind, day).await;
+        self.in_flight.touch();
+        deleted
     }
 
     async fn delete_blocks(&self, kind: BlockKind, before: Day) -> Result<u64> {
@@ -304,6 +332,38 @@ impl Records for DynamoDb {
 
     async fn delete_record(&self, kind: RecordKind, id: Uuid) -> Result<bool> {
         self.timed("delete_record", records::delete(&self.table, kind, id)).await
+    }
+}
+
+#[async_trait]
+impl Visitors for DynamoDb {
+    async fn visit_days(&self, site: &Site, visitor: VisitorId) -> Result<Vec<Day>> {
+        self.timed("visitor", erasure::visit_days(&self.table, site, visitor)).await
+    }
+
+    async fn visitor_events(
+        &self,
+        site: &Site,
+        visitor: VisitorId,
+        day: Day,
+        after: Option<(Timestamp, Uuid)>,
+        limit: usize,
+    ) -> Result<Vec<Event>> {
+        self.timed("visitor", erasure::events(&self.table, site, visitor, day, after, limit)).await
+    }
+
+    async fn erase_events(&self, site: &Site, visitor: VisitorId, day: Day, now: Timestamp) -> Result<u64> {
+        let kept = self.retained().await?.has_events_of(day.start());
+        let erased = erasure::erase_events(&self.table, site, visitor, day, kept, now).await;
+        self.in_flight.touch();
+        erased
+    }
+
+    async fn forget_visitor(&self, site: &Site, visitor: VisitorId) -> Result<()> {
+        erasure::forget_visitor(&self.table, site, visitor).await?;
+        // There may be no subscriber.
+        let _ = self.feed.send(News::Gap(site.clone()));
+        Ok(())
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) const EVENTS: &str = "n";
 const NAMES: [&str; 8] = [EVENTS, "e0", "e2", "lm", "la", "vd", "vw", "vm"];
 /// Since when a rebuild has locked the totals of a day against appends.
 pub(super) const LOCKED: &str = "z";
+/// Which erasure of a visitor of the day was the last one, as a random number.
+pub(super) const ERASED: &str = "g";
 /// How long a lock holds, in milliseconds: 10 minutes.
 const LOCKED_FOR: i64 = 600 * SECOND;
 /// How many days totals serve their week and month.

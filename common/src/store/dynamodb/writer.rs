@@ -321,6 +321,10 @@ impl Writer {
                     visitors.iter().for_each(|visitor| self.state.known.forget(visitor));
                     backoff.wait().await
                 }
+                Cancelled::Erased(days) => {
+                    days.into_iter().for_each(|(day, mark)| self.state.known.learn_erasure(day, mark));
+                    backoff.wait().await
+                }
                 Cancelled::Conflict => {
                     self.state.spread.conflicted(transaction.sites.iter());
                     backoff.wait().await

@@ -33,7 +33,8 @@ const FULL_FOR: Duration = Duration::from_secs(5);
 const MOST_SITES: usize = 10 * Site::MOST;
 
 const LOCK: &str = "select id, position, expired,
-        coalesce((select value from analytics_meta where name = 'kept_since'), 0)
+        coalesce((select value from analytics_meta where name = 'kept_since'), 0),
+        coalesce((select value from analytics_meta where name = 'changes'), 0)
     from analytics_sites where id = any($1::int4[]) order by id for no key update";
 
 // Each statement costs both sides a message and a wake-up, so few do much.
@@ -238,7 +239,8 @@ pub(super) async fn begin(
     }
     let kept_since = sites.first().map_or(Ok(0), |row| row.try_get::<_, i64>(3))?;
     let kept_since = Day::from_number(i32::try_from(kept_since).unwrap_or(i32::MAX));
-    if cache.visits.kept_since(kept_since) {
+    let changes = sites.first().map_or(Ok(0), |row| row.try_get::<_, i64>(4))?;
+    if cache.visits.as_of(kept_since, changes) {
         visitors = MonthRows::of(visits, &cache.visits);
         found = find(&visitors).await?;
     }

@@ -47,6 +47,14 @@ pub(super) async fn read(
     read.await
 }
 
+pub(super) async fn delete_one(connections: &Connections, site: &Site, kind: BlockKind, day: Day) -> Result<()> {
+    let delete = connections.ask("delete_block", |client| async move {
+        let delete = "delete from analytics_blocks where kind = $1 and site = $2 and day = $3";
+        client.execute(delete, &[&(kind as i16), &site.as_str(), &day]).await
+    });
+    delete.await.map(drop)
+}
+
 pub(super) async fn delete(connections: &Connections, kind: BlockKind, before: Day) -> Result<u64> {
     let delete = connections.ask("delete_blocks", |client| async move {
         client.execute("delete from analytics_blocks where kind = $1 and day < $2", &[&(kind as i16), &before]).await

@@ -86,6 +86,8 @@ pub(super) struct Found {
     pub(super) positions: HashMap<Site, u64>,
     /// Grows when answers change other than by events ([`keep::note_change`](super::keep::note_change)).
     pub(super) changes: u64,
+    /// Grows when a visitor was erased ([`keep::note_erasure`](super::keep::note_erasure)).
+    pub(super) erasures: u64,
     /// The server's clock.
     pub(super) now: Timestamp,
 }
@@ -96,7 +98,8 @@ pub(super) async fn look(connections: &Connections) -> Result<Found> {
         .ask("positions", |client| async move {
             let rows = query(
                 &client,
-                "select now(), coalesce((select value from analytics_meta where name = 'changes'), 0), name, position
+                "select now(), coalesce((select value from analytics_meta where name = 'changes'), 0), name, position,
+                     coalesce((select value from analytics_meta where name = 'erasures'), 0)
                  from (values (1)) as one left join analytics_sites on true",
                 &[],
             )
@@ -109,6 +112,7 @@ pub(super) async fn look(connections: &Connections) -> Result<Found> {
             Ok(Found {
                 positions: positions.collect::<Result<_, Error>>()?,
                 changes: first.map(|row| row.try_get(1)).transpose()?.map_or(0, count),
+                erasures: first.map(|row| row.try_get(4)).transpose()?.map_or(0, count),
                 now: first.map_or(Ok(Timestamp::from_millis(0)), |row| row.try_get(0))?,
             })
         })

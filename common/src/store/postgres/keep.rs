@@ -35,6 +35,13 @@ pub(super) async fn note_change(client: &Client) -> Result<(), Error> {
     client.execute(note, &[]).await.map(drop)
 }
 
+/// Notes that a visitor was erased, for other processes: the feed may have delivered events that are gone.
+pub(super) async fn note_erasure(client: &Client) -> Result<(), Error> {
+    let note = "insert into analytics_meta (name, value) values ('erasures', 1)
+        on conflict (name) do update set value = analytics_meta.value + 1";
+    client.execute(note, &[]).await.map(drop)
+}
+
 /// The first day whose events are all there, once days were dropped.
 pub(super) async fn kept_since(client: &Client) -> Result<Option<Day>, Error> {
     let number = fact(client, "kept_since").await?;

@@ -20,6 +20,7 @@ mod append;
 mod blocks;
 mod connection;
 mod deadline;
+mod erasure;
 mod expiry;
 mod feed;
 mod keep;
@@ -57,13 +58,14 @@ use super::not_stored::Counts;
 use super::{
     Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, News, Outcomes, Position, Progress,
     Realtime, RecordKind, Records, Recount, Result, Secret, SecretName, SharedLimits, Step, Store, StoreError,
-    TimelineFrom, Totals, Waited,
+    TimelineFrom, Totals, Visitors, Waited,
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
 use crate::time::{Day, Timestamp};
+use crate::visitor::VisitorId;
 
 /// The engine's name.
 const ENGINE: &str = "postgres";
@@ -159,6 +161,11 @@ impl Blocks for Postgres {
     async fn blocks(&self, site: &Site, kind: BlockKind, days: Range<Day>) -> Result<Vec<(Day, Vec<u8>)>> {
         self.writer()?;
         blocks::read(&self.connections, site, kind, days).await
+    }
+
+    async fn delete_block(&self, site: &Site, kind: BlockKind, day: Day) -> Result<()> {
+        self.writer()?;
+        blocks::delete_one(&self.connections, site, kind, day).await
     }
 
     async fn delete_blocks(&self, kind: BlockKind, before: Day) -> Result<u64> {
@@ -266,6 +273,40 @@ impl Feed for Postgres {
     async fn timeline(&self, site: &Site, from: TimelineFrom, limit: usize) -> Result<Vec<Event>> {
         self.writer()?;
         feed::timeline(&self.connections, site, from, limit).await
+    }
+}
+
+#[async_trait]
+impl Visitors for Postgres {
+    async fn visit_days(&self, site: &Site, visitor: VisitorId) -> Result<Vec<Day>> {
+        self.writer()?;
+        erasure::visit_days(&self.connections, site, visitor).await
+    }
+
+    async fn visitor_events(
+        &self,
+        site: &Site,
+        visitor: VisitorId,
+        day: Day,
+        after: Option<(Timestamp, Uuid)>,
+        limit: usize,
+    ) -> Result<Vec<Event>> {
+        self.writer()?;
+        erasure::events(&self.connections, site, visitor, day, after, limit).await
+    }
+
+    async fn erase_events(&self, site: &Site, visitor: VisitorId, day: Day, _now: Timestamp) -> Result<u64> {
+        self.writer()?;
+        let erased = erasure::erase_events(&self.connections, site, visitor, day).await;
+        self.live.changed();
+        erased
+    }
+
+    /// Redis must be there: its figures for other programs are built anew.
+    async fn forget_visitor(&self, site: &Site, visitor: VisitorId) -> Result<()> {
+        self.writer()?;
+        erasure::forget_visitor(&self.connections, site, visitor).await?;
+        self.live.erased(site).await
     }
 }
 

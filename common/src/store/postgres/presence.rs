@@ -84,6 +84,11 @@ impl Presence {
         self.held().sites.contains_key(site)
     }
 
+    /// Lets a site go; it is loaded again when it is asked for.
+    pub(super) fn forget(&self, site: &Site) {
+        self.held().remove(site);
+    }
+
     /// Takes events of a site, in any order, any number of times.
     pub(super) fn see(&self, site: &Site, events: &[Committed]) {
         let seen = events

@@ -29,6 +29,8 @@ type Visit = (i32, Day, Uuid);
 pub(super) struct KnownVisits {
     /// Rows of earlier months may be deleted at any time.
     since: Option<Day>,
+    /// An erasure or a rebuild may have deleted any: both are counted as changes.
+    changes: i64,
     visits: HashSet<Visit, RandomState>,
 }
 
@@ -46,15 +48,15 @@ impl KnownVisits {
         self.visits.contains(visit)
     }
 
-    /// Takes note from which day on events are kept; answers whether visits were known until now
-    /// that may be deleted.
-    pub(super) fn kept_since(&mut self, kept_since: Day) -> bool {
+    /// Takes note from which day on events are kept, and how often answers had changed other than by
+    /// events; answers whether visits were known until now that may be deleted.
+    pub(super) fn as_of(&mut self, kept_since: Day, changes: i64) -> bool {
         let since = Some(visitors_since(kept_since));
-        if since == self.since {
+        if since == self.since && changes == self.changes {
             return false;
         }
         let forgotten = !self.visits.is_empty();
-        *self = Self { since, visits: HashSet::default() };
+        *self = Self { since, changes, visits: HashSet::default() };
         forgotten
     }
 }

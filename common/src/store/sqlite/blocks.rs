@@ -35,6 +35,15 @@ pub(super) fn read(
     find.query_map(values, |row| Ok((Day::from_number(row.get(0)?), row.get(1)?)))?.collect()
 }
 
+pub(super) fn delete_one(writer: &mut Writer, site: &Site, kind: BlockKind, day: Day) -> Result<()> {
+    let site = site.as_str();
+    Ok(writer.transaction(|writer| {
+        let mut delete =
+            writer.connection.prepare_cached("delete from blocks where kind = ?1 and site = ?2 and day = ?3")?;
+        delete.execute(params![kind as i64, site, day.number()]).map(drop)
+    })?)
+}
+
 /// One bounded step; 0 when nothing is left.
 pub(super) fn delete(writer: &mut Writer, kind: BlockKind, before: Day) -> Result<u64> {
     let deleted = writer.transaction(|writer| {

@@ -9,8 +9,11 @@ use super::writer::Writer;
 use crate::store::{CLAIM, Result, Secret, SecretName, StoreError};
 use crate::time::{Day, Timestamp};
 
-/// Says that the log may hold secrets that were deleted.
-const SECRETS_IN_LOG: &str = "secrets_in_log";
+/// Says that the log may hold secrets and events that were destroyed.
+const OLD_PAGES_IN_LOG: &str = "secrets_in_log";
+
+/// How many visitors were erased, so that other processes notice it.
+pub(super) const ERASURES: &str = "erasures";
 
 /// Notes that a retention run succeeded, and cuts off the log, in which older copies of pages hold what the
 /// run has deleted; if a reader is in the way, the next run does so.
@@ -47,7 +50,7 @@ pub(super) fn note(writer: &mut Writer, name: &'static str, value: i64) -> Resul
     Ok(writer.transaction(|writer| put(&writer.connection, name, value))?)
 }
 
-fn put(connection: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
+pub(super) fn put(connection: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(
         "insert into meta (name, value) values (?1, ?2) on conflict do update set value = excluded.value",
     )?;
@@ -110,9 +113,7 @@ pub(super) fn secret(writer: &mut Writer, name: SecretName, fresh: Secret, now: 
     })?)
 }
 
-/// Overwrites expired secrets with zeros, in the file and in the log. While a reader holds an older
-/// snapshot the log cannot be cut off: then it is an error, and the next call tries again, after a
-/// restart too.
+/// Overwrites expired secrets with zeros, in the file and in the log.
 pub(super) fn destroy_secrets(writer: &mut Writer, now: Timestamp) -> Result<u64> {
     let expired: i64 = writer
         .connection
@@ -120,17 +121,29 @@ pub(super) fn destroy_secrets(writer: &mut Writer, now: Timestamp) -> Result<u64
         .query_row([now.millis()], |row| row.get(0))?;
     if expired > 0 {
         writer.transaction(|writer| {
-            put(&writer.connection, SECRETS_IN_LOG, 1)?;
+            note_old_pages(&writer.connection)?;
             writer.connection.prepare_cached("delete from secrets where expires <= ?1")?.execute([now.millis()])
         })?;
     }
-    if fact(&writer.connection, SECRETS_IN_LOG)?.unwrap_or(0) > 0 {
-        // Older copies of the page stand in the log until it is cut off.
+    cut_log(writer)?;
+    Ok(expired.unsigned_abs())
+}
+
+/// Notes, in a transaction that overwrites, that the log has to be cut off afterwards.
+pub(super) fn note_old_pages(connection: &Connection) -> rusqlite::Result<()> {
+    put(connection, OLD_PAGES_IN_LOG, 1)
+}
+
+/// Cuts off the log if it may hold what was overwritten. While a reader holds an older snapshot that cannot
+/// be done: then it is an error, and the next call tries again, after a restart too.
+pub(super) fn cut_log(writer: &mut Writer) -> Result<()> {
+    if fact(&writer.connection, OLD_PAGES_IN_LOG)?.unwrap_or(0) > 0 {
         if !writer.cut_log()? {
-            let reason = "the log still holds expired salts, because a reader has an older snapshot; it is tried again";
+            let reason =
+                "the log still holds what was destroyed, because a reader has an older snapshot; it is tried again";
             return Err(StoreError::Unavailable { engine: ENGINE, reason: reason.to_owned() });
         }
-        note(writer, SECRETS_IN_LOG, 0)?;
+        note(writer, OLD_PAGES_IN_LOG, 0)?;
     }
-    Ok(expired.unsigned_abs())
+    Ok(())
 }

@@ -15,6 +15,7 @@ mod backup;
 mod blocks;
 mod checkpoint;
 mod connection;
+mod erasure;
 mod expiry;
 mod feed;
 mod keep;
@@ -52,13 +53,14 @@ use super::not_stored::Counts;
 use super::{
     Admin, Append, Appended, BlockKind, Blocks, Committed, Feed, Keep, LiveTotals, News, Outcomes, Position, Progress,
     Realtime, RecordKind, Records, Recount, Result, Secret, SecretName, Step, Store, StoreError, TimelineFrom, Totals,
-    Waited,
+    Visitors, Waited,
 };
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::period::PeriodKey;
 use crate::site::Site;
 use crate::time::{Day, HOUR, Timestamp};
+use crate::visitor::VisitorId;
 
 /// How far back `presence` reaches, in milliseconds: the widest active window.
 const MOST_PRESENT: i64 = HOUR;
@@ -66,6 +68,10 @@ const MOST_PRESENT: i64 = HOUR;
 const FEED: usize = 1_024;
 /// How often the file is checked for writes of other processes.
 const LOOK_AROUND: Duration = Duration::from_millis(500);
+
+/// How often cutting off the log is tried again while readers are in the way, and how long lies between.
+const CUT_ATTEMPTS: u32 = 40;
+const CUT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A store in one SQLite file.
 #[derive(Debug)]
@@ -198,6 +204,11 @@ impl Blocks for Sqlite {
         self.readers.ask("blocks", move |connection| blocks::read(connection, &site, kind, days)).await
     }
 
+    async fn delete_block(&self, site: &Site, kind: BlockKind, day: Day) -> Result<()> {
+        let site = site.clone();
+        self.writer()?.run(move |writer| blocks::delete_one(writer, &site, kind, day)).await
+    }
+
     async fn delete_blocks(&self, kind: BlockKind, before: Day) -> Result<u64> {
         let mut deleted = 0;
         loop {
@@ -243,6 +254,45 @@ impl Records for Sqlite {
 
     async fn delete_record(&self, kind: RecordKind, id: Uuid) -> Result<bool> {
         self.writer()?.run(move |writer| records::delete(writer, kind, id)).await
+    }
+}
+
+#[async_trait]
+impl Visitors for Sqlite {
+    async fn visit_days(&self, site: &Site, visitor: VisitorId) -> Result<Vec<Day>> {
+        let site = site.clone();
+        self.readers.ask("visitor", move |connection| erasure::visit_days(connection, &site, visitor)).await
+    }
+
+    async fn visitor_events(
+        &self,
+        site: &Site,
+        visitor: VisitorId,
+        day: Day,
+        after: Option<(Timestamp, Uuid)>,
+        limit: usize,
+    ) -> Result<Vec<Event>> {
+        let site = site.clone();
+        let events = move |connection: &_| erasure::events(connection, &site, visitor, day, after, limit);
+        self.readers.ask("visitor", events).await
+    }
+
+    async fn erase_events(&self, site: &Site, visitor: VisitorId, day: Day, now: Timestamp) -> Result<u64> {
+        let site = site.clone();
+        self.writer()?.run(move |writer| erasure::erase_events(writer, &site, visitor, day, now)).await
+    }
+
+    async fn forget_visitor(&self, site: &Site, visitor: VisitorId) -> Result<()> {
+        let site = site.clone();
+        self.writer()?.run(move |writer| erasure::forget_visitor(writer, &site, visitor)).await?;
+        // Readers have old snapshots for moments only.
+        for _ in 0..CUT_ATTEMPTS {
+            if self.writer()?.run(keep::cut_log).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(CUT_PAUSE).await;
+        }
+        self.writer()?.run(keep::cut_log).await
     }
 }
 

@@ -13,8 +13,10 @@ use super::append::Appender;
 use super::checkpoint::Checkpointer;
 use super::connection::{ENGINE, closed, damaged, is_damage};
 use super::upkeep::Upkeep;
+use super::{keep, sites};
 use crate::event::Event;
 use crate::metrics::Metrics;
+use crate::site::Site;
 use crate::store::{Appended, Committed, News, Position, Result, StoreError};
 use crate::time::{HOUR, Timestamp};
 
@@ -93,6 +95,8 @@ pub(super) struct Writer {
     appender: Appender,
     checkpointer: Checkpointer,
     data_version: i64,
+    /// How many erasures this process has noticed.
+    erasures: Option<i64>,
     pruned: Timestamp,
     version: Arc<AtomicU64>,
     feed: broadcast::Sender<News>,
@@ -115,6 +119,7 @@ pub(super) fn start(
         appender: Appender::new(),
         checkpointer,
         data_version: 0,
+        erasures: None,
         pruned: Timestamp::from_millis(0),
         version,
         feed,
@@ -280,6 +285,12 @@ impl Writer {
             self.upkeep.forget();
             self.forget();
             self.version.fetch_add(1, Ordering::Release);
+            let erasures = keep::fact(&self.connection, keep::ERASURES)?.unwrap_or(0);
+            if self.erasures.replace(erasures).is_some_and(|before| before != erasures) {
+                for site in sites::sites(&self.connection)? {
+                    self.tear_feed(site);
+                }
+            }
         }
         Ok(())
     }
@@ -293,6 +304,25 @@ impl Writer {
             self.upkeep.complete(&self.connection, false)?;
         }
         Ok(())
+    }
+
+    /// Counts an erasure, which other processes notice.
+    pub(super) fn count_erasure(&mut self) -> rusqlite::Result<()> {
+        let erasures = keep::fact(&self.connection, keep::ERASURES)?.unwrap_or(0) + 1;
+        keep::put(&self.connection, keep::ERASURES, erasures)
+    }
+
+    /// Says that a visitor of a site was erased, which [`Self::count_erasure`] has counted.
+    pub(super) fn erased(&mut self, site: &Site) {
+        self.erasures = self.erasures.map(|erasures| erasures + 1);
+        self.answers_changed();
+        self.tear_feed(site.clone());
+    }
+
+    /// Events of this site that were delivered may be gone.
+    fn tear_feed(&self, site: Site) {
+        // There may be no receiver.
+        let _ = self.feed.send(News::Gap(site));
     }
 
     /// Says that answers may change.

@@ -177,6 +177,14 @@ impl Feed {
         let _ = self.sender.send(News::Gap(site.clone()));
     }
 
+    /// Events of the site that were delivered may be gone, and with them who was there.
+    pub(super) fn erased(&self, site: &Site) {
+        self.presence.forget(site);
+        self.changed();
+        // Receivers may leave meanwhile.
+        let _ = self.sender.send(News::Gap(site.clone()));
+    }
+
     /// Whether the database is another one than positions were delivered of.
     pub(super) fn is_replaced(&self) -> bool {
         self.connections.epoch() != self.sequences().epoch

@@ -39,7 +39,7 @@ mod watermark;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinHandle;
@@ -58,6 +58,10 @@ use crate::metrics::Metrics;
 use crate::site::Site;
 use crate::store::{News, Result, SharedLimits};
 use crate::time::Timestamp;
+
+/// How often a rebuild that an erasure needs is tried again, and how long lies between.
+const REBUILD_RETRIES: u32 = 8;
+const REBUILD_PAUSE: Duration = Duration::from_millis(250);
 
 /// Redis's side of the engine.
 #[derive(Debug)]
@@ -203,6 +207,24 @@ impl Live {
     /// Notes that this process has removed a site.
     pub(super) async fn forget(&self, site: &Site) {
         self.shared.forget(site).await;
+    }
+
+    /// A visitor of the site was erased: the projection is rebuilt without.
+    ///
+    /// # Errors
+    /// When Redis or PostgreSQL does not answer.
+    pub(super) async fn erased(&self, site: &Site) -> Result<()> {
+        self.shared.feed.erased(site);
+        // Another process, or a repair of this one, may be at it for a moment.
+        let mut rebuilt = self.shared.rebuild_site(site, true).await;
+        for _ in 0..REBUILD_RETRIES {
+            if rebuilt.is_ok() {
+                break;
+            }
+            tokio::time::sleep(REBUILD_PAUSE).await;
+            rebuilt = self.shared.rebuild_site(site, true).await;
+        }
+        rebuilt
     }
 
     /// Rebuilds the projection of all sites.

@@ -34,6 +34,8 @@ pub(super) struct Watch {
     learned: bool,
     /// How often answers had changed other than by events.
     changes: u64,
+    /// How many visitors had been erased.
+    erasures: u64,
     evicted: Option<u64>,
     evicting_since: Option<Instant>,
     /// From which day on themes were summed up.
@@ -43,7 +45,7 @@ pub(super) struct Watch {
 impl Watch {
     /// After this was found.
     pub(super) fn after(found: feed::Found) -> Self {
-        Self { positions: found.positions, changes: found.changes, ..Self::default() }
+        Self { positions: found.positions, changes: found.changes, erasures: found.erasures, ..Self::default() }
     }
 }
 
@@ -86,6 +88,9 @@ impl Shared {
         self.set_server_clock(found.now);
         if std::mem::replace(&mut watch.changes, found.changes) != found.changes {
             self.feed.changed();
+        }
+        if std::mem::replace(&mut watch.erasures, found.erasures) != found.erasures {
+            found.positions.keys().for_each(|site| self.feed.erased(site));
         }
         self.look_at_feed(watch, epoch, &delivered, &found.positions).await?;
         let before = std::mem::replace(&mut watch.positions, found.positions);
