@@ -58,7 +58,7 @@ export default defineConfig({
   build: {
     target: "es2022",
     assetsDir: "assets/maicivy",
-    // The content security policy has no place for data: addresses.
+    // The content security policy has no place for data: addresses but those of pictures.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },

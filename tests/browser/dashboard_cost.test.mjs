@@ -13,55 +13,59 @@ const MOST_REQUESTS = 12;
 /** How much of a processor a page may take that shows nothing new. */
 const MOST_IDLE = 0.01;
 
-test(
-  "it is light and quick, and what is kept is not sent again",
-  world.test(async ({ server, visitor }) => {
-    await server.store(...something());
-    const page = await visitor.open();
-    /** @type {import("playwright-core").Response[]} */
-    let answers = [];
-    page.on("response", (response) => answers.push(response));
-    await page.addInitScript(() => {
-      const seen = new MutationObserver(() => {
-        if (!document.querySelector("[data-figure=visitors]")) return;
-        performance.mark("first-number");
-        seen.disconnect();
+for (const locale of ["en-GB", "fr-FR"]) {
+  test(
+    `it is light and quick, and what is kept is not sent again: ${locale}`,
+    world.test(async ({ server, visitor }) => {
+      await server.store(...something());
+      const page = await visitor.open();
+      /** @type {import("playwright-core").Response[]} */
+      let answers = [];
+      page.on("response", (response) => answers.push(response));
+      await page.addInitScript(() => {
+        const seen = new MutationObserver(() => {
+          if (!document.querySelector("[data-figure=visitors]")) return;
+          performance.mark("first-number");
+          seen.disconnect();
+        });
+        seen.observe(document, { childList: true, subtree: true });
       });
-      seen.observe(document, { childList: true, subtree: true });
-    });
-    await page.goto(`${server.origin}/`);
-    await untilFigure(page, "visitors", 3);
-    const first = await page.evaluate(() => Math.round(performance.getEntriesByName("first-number")[0]?.startTime ?? Number.NaN));
-    await untilConnection(page, "live");
-    await page.locator(".line-before").waitFor({ state: "attached" });
-    await page.locator('.cv [data-name]').first().waitFor();
-    await page.evaluate(() => document.fonts.ready);
+      await page.goto(`${server.origin}/`);
+      await untilFigure(page, "visitors", 3);
+      const first = await page.evaluate(() => Math.round(performance.getEntriesByName("first-number")[0]?.startTime ?? Number.NaN));
+      await untilConnection(page, "live");
+      await page.locator(".line-before").waitFor({ state: "attached" });
+      await page.locator('.cv [data-name]').first().waitFor();
+      await page.evaluate(() => document.fonts.ready);
 
-    let weight = 0;
-    for (const answer of answers) {
-      const { responseBodySize, responseHeadersSize } = await answer.request().sizes();
-      weight += responseBodySize + responseHeadersSize;
-      const path = new URL(answer.url()).pathname;
-      if (path.startsWith("/api/")) continue;
-      const headers = await answer.allHeaders();
-      assert.match(headers["cache-control"] ?? "", path === "/" ? /^no-cache$/ : /immutable/, path);
-      if (!/woff2$/.test(path)) assert.ok(["br", "gzip"].includes(headers["content-encoding"] ?? ""), path);
-    }
-    // The feed is one more.
-    const requests = answers.length + 1;
-    console.log(`# first number after ${first} ms, ${requests} requests, ${weight} bytes`);
-    assert.ok(answers.length >= 6 && weight > 10_000, `${answers.length} answers, ${weight} bytes`);
-    assert.ok(weight <= MOST_BYTES, `${weight} bytes`);
-    assert.ok(requests <= MOST_REQUESTS, `${requests} requests: ${answers.map((answer) => answer.url())}`);
+      let weight = 0;
+      for (const answer of answers) {
+        const { responseBodySize, responseHeadersSize } = await answer.request().sizes();
+        weight += responseBodySize + responseHeadersSize;
+        const path = new URL(answer.url()).pathname;
+        if (path.startsWith("/api/")) continue;
+        const headers = await answer.allHeaders();
+        assert.match(headers["cache-control"] ?? "", path === "/" ? /^no-cache$/ : /immutable/, path);
+        if (!/woff2$/.test(path)) assert.ok(["br", "gzip"].includes(headers["content-encoding"] ?? ""), path);
+      }
+      // The feed is one more.
+      const requests = answers.length + 1;
+      const words = answers.some((answer) => /\/fr-[^/]*\.js$/.test(answer.url()));
+      assert.equal(words, locale === "fr-FR", "only French readers load French");
+      console.log(`# ${locale}: first number after ${first} ms, ${requests} requests, ${weight} bytes`);
+      assert.ok(answers.length >= 6 && weight > 10_000, `${answers.length} answers, ${weight} bytes`);
+      assert.ok(weight <= MOST_BYTES, `${weight} bytes`);
+      assert.ok(requests <= MOST_REQUESTS, `${requests} requests: ${answers.map((answer) => answer.url())}`);
 
-    answers = [];
-    await page.reload();
-    await untilFigure(page, "visitors", 3);
-    const again = answers.filter((answer) => !answer.url().includes("/api/") && !answer.fromServiceWorker());
-    const sent = await Promise.all(again.map(async (answer) => (await answer.request().sizes()).responseBodySize));
-    assert.ok(sent.reduce((sum, size) => sum + size, 0) < 2_000, `sent again: ${again.map((answer) => answer.url())}`);
-  }),
-);
+      answers = [];
+      await page.reload();
+      await untilFigure(page, "visitors", 3);
+      const again = answers.filter((answer) => !answer.url().includes("/api/") && !answer.fromServiceWorker());
+      const sent = await Promise.all(again.map(async (answer) => (await answer.request().sizes()).responseBodySize));
+      assert.ok(sent.reduce((sum, size) => sum + size, 0) < 2_000, `sent again: ${again.map((answer) => answer.url())}`);
+    }, { visitor: { locale } }),
+  );
+}
 
 test(
   "silence costs almost nothing",

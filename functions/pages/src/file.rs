@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::encoding::Encoding;
 
-/// Nothing from elsewhere, nothing inline, no frames, no forms.
-pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+/// Nothing from elsewhere, nothing inline but pictures, no frames, no forms.
+pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                                  font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
                                  frame-ancestors 'none'";
 

@@ -109,7 +109,7 @@ function Checks() {
             // A browser that has the script already does not ask for it, but sends events.
             received === 0 && <Check is="waiting" text={words.checkNoScript} />
           )}
-          <Check is={received > 0 ? "done" : "waiting"} text={received > 0 ? words.checkReceived(received, number(received)) : words.checkNothing} />
+          <Check is={received > 0 ? "done" : "waiting"} text={received > 0 ? words.checkReceived(received, number(received)) : words.checkNothing(news.scripts > 0)} />
         </>
       )}
       <Check is="waiting" text={words.checkFirst} />
