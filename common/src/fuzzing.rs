@@ -165,9 +165,9 @@ fn read_all(segment: &Segment) -> Result<(), ScanError> {
     let all = || std::iter::once(segment);
     let mut damaged = None;
     let mut note = |read: Result<(), ScanError>| damaged = damaged.or(read.err());
-    let (mut numbers, mut explicit) = (Vec::new(), Vec::new());
+    let mut numbers = Vec::new();
     note(segment.visits().map(drop).map_err(Into::into));
-    note(segment.explicit(&mut explicit).map_err(Into::into));
+    note(segment.explicit().map(drop).map_err(Into::into));
     let fields = Field::ALL.iter().copied().map(Dimension::Field);
     for dimension in fields.chain([Dimension::Property("a".into())]) {
         let read = segment.numbers(Column::Value(&dimension), &mut numbers);

@@ -74,7 +74,7 @@ impl Visits {
     #[must_use]
     pub const fn memory(visits: usize, rows: usize) -> usize {
         let words = rows.div_ceil(64).saturating_mul(3 * size_of::<u64>() + size_of::<u32>());
-        visits.saturating_mul(size_of::<VisitRows>()).saturating_add(words)
+        visits.saturating_mul(size_of::<VisitRows>() + 1).saturating_add(words)
     }
 }
 
@@ -87,6 +87,8 @@ pub struct InOrder {
     pub visitors: Vec<u64>,
     /// Whether it is a report.
     pub reports: Vec<u64>,
+    /// The [`kinds`] of all visits.
+    pub kinds: Vec<u8>,
     /// Whether a visit begins there, and how many begin before the word.
     visits: Vec<u64>,
     before: Vec<u32>,
@@ -101,6 +103,7 @@ impl InOrder {
             explicit: visits.partition_point(|visit| (visit.visitor as usize) < explicit),
             visitors: bits(),
             reports: bits(),
+            kinds: kinds(visits),
             visits: bits(),
             before: Vec::new(),
         };
@@ -137,6 +140,39 @@ impl InOrder {
     pub fn is_report(&self, row: u32) -> bool {
         self.reports[row as usize / 64] >> (row % 64) & 1 != 0
     }
+}
+
+/// The bits of a visit in [`kinds`].
+pub mod kind {
+    /// It has events.
+    pub const EVENTS: u8 = 1;
+    /// It has exactly one event.
+    pub const ONE_EVENT: u8 = 2;
+    /// It is the first visit of its visitor that has events.
+    pub const FIRST: u8 = 4;
+}
+
+/// What is asked of many visits, as bits of a byte each, of which many are looked at together.
+#[must_use]
+pub fn kinds(visits: &[VisitRows]) -> Vec<u8> {
+    let mut last = None;
+    let of = |visit: &VisitRows| {
+        if visit.events == 0 {
+            return 0;
+        }
+        let first = if last.replace(visit.visitor) == Some(visit.visitor) { 0 } else { kind::FIRST };
+        kind::EVENTS | first | if visit.events == 1 { kind::ONE_EVENT } else { 0 }
+    };
+    visits.iter().map(of).collect()
+}
+
+/// The visitors of a day who have an explicit id.
+#[derive(Debug, Default)]
+pub struct Explicit<'a> {
+    /// Their ids.
+    pub ids: Cow<'a, [[u8; 16]]>,
+    /// The [`VisitRows::visitor`] of each, ascending. Without it, they are the first visitors, in this order.
+    pub visitors: Option<Vec<u32>>,
 }
 
 /// The numbers of a column, as narrow as they are kept.
@@ -190,11 +226,11 @@ pub trait Columns: Send + Sync {
     /// [`Damaged`].
     fn times(&self, visits: &[VisitRows], of: &[u32], times: &mut Vec<u32>) -> Result<(), Damaged>;
 
-    /// Reads the visitors with an explicit id, by [`VisitRows::visitor`], ascending.
+    /// The visitors with an explicit id.
     ///
     /// # Errors
     /// [`Damaged`].
-    fn explicit(&self, visitors: &mut Vec<(u32, [u8; 16])>) -> Result<(), Damaged>;
+    fn explicit(&self) -> Result<Explicit<'_>, Damaged>;
 
     /// Reads a column. Numbers of values are smaller than the number of texts.
     ///

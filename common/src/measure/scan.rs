@@ -100,6 +100,7 @@ pub(super) fn answer_after(
         for (totals, pass) in passes.iter_mut().flatten() {
             pass.run(&opened, &numbers, work, totals)?;
         }
+        drop(numbers);
         capped.append(&mut opened.into_capped(&mut buffers));
         let memory: usize = passes.iter().flatten().map(|(totals, _)| totals.memory()).sum();
         work.check_memory(memory + numbering.memory() + buffers.memory())?;

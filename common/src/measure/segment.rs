@@ -96,6 +96,8 @@ pub struct Segment {
     property_names_capped: bool,
     memory: usize,
     sections: Arc<[Section]>,
+    /// The [`key`] of each section: they are close to each other in memory.
+    keys: Arc<[u32]>,
     /// Read when they are first needed.
     layout: Arc<OnceLock<Visits>>,
 }
@@ -172,6 +174,7 @@ impl Segment {
             property_names_capped: flags & 1 != 0,
             memory: 0,
             sections: Arc::default(),
+            keys: Arc::default(),
             layout: Arc::default(),
             bytes: Bytes::new(),
         };
@@ -205,10 +208,11 @@ impl Segment {
         segment.memory = bytes.len()
             + Visits::memory(segment.visits, segment.rows)
             + size_of::<Self>()
-            + count * size_of::<Section>();
+            + count * (size_of::<Section>() + size_of::<u32>());
         for section in sections.iter().filter(|section| section.kind == Kind::Texts) {
             segment.memory += size_of::<Texts>() + dictionary::memory(&bytes[section.content.clone()])?;
         }
+        segment.keys = sections.iter().map(|section| key(section.kind, &bytes[section.name.clone()])).collect();
         (segment.bytes, segment.sections) = (bytes, sections.into());
         Ok(segment)
     }
@@ -233,14 +237,20 @@ impl Segment {
     }
 
     fn section(&self, kind: Kind, name: &str) -> Option<&Section> {
-        let key = |section: &Section| (section.kind, &self.bytes[section.name.clone()]);
-        let at = self.sections.binary_search_by(|section| key(section).cmp(&(kind, name.as_bytes()))).ok()?;
-        Some(&self.sections[at])
+        let key = key(kind, name.as_bytes());
+        let is_it = |section: &Section| section.kind == kind && self.bytes[section.name.clone()] == *name.as_bytes();
+        let mut sections = self.keys.iter().zip(&*self.sections);
+        sections.find(|(other, section)| **other == key && is_it(section)).map(|(_, section)| section)
     }
 
     fn content(&self, section: &Section) -> &[u8] {
         &self.bytes[section.content.clone()]
     }
+}
+
+/// What differs for most kinds and names.
+fn key(kind: Kind, name: &[u8]) -> u32 {
+    crc32fast::hash(name).rotate_left(kind as u32)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::caps::Caps;
 use super::piece::{OfRows, OfVisits, Piece};
 use super::{Head, PAGE_VIEW, Property, Rows, Sparse};
-use crate::measure::columns::{Column, Columns, Damaged, VisitRows, Visits};
+use crate::measure::columns::{Column, Columns, Damaged, Explicit, VisitRows, Visits};
 use crate::measure::question::{Dimension, Field};
 use crate::measure::record::{ARRIVAL_FIELDS, CLIENT_FIELDS};
 use crate::measure::texts::Texts;
@@ -73,17 +73,14 @@ impl<T: AsPart> Columns for T {
         self.part().times(times)
     }
 
-    fn explicit(&self, visitors: &mut Vec<(u32, [u8; 16])>) -> Result<(), Damaged> {
-        visitors.clear();
+    fn explicit(&self) -> Result<Explicit<'_>, Damaged> {
         let Part { head, piece } = self.part();
-        match piece {
-            Some(piece) => visitors.extend((0..).zip(piece.explicit())),
-            None => {
-                let numbered = (0_u32..).zip(&head.visitors).filter(|(_, visitor)| visitor.explicit);
-                visitors.extend(numbered.map(|(number, visitor)| (number, *visitor.id.as_bytes())));
-            }
+        if let Some(piece) = piece {
+            return Ok(Explicit { ids: piece.explicit().into(), visitors: None });
         }
-        Ok(())
+        let numbered = (0..).zip(&head.visitors).filter(|(_, visitor)| visitor.explicit);
+        let (visitors, ids) = numbered.map(|(number, visitor)| (number, *visitor.id.as_bytes())).unzip();
+        Ok(Explicit { ids: Cow::Owned(ids), visitors: Some(visitors) })
     }
 
     fn numbers(&self, column: Column<'_>, numbers: &mut Vec<u32>) -> Result<(), Damaged> {

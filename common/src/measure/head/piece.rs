@@ -183,8 +183,8 @@ impl Piece {
     }
 
     /// The ids of the first visitors.
-    pub(super) fn explicit(&self) -> impl Iterator<Item = [u8; 16]> {
-        self.explicit.iter().copied()
+    pub(super) const fn explicit(&self) -> &[[u8; 16]] {
+        &self.explicit
     }
 
     /// The visits; those of visitors who have left have no rows.

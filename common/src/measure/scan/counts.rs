@@ -1,7 +1,10 @@
 //! What the groups of one day count.
 
+use std::ops::Range;
+
 use super::groups::NONE;
 use super::totals::Counted;
+use crate::measure::columns::kind;
 
 /// The visitors of one group. It is small, so that the groups of a day fit into the processor's nearest
 /// cache.
@@ -44,7 +47,9 @@ pub(super) type Who = (u32, Option<u32>);
 impl Counts {
     /// So many groups without events.
     pub(super) fn new(groups: usize, count_events: bool) -> Self {
-        let visitors = vec![NO_VISITORS; groups];
+        // One more is counted by loops that need a place for what they do not count.
+        let mut visitors = Vec::with_capacity(groups + 1);
+        visitors.resize(groups, NO_VISITORS);
         Self { visitors, events: Vec::new(), count_events, visits: Vec::new(), explicit: Vec::new() }
     }
 
@@ -158,6 +163,32 @@ impl Run {
         views: 0,
         whole: Whole { bounce_visits: 0, bounces: 0, duration_visits: 0, duration: 0 },
     };
+
+    /// Counts visits of this group that lie together, and their visitors, who have no explicit ids. It reads nothing
+    /// but the [`kinds`](crate::measure::columns::kinds) of all visits: the place of its first visit stands for a
+    /// visitor, which none with an explicit id has as a number, as their visits come first.
+    pub(super) fn count(&mut self, all: &[u8], places: Range<usize>) {
+        let (kinds, start) = (&all[places.clone()], places.start);
+        let has_events = |kind: &u8| *kind != 0;
+        let (Some(first), Some(last)) = (kinds.iter().position(has_events), kinds.iter().rposition(has_events)) else {
+            return;
+        };
+        let visitor = |place: usize| {
+            let first = all[..=place].iter().rposition(|kind| kind & kind::FIRST != 0);
+            first.unwrap_or(place) as u32
+        };
+        // All of them but the first visitor have their first visit here.
+        let is_continued = kinds[first] & kind::FIRST == 0 && visitor(start + first) != self.visitors.last;
+        let begun: u32 = kinds.iter().map(|kind| u32::from(kind & kind::FIRST != 0)).sum();
+        self.visitors.count += begun + u32::from(is_continued);
+        self.visitors.last = visitor(start + last);
+        self.visits += with_events(kinds);
+    }
+}
+
+/// How many of these kinds of visits have events.
+pub(super) fn with_events(kinds: &[u8]) -> u32 {
+    kinds.iter().map(|kind| u32::from(*kind != 0)).sum()
 }
 
 /// What is counted of whole visits.

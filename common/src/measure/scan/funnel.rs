@@ -52,8 +52,8 @@ pub fn answer(
 ) -> Result<(FunnelAnswer, BTreeSet<Dimension>), ScanError> {
     let (mut numbering, mut buffers, mut capped) = (Numbering::default(), Buffers::default(), BTreeSet::new());
     let (mut values, mut rows) = (Interner::default(), Rows::new(funnel));
-    // Explicit visitors: their best attempt so far, or the events from which one can still be made.
-    let mut best: HashMap<u32, Attempt, RandomState> = HashMap::default();
+    // Explicit visitors: their best attempt so far, by number, or the events from which one can still be made.
+    let mut best: Vec<Option<Attempt>> = Vec::new();
     let mut pending: HashMap<u32, Vec<Step>, RandomState> = HashMap::default();
     let (mut steps, mut found, mut kept) = (Vec::new(), Vec::new(), 0);
     for day in days {
@@ -96,21 +96,22 @@ pub fn answer(
         for (number, attempt) in found.drain(..) {
             match number {
                 Some(number) => {
-                    let mut before = best.get(&number).copied();
-                    better(&mut before, Some(attempt));
-                    best.extend(before.map(|attempt| (number, attempt)));
+                    let number = number as usize;
+                    best.resize(best.len().max(number + 1), None);
+                    better(&mut best[number], Some(attempt));
                 }
                 None => rows.add(&attempt),
             }
         }
+        drop(numbers);
         capped.append(&mut opened.into_capped(&mut buffers));
-        let explicit = best.capacity() * size_of::<(u32, Attempt)>() + kept * size_of::<Step>();
+        let explicit = best.capacity() * size_of::<Option<Attempt>>() + kept * size_of::<Step>();
         work.check_memory(rows.memory() + explicit + values.memory() + numbering.memory() + buffers.memory())?;
     }
     for steps in pending.values() {
         best_of(funnel, steps).into_iter().for_each(|attempt| rows.add(&attempt));
     }
-    best.values().for_each(|attempt| rows.add(attempt));
+    best.iter().flatten().for_each(|attempt| rows.add(attempt));
     Ok((rows.answer(funnel, &values), capped))
 }
 
@@ -243,8 +244,9 @@ impl<'a> Passes<'a> {
                         leaves.push((&leaf.dimension, vec![0; texts.len()]));
                         leaves.len() - 1
                     });
-                    let passing = leaves[at].1.iter_mut().zip(mask::passing(leaf, &texts));
-                    passing.for_each(|(passes, passing)| *passes |= bit * u8::from(passing));
+                    let passing = mask::passing(leaf, &texts);
+                    let of_value = leaves[at].1.iter_mut().zip(&passing);
+                    of_value.for_each(|(passes, passing)| *passes |= bit & u8::from(*passing).wrapping_neg());
                 }
                 step => match mask::of_rows(opened, step)? {
                     Mask::None => {}
@@ -273,6 +275,7 @@ impl<'a> Passes<'a> {
 }
 
 /// Keeps the attempt that came further; of equals the first, which is the earlier one.
+#[inline(always)]
 fn better(attempt: &mut Option<Attempt>, other: Option<Attempt>) {
     let reached = |attempt: &Option<Attempt>| attempt.map_or(0, |attempt| attempt.reached);
     if reached(&other) > reached(attempt) {

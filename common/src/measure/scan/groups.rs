@@ -199,6 +199,7 @@ impl<'a> Groups<'a> {
     }
 
     /// The values of a group, one for each dimension.
+    #[inline]
     pub(super) fn values(&self, group: usize) -> [u32; 3] {
         let mut numbers = [0; 3];
         match &self.found {

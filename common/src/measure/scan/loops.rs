@@ -1,17 +1,18 @@
 //! Loops over the visits and rows of a day.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::counts::{Counts, NO_VISITORS, Run, Visitors, Whole};
+use super::counts::{Counts, NO_VISITORS, Run, Visitors, Whole, with_events};
 use super::groups::{Groups, NONE};
 use super::mask::{self, Mask};
-use super::numbers::Number;
+use super::numbers::{Number, with_numbers};
 use super::opened::{NEAR, Opened};
 use super::pass::Wanted;
 use super::visitors::DayNumbers;
 use super::work::{ScanError, Work};
-use crate::measure::columns::{Column, Damaged, InOrder, Numbers, VisitRows};
+use crate::measure::columns::{Column, Damaged, InOrder, Numbers, VisitRows, kind, kinds};
 use crate::measure::question::{Dimension, Field, Filter};
 
 /// The visits and rows of a day that are counted.
@@ -187,47 +188,82 @@ impl Loop<'_, '_> {
         }
     }
 
-    /// All events of a visit belong to one group: rows are not read.
+    /// All events of a visit belong to one group: rows are not read. `run` tells where those end that have the
+    /// group of the first of these places and lie together.
     pub(super) fn visits(
         &self,
         group: impl Fn(usize) -> u32,
+        run: impl Fn(Range<usize>) -> usize,
         groups: &mut Groups<'_>,
         counts: &mut Counts,
     ) -> Result<(), ScanError> {
         let views = if self.wanted.views { Some(self.opened.numbers(Column::Views)?) } else { None };
-        let (whole, is_same) = (WholeVisits::new(self)?, groups.are_of_visits());
-        let mut run = Run::NONE;
-        self.each_visit(|at, visit| {
-            let group = group(at);
-            if visit.events == 0 {
-                return;
-            }
-            if group != run.group {
-                counts.add(run);
-                run = counts.run(group);
-            }
-            if group != NONE {
-                if run.visitors.last != visit.visitor {
-                    run.visitors.last = visit.visitor;
-                    match self.numbers.get(visit.visitor) {
-                        Some(number) => counts.explicit.push((group, number)),
-                        None => run.visitors.count += 1,
+        // A visit may belong to another group with its bounce and duration.
+        let (whole, apart) = match WholeVisits::new(self)? {
+            whole if whole.is_wanted() && !groups.are_of_visits() => (WholeVisits::default(), Some(whole)),
+            whole => (whole, None),
+        };
+        let (all, order) = (self.opened.visits(), self.opened.order());
+        let explicit = order.map_or(all.len(), |order| order.explicit);
+        let kinds = order.map_or_else(|| Cow::Owned(kinds(all)), |order| Cow::Borrowed(&order.kinds[..]));
+        self.each_runs(|runs| {
+            // As in `all_rows`.
+            let read = |sum: u32, run: &Range<usize>| sum ^ all[run.start].start ^ group(run.start);
+            std::hint::black_box(runs.iter().fold(0, read));
+            for places in runs {
+                let with_ids = places.start..places.end.min(explicit);
+                let with_ids = all.get(with_ids).unwrap_or_default();
+                self.numbers.expect(with_ids.iter().map(|visit| visit.visitor));
+                let mut at = places.start;
+                while at < places.end {
+                    // Visits of one group that lie together.
+                    let of = group(at);
+                    let most = if at < explicit { places.end.min(explicit) } else { places.end };
+                    let end = run(at..most);
+                    if of != NONE {
+                        let mut own = counts.run(of);
+                        if at < explicit {
+                            self.count_explicit(&all[at..end], &mut own, &mut counts.explicit);
+                        } else {
+                            own.count(&kinds, at..end);
+                        }
+                        if self.wanted.events {
+                            own.events = all[at..end].iter().map(|visit| visit.events).sum();
+                        }
+                        if let Some(views) = &views {
+                            own.views = sum_of_visits(views, &kinds[at..end], at) as u32;
+                        }
+                        whole.count(&kinds[at..end], at, &mut own.whole);
+                        counts.add(own);
                     }
-                }
-                run.visits += 1;
-                run.events += visit.events;
-                run.views += views.as_ref().map_or(0, |views| views.get(at));
-            }
-            if whole.is_wanted() {
-                if is_same {
-                    whole.count(at, visit.events, &mut run.whole);
-                } else if let Some(counted) = counts.of_visits(groups.of_visit(at, visit.start as usize)) {
-                    whole.of(at, visit.events).add_to(counted);
+                    at = end;
                 }
             }
         })?;
-        counts.add(run);
-        Ok(())
+        match apart {
+            None => Ok(()),
+            Some(whole) => self.each_visit(|at, visit| {
+                if visit.events > 0
+                    && let Some(counted) = counts.of_visits(groups.of_visit(at, visit.start as usize))
+                {
+                    whole.of(at, visit.events).add_to(counted);
+                }
+            }),
+        }
+    }
+
+    /// Counts visits of one group that lie together, and their visitors, who may have explicit ids.
+    fn count_explicit(&self, visits: &[VisitRows], run: &mut Run, explicit: &mut Vec<(u32, u32)>) {
+        for visit in visits.iter().filter(|visit| visit.events > 0) {
+            if run.visitors.last != visit.visitor {
+                run.visitors.last = visit.visitor;
+                match self.numbers.get(visit.visitor) {
+                    Some(number) => explicit.push((run.group, number)),
+                    None => run.visitors.count += 1,
+                }
+            }
+            run.visits += 1;
+        }
     }
 
     pub(super) fn rows(
@@ -322,7 +358,16 @@ impl Loop<'_, '_> {
     }
 }
 
+/// Adds up a column of visits, from place `from` on, over those that have events.
+fn sum_of_visits(column: &Numbers<'_>, kinds: &[u8], from: usize) -> u64 {
+    let of = |number: u32, kind: u8| u64::from(if kind == 0 { 0 } else { number });
+    with_numbers!(column, |numbers| {
+        numbers[from..][..kinds.len()].iter().zip(kinds).map(|(number, kind)| of(number.value(), *kind)).sum()
+    })
+}
+
 /// Bounces and durations.
+#[derive(Default)]
 struct WholeVisits<'a> {
     entries: Option<Mask>,
     views: Option<Rc<Numbers<'a>>>,
@@ -344,26 +389,42 @@ impl<'a> WholeVisits<'a> {
         self.views.is_some() || self.durations.is_some()
     }
 
-    /// Counts a visit.
-    #[inline(always)]
-    fn count(&self, visit: usize, events: u32, whole: &mut Whole) {
-        if let (Some(views), Some(entries)) = (&self.views, &self.entries)
-            && entries.has(visit)
-        {
-            whole.bounce_visits += 1;
-            whole.bounces += u32::from((views.get(visit) == 1) & (events == 1));
-        }
-        if let Some(durations) = &self.durations {
-            whole.duration_visits += 1;
-            whole.duration += u64::from(durations.get(visit));
-        }
-    }
-
     /// What one visit counts.
     #[inline(always)]
     fn of(&self, visit: usize, events: u32) -> Whole {
         let mut whole = Whole::default();
-        self.count(visit, events, &mut whole);
+        if let (Some(views), Some(entries)) = (&self.views, &self.entries)
+            && entries.has(visit)
+        {
+            whole.bounce_visits = 1;
+            whole.bounces = u32::from((views.get(visit) == 1) & (events == 1));
+        }
+        if let Some(durations) = &self.durations {
+            whole.duration_visits = 1;
+            whole.duration = durations.get(visit).into();
+        }
         whole
+    }
+
+    /// Counts visits of these [`kinds`] that lie together, from place `from` on: those of them that have events.
+    /// Its loops take no branches, so that many visits are looked at together.
+    fn count(&self, kinds: &[u8], from: usize, whole: &mut Whole) {
+        if let (Some(views), Some(entries)) = (&self.views, &self.entries) {
+            let own = from..from + kinds.len();
+            let some = |(kind, at): (&u8, usize)| if entries.has(at) { *kind } else { 0 };
+            let kinds: Cow<'_, [u8]> = match entries {
+                Mask::All => kinds.into(),
+                _ => kinds.iter().zip(own.clone()).map(some).collect(),
+            };
+            let is_bounce = |views: u32, kind: u8| u32::from((views == 1) & (kind & kind::ONE_EVENT != 0));
+            whole.bounce_visits += with_events(&kinds);
+            whole.bounces += with_numbers!(&**views, |views| {
+                views[own].iter().zip(&*kinds).map(|(views, kind)| is_bounce(views.value(), *kind)).sum::<u32>()
+            });
+        }
+        if let Some(durations) = &self.durations {
+            whole.duration_visits += with_events(kinds);
+            whole.duration += sum_of_visits(durations, kinds, from);
+        }
     }
 }

@@ -4,6 +4,9 @@
 pub(super) trait Number: Copy {
     fn value(self) -> u32;
 
+    /// Where the run of numbers that are the same as the first one ends.
+    fn run(numbers: &[Self]) -> usize;
+
     /// Sets those places that have a number from `first` to `last`.
     fn select(numbers: &[Self], first: u32, last: u32, selected: &mut [bool]);
 
@@ -14,6 +17,9 @@ pub(super) trait Number: Copy {
 /// So many numbers of which none is wanted are passed over together.
 const TOGETHER: usize = 32;
 
+/// So many numbers are compared together where runs are short.
+const NEAR: usize = 16;
+
 /// Comparing numbers in their own width is what lets the compiler compare many at a time.
 macro_rules! number {
     ($kept:ty, $own:ty, $read:expr) => {
@@ -21,6 +27,16 @@ macro_rules! number {
             #[inline(always)]
             fn value(self) -> u32 {
                 u32::from($read(self))
+            }
+
+            #[inline(always)]
+            fn run(numbers: &[Self]) -> usize {
+                let Some(first) = numbers.first() else { return 0 };
+                let first = $read(*first);
+                let is_same =
+                    |chunk: &&[Self; NEAR]| chunk.iter().fold(0, |other, number| other | ($read(*number) ^ first)) == 0;
+                let same = NEAR * numbers.as_chunks().0.iter().take_while(is_same).count();
+                same + numbers[same..].iter().take_while(|number| $read(**number) == first).count()
             }
 
             fn select(numbers: &[Self], first: u32, last: u32, selected: &mut [bool]) {
@@ -85,6 +101,18 @@ mod tests {
         N::find(numbers, first, last, &mut found);
         assert!((0..).zip(&selected).filter(|(_, selected)| **selected).map(|(place, _)| place).eq(found));
         selected
+    }
+
+    #[test]
+    fn runs_of_every_length_end_where_they_end() {
+        for count in [1, 2, 15, 16, 17, 40] {
+            let words = [vec![7_u32; count], vec![8, 7]].concat();
+            let bytes: Vec<_> = words.iter().map(|number| *number as u8).collect();
+            let shorts: Vec<_> = words.iter().map(|number| (*number as u16).to_le_bytes()).collect();
+            assert_eq!([Number::run(&words), Number::run(&bytes), Number::run(&shorts)], [count; 3]);
+            assert_eq!(Number::run(&words[..count]), count);
+        }
+        assert_eq!(u32::run(&[]), 0);
     }
 
     #[test]

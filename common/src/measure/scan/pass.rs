@@ -1,5 +1,7 @@
 //! One pass over a day: what each group counts.
 
+use std::ops::Range;
+
 use super::counts::{Counts, NO_EVENTS, NO_VISITORS};
 use super::groups::{Groups, NONE, Of, Values};
 use super::loops::Loop;
@@ -92,9 +94,14 @@ impl Pass<'_> {
         let loop_ =
             Loop { wanted: self.wanted, entry_filters: &self.question.entry_filters, opened, numbers, work, visits };
         match (&of, rows) {
-            (Of::Same, Mask::All) if !opened.reports_are_events => loop_.visits(|_| 0, &mut groups, &mut counts)?,
+            (Of::Same, Mask::All) if !opened.reports_are_events => {
+                loop_.visits(|_| 0, |places| places.end, &mut groups, &mut counts)?;
+            }
             (Of::Visits(of), Mask::All) if !opened.reports_are_events => {
-                with_numbers!(&**of, |of| loop_.visits(|visit| of[visit].value(), &mut groups, &mut counts))?;
+                with_numbers!(&**of, |of| {
+                    let run = |places: Range<usize>| places.start + Number::run(&of[places]);
+                    loop_.visits(|visit| of[visit].value(), run, &mut groups, &mut counts)
+                })?;
             }
             (Of::Same, rows) => loop_.rows(|_, _| 0, rows, &mut groups, &mut counts)?,
             (Of::Visits(of), rows) => loop_.rows(|visit, _| of.get(visit), rows, &mut groups, &mut counts)?,
@@ -128,7 +135,15 @@ impl Pass<'_> {
     ) -> Result<(), ScanError> {
         let mut places = totals.of_day(self.question, &self.dimensions, opened)?;
         let mut rows = vec![NONE; groups.len()];
-        let only_visitors = self.wanted.only_visitors() && !self.wanted.reports;
+        if self.wanted.only_visitors() && !self.wanted.reports {
+            let counted = counts.visitors.iter().enumerate().filter(|(_, visitors)| visitors.last != u32::MAX);
+            for (group, visitors) in counted {
+                rows[group] = places.row(groups.values(group));
+                places.add_visitors(rows[group], visitors.count);
+            }
+            places.add_explicit(&rows, &counts.explicit);
+            return Ok(());
+        }
         for (group, row) in rows.iter_mut().enumerate() {
             let visitors = counts.visitors.get(group).copied().unwrap_or(NO_VISITORS);
             let events = counts.events.get(group).copied().unwrap_or(NO_EVENTS);
@@ -138,10 +153,6 @@ impl Pass<'_> {
                 continue;
             }
             *row = places.row(groups.values(group));
-            if only_visitors {
-                places.add_visitors(*row, visitors.count);
-                continue;
-            }
             let counted = Counted {
                 days: has_events.into(),
                 visitors: visitors.count.into(),
@@ -152,9 +163,7 @@ impl Pass<'_> {
             };
             places.add(*row, &counted);
         }
-        for (group, visitor) in counts.explicit {
-            places.add_visitor(rows[group as usize], visitor);
-        }
+        places.add_explicit(&rows, &counts.explicit);
         Ok(())
     }
 }

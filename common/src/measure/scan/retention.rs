@@ -46,7 +46,7 @@ pub fn answer(
                 }
             }
         }
-        drop(time);
+        drop((time, numbers));
         opened.into_capped(&mut buffers);
         work.check_memory(8 * weeks.capacity() + numbering.memory() + buffers.memory())?;
     }

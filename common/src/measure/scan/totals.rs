@@ -222,9 +222,9 @@ impl Known {
     /// day, so most of those that are the same are found by comparing side by side; the others are looked up
     /// when they are needed.
     fn next(self, texts: Arc<Texts>) -> Self {
-        // Parts of an open day share their texts.
-        if Arc::ptr_eq(&self.texts, &texts) {
-            return self;
+        // Parts of an open day share their texts. Few pages and sources are new on a day, or missing.
+        if Arc::ptr_eq(&self.texts, &texts) || self.texts == texts {
+            return Self { texts, ..self };
         }
         let mut numbers = vec![NONE; texts.len()];
         // Places among both texts, and from where on many are compared at a time again.
@@ -289,8 +289,29 @@ impl Places<'_> {
         counted.visitors += u64::from(visitors);
     }
 
-    pub(super) fn add_visitor(&mut self, row: u32, visitor: u32) {
-        self.totals.explicit_memory += self.totals.explicit[row as usize].insert(visitor);
+    /// Adds explicit visitors of the groups that have these rows: those of each group together, because the
+    /// sets of rows are far from each other in memory.
+    pub(super) fn add_explicit(&mut self, rows: &[u32], visitors: &[(u32, u32)]) {
+        // First how many each group has, then where they begin, in the end where they end.
+        let mut places = vec![0; rows.len()];
+        visitors.iter().for_each(|(group, _)| places[*group as usize] += 1);
+        let mut before = 0;
+        for place in &mut places {
+            (*place, before) = (before, before + *place);
+        }
+        let mut sorted = vec![0; visitors.len()];
+        for (group, visitor) in visitors {
+            let place = &mut places[*group as usize];
+            sorted[*place] = *visitor;
+            *place += 1;
+        }
+        let mut start = 0;
+        for (row, end) in rows.iter().zip(places) {
+            if start < end {
+                self.totals.explicit_memory += self.totals.explicit[*row as usize].extend(&sorted[start..end]);
+            }
+            start = end;
+        }
     }
 }
 

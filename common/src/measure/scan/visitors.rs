@@ -1,21 +1,21 @@
 //! Visitors with an explicit id, who come again on other days.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-use crate::measure::columns::{Columns, Damaged};
+use crate::measure::columns::{Columns, Damaged, Explicit};
 
 /// Numbers that explicit visitors have throughout one scan, from 0 on, once they have been counted.
 #[derive(Debug, Default)]
 pub(super) struct Numbering {
     numbers: RefCell<Ids>,
-    /// The day's explicit visitors.
-    ids: Vec<(u32, [u8; 16])>,
-    /// The place of each visitor among the ids, by [`VisitRows::visitor`](crate::measure::columns::VisitRows).
+    /// The place of each visitor of the day among its ids, by
+    /// [`VisitRows::visitor`](crate::measure::columns::VisitRows), unless they are the same.
     places: Vec<u32>,
-    /// The number of each id, once it is known.
+    /// The number of each id of the day, once it is known.
     found: Vec<Cell<u32>>,
 }
 
@@ -24,7 +24,9 @@ pub(super) struct Numbering {
 #[derive(Debug)]
 pub(super) struct DayNumbers<'a> {
     of: &'a Numbering,
-    places: usize,
+    ids: Cow<'a, [[u8; 16]]>,
+    /// Visitors from here on have no explicit id.
+    end: usize,
 }
 
 const NONE: u32 = u32::MAX;
@@ -33,35 +35,45 @@ impl DayNumbers<'_> {
     /// The number of an explicit visitor.
     #[inline(always)]
     pub(super) fn get(&self, visitor: u32) -> Option<u32> {
-        if visitor as usize >= self.places { None } else { self.find(visitor) }
+        if visitor as usize >= self.end { None } else { self.find(visitor) }
     }
 
     /// Looks up the numbers of visitors that will be asked for, if the first is among those who may have an
     /// explicit id.
     #[inline(always)]
     pub(super) fn expect(&self, visitors: impl Iterator<Item = u32> + Clone) {
-        if visitors.clone().next().is_some_and(|first| (first as usize) < self.places) {
+        if visitors.clone().next().is_some_and(|first| (first as usize) < self.end) {
             self.find_all(visitors);
         }
     }
 
     fn find_all(&self, visitors: impl Iterator<Item = u32>) {
-        let known = visitors.filter_map(|visitor| self.of.places.get(visitor as usize));
-        let known = known.filter_map(|place| self.of.ids.get(*place as usize).zip(self.of.found.get(*place as usize)));
-        self.of.numbers.borrow_mut().find(known.map(|((_, id), found)| (id, found)));
+        let known = visitors.filter_map(|visitor| {
+            let place = self.place(visitor)?;
+            self.ids.get(place).zip(self.of.found.get(place))
+        });
+        self.of.numbers.borrow_mut().find(known);
     }
 
     fn find(&self, visitor: u32) -> Option<u32> {
-        let place = *self.of.places.get(visitor as usize)? as usize;
+        let place = self.place(visitor)?;
         let found = self.of.found.get(place)?;
         if found.get() == NONE {
             let mut ids = self.of.numbers.borrow_mut();
             ids.make_room(1);
-            let id = u128::from_le_bytes(self.of.ids.get(place)?.1);
+            let id = u128::from_le_bytes(*self.ids.get(place)?);
             let at = ids.place(id);
             found.set(ids.number(id, at));
         }
         Some(found.get())
+    }
+
+    #[inline(always)]
+    fn place(&self, visitor: u32) -> Option<usize> {
+        match &self.of.places[..] {
+            [] => Some(visitor as usize),
+            places => places.get(visitor as usize).map(|place| *place as usize),
+        }
     }
 }
 
@@ -147,26 +159,33 @@ impl Ids {
 }
 
 impl Numbering {
-    pub(super) fn of_day(&mut self, columns: &dyn Columns) -> Result<DayNumbers<'_>, Damaged> {
-        columns.explicit(&mut self.ids)?;
+    pub(super) fn of_day<'a>(&'a mut self, columns: &'a dyn Columns) -> Result<DayNumbers<'a>, Damaged> {
+        let Explicit { ids, visitors } = columns.explicit()?;
         self.places.clear();
-        self.places.resize(self.ids.last().map_or(0, |(visitor, _)| *visitor as usize + 1), NONE);
-        for (place, (visitor, _)) in (0..).zip(&self.ids) {
-            self.places[*visitor as usize] = place;
-        }
+        let end = match visitors {
+            None => ids.len(),
+            Some(visitors) => {
+                let end = visitors.last().map_or(0, |visitor| *visitor as usize + 1);
+                self.places.resize(end, NONE);
+                (0..).zip(visitors).for_each(|(place, visitor)| self.places[visitor as usize] = place);
+                end
+            }
+        };
         self.found.clear();
-        self.found.resize(self.ids.len(), Cell::new(NONE));
-        Ok(DayNumbers { places: self.places.len(), of: self })
+        self.found.resize(ids.len(), Cell::new(NONE));
+        Ok(DayNumbers { of: self, ids, end })
     }
 
     /// The bytes of memory that it takes.
     pub(super) fn memory(&self) -> usize {
-        self.numbers.borrow().memory() + size_of_val(&*self.ids) + 4 * (self.places.len() + self.found.len())
+        // Those of an open day are a copy.
+        self.numbers.borrow().memory() + 4 * self.places.len() + 20 * self.found.len()
     }
 }
 
 /// Distinct explicit visitors: a list while they are few, then a bit for each visitor there is. Bits of many
-/// sets are far from each other in memory, so that they are set many at a time.
+/// sets are far from each other in memory, so that they are set many at a time: the list of those that have none
+/// yet may take as much memory as the bits.
 #[derive(Debug, Default)]
 pub(super) struct VisitorSet {
     /// Those that have no bit yet; the same may be there several times.
@@ -175,25 +194,25 @@ pub(super) struct VisitorSet {
 }
 
 impl VisitorSet {
-    /// Adds a visitor; answers how many more bytes of memory it takes.
-    #[inline]
-    pub(super) fn insert(&mut self, visitor: u32) -> usize {
-        if self.list.len() < self.list.capacity() {
-            self.list.push(visitor);
-            return 0;
-        }
+    /// Adds visitors; answers how many more bytes of memory it takes.
+    pub(super) fn extend(&mut self, mut visitors: &[u32]) -> usize {
         let before = self.memory();
-        self.make_room();
-        self.list.push(visitor);
+        while !visitors.is_empty() {
+            if self.list.len() == self.list.capacity() {
+                self.make_room();
+            }
+            let (own, rest) = visitors.split_at(visitors.len().min(self.list.capacity() - self.list.len()));
+            self.list.extend_from_slice(own);
+            visitors = rest;
+        }
         self.memory().saturating_sub(before)
     }
 
     /// Makes room in the list.
     fn make_room(&mut self) {
-        let largest = self.list.iter().copied().max().unwrap_or(0) as usize;
-        if !self.bits.is_empty() {
+        if !self.bits.is_empty() && 4 * self.list.len() >= size_of_val(&self.bits[..]) {
             self.set_bits();
-        } else if self.list.len() > 8 + largest / 128 {
+        } else if self.bits.is_empty() && self.list.len() > 8 + self.largest() / 128 {
             self.list.sort_unstable();
             self.list.dedup();
             // Otherwise there is room now, enough that this is not done again soon.
@@ -206,7 +225,17 @@ impl VisitorSet {
     }
 
     fn set_bits(&mut self) {
-        self.list.drain(..).for_each(|visitor| set(&mut self.bits, visitor));
+        let words = self.largest() / 64 + 1;
+        if words > self.bits.len() {
+            self.bits.resize(words, 0);
+        }
+        let bits = &mut self.bits[..];
+        self.list.drain(..).for_each(|visitor| bits[visitor as usize / 64] |= 1 << (visitor % 64));
+    }
+
+    /// The largest visitor of the list.
+    fn largest(&self) -> usize {
+        self.list.iter().copied().max().unwrap_or(0) as usize
     }
 
     pub(super) fn count(&mut self) -> u64 {
@@ -223,14 +252,6 @@ impl VisitorSet {
     pub(super) fn memory(&self) -> usize {
         4 * self.list.capacity() + 8 * self.bits.capacity()
     }
-}
-
-fn set(bits: &mut Vec<u64>, visitor: u32) {
-    let word = visitor as usize / 64;
-    if word >= bits.len() {
-        bits.resize(word + 1, 0);
-    }
-    bits[word] |= 1 << (visitor % 64);
 }
 
 #[cfg(test)]
@@ -257,7 +278,8 @@ mod tests {
         for (spread, bits) in [(1, true), (100_000, false)] {
             let mut set = VisitorSet::default();
             for round in 0..3 {
-                (0..500_u32).for_each(|visitor| _ = set.insert(visitor * spread + round % 2));
+                let visitors: Vec<u32> = (0..500).map(|visitor| visitor * spread + round % 2).collect();
+                visitors.chunks(1 + 70 * round as usize).for_each(|visitors| _ = set.extend(visitors));
             }
             let expected: std::collections::BTreeSet<u32> =
                 (0..500).flat_map(|visitor| [visitor * spread, visitor * spread + 1]).collect();

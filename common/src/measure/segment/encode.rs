@@ -29,15 +29,16 @@ impl Sections {
 }
 
 pub(super) fn encode(head: &Head) -> Segment {
-    let (mut time, mut ids) = (Vec::new(), Vec::new());
+    let mut time = Vec::new();
     // Reading an open day cannot fail.
     let all = head.visits().unwrap_or_default().into_owned().all;
-    let _ = (head.numbers(Column::Time, &mut time), head.explicit(&mut ids));
+    let _ = head.numbers(Column::Time, &mut time);
     let runs = runs(&all);
     let mut sections = Sections(Vec::new());
 
+    let with_ids = head.explicit().unwrap_or_default().visitors.unwrap_or_default();
     let mut is_explicit = vec![false; runs.len()];
-    ids.iter().for_each(|(visitor, _)| is_explicit[*visitor as usize] = true);
+    with_ids.iter().for_each(|visitor| is_explicit[*visitor as usize] = true);
     let start = |visit: u32| time[all[visit as usize].start as usize];
     let ranks = [Field::Country, Field::Source].map(|field| ranks(head, field));
     let mut visitors: Vec<u32> = (0..runs.len() as u32).collect();
@@ -48,7 +49,7 @@ pub(super) fn encode(head: &Head) -> Segment {
         (!is_explicit[visitor], country, source, start(first), head.visitor_id(visitor))
     });
     let explicit: Vec<u8> =
-        visitors[..ids.len()].iter().flat_map(|visitor| head.visitor_id(*visitor as usize)).collect();
+        visitors[..with_ids.len()].iter().flat_map(|visitor| head.visitor_id(*visitor as usize)).collect();
     if !explicit.is_empty() {
         sections.0.push((Kind::Ids, "visitors".to_owned(), explicit));
     }
@@ -57,7 +58,7 @@ pub(super) fn encode(head: &Head) -> Segment {
         &all,
         |row| time[row as usize],
         visitors.iter().map(|visitor| runs[*visitor as usize].clone()),
-        ids.len(),
+        with_ids.len(),
     );
     sections.put(Kind::OfVisitors, "visits", &order.more);
     sections.put(Kind::OfVisits, "start", &order.starts);
@@ -80,7 +81,7 @@ pub(super) fn encode(head: &Head) -> Segment {
     dimensions(head, &order, names.map(|name| Dimension::Property(name.into())), &mut sections);
 
     sections.0.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-    let counts = [visitors.len(), ids.len(), order.visits.len(), order.rows.len()];
+    let counts = [visitors.len(), with_ids.len(), order.visits.len(), order.rows.len()];
     let block = block(head, counts, &sections.0);
     Segment::open(block).unwrap_or_else(|_| unreachable!("a block that was just written can be opened"))
 }

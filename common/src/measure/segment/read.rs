@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Damaged, Kind, Section, Segment, dictionary, numbers};
-use crate::measure::columns::{Column, Columns, Numbers, VisitRows, Visits};
+use crate::measure::columns::{Column, Columns, Explicit, Numbers, VisitRows, Visits};
 use crate::measure::layout;
 use crate::measure::question::{Dimension, Field, Scope};
 use crate::measure::texts::Texts;
@@ -47,8 +47,8 @@ impl Segment {
             Column::Views => (Kind::OfVisits, "views".into()),
             Column::Duration => (Kind::OfVisits, "duration".into()),
             Column::Value(dimension) => match dimension.scope() {
-                Scope::Event => (Kind::OfRows, dimension.to_string().into()),
-                Scope::Visit => (Kind::OfVisits, dimension.to_string().into()),
+                Scope::Event => (Kind::OfRows, Self::name(dimension)),
+                Scope::Visit => (Kind::OfVisits, Self::name(dimension)),
                 Scope::Time => return Err(Damaged),
             },
         })
@@ -87,11 +87,19 @@ impl Segment {
     }
 
     /// The dimension whose texts are the values of this one.
-    fn texts_name(dimension: &Dimension) -> String {
+    fn texts_name(dimension: &Dimension) -> Cow<'_, str> {
         match dimension {
-            Dimension::Field(Field::EntryPage | Field::ExitPage) => Field::Page.name().to_owned(),
-            Dimension::Field(Field::EntryPageHostname | Field::ExitPageHostname) => Field::Hostname.name().to_owned(),
-            dimension => dimension.to_string(),
+            Dimension::Field(Field::EntryPage | Field::ExitPage) => Field::Page.name().into(),
+            Dimension::Field(Field::EntryPageHostname | Field::ExitPageHostname) => Field::Hostname.name().into(),
+            dimension => Self::name(dimension),
+        }
+    }
+
+    /// As it is displayed.
+    fn name(dimension: &Dimension) -> Cow<'_, str> {
+        match dimension {
+            Dimension::Field(field) => field.name().into(),
+            dimension => dimension.to_string().into(),
         }
     }
 }
@@ -164,12 +172,12 @@ impl Columns for Segment {
         Ok(())
     }
 
-    fn explicit(&self, visitors: &mut Vec<(u32, [u8; 16])>) -> Result<(), Damaged> {
-        visitors.clear();
+    fn explicit(&self) -> Result<Explicit<'_>, Damaged> {
         let content = self.section(Kind::Ids, "visitors").map_or(&[][..], |section| self.content(section));
-        let (ids, []) = content.as_chunks::<16>() else { return Err(Damaged) };
-        visitors.extend((0..).zip(ids.iter().copied()));
-        if visitors.len() == self.explicit { Ok(()) } else { Err(Damaged) }
+        match content.as_chunks() {
+            (ids, []) if ids.len() == self.explicit => Ok(Explicit { ids: ids.into(), visitors: None }),
+            _ => Err(Damaged),
+        }
     }
 
     fn numbers(&self, column: Column<'_>, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
