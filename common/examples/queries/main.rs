@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! queries make EVENTS FOLDER     segments in a SQLite store, and tables for another database
-//! queries warm FOLDER            each question, with all segments in memory
+//! queries warm FOLDER [NUMBER]   each question, or one for a profiler, with all segments in memory
 //! queries cold FOLDER            the same through the service, with nothing in memory and default bounds
 //! queries today SECONDS FOLDER   today's figures while 5,000 events a second are stored
 //! queries large EVENTS FOLDER    today's figures of very many events, with default bounds
@@ -20,7 +20,7 @@ mod today;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::config::Config;
 use common::measure::days::Counts;
@@ -42,8 +42,10 @@ use crate::tables::Tables;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Runs of each question, of which the median counts, after one that does not.
-const RUNS: usize = 7;
+/// Rounds of each question, of which the median counts, after one run that does not.
+const ROUNDS: usize = 7;
+/// How much longer a round is than what its times are rounded to, which is the tick of the kernel's clock.
+const ROUND: Duration = Duration::from_millis(100);
 /// The file of how many events each day has.
 const COUNTS: &str = "counts.json";
 
@@ -54,7 +56,8 @@ async fn main() {
     let number = |text: &str| text.parse().expect("a number");
     let answer = match arguments[..] {
         ["make", count, folder] => make(number(count), Path::new(folder)).await,
-        ["warm", folder] => warm(Path::new(folder)).await,
+        ["warm", folder] => warm(Path::new(folder), questions::all()).await,
+        ["warm", folder, at] => warm(Path::new(folder), vec![questions::all().swap_remove(number(at) as usize)]).await,
         ["cold", folder] => cold(Path::new(folder)).await,
         ["today", seconds, folder] => today::measure(number(seconds), &store(Path::new(folder)).await).await,
         ["large", count, folder] => today::large(number(count), &store(Path::new(folder)).await).await,
@@ -102,7 +105,7 @@ async fn segments(folder: &Path) -> Vec<Segment> {
     blocks.into_iter().map(|(_, block)| Segment::open(block.into()).expect("a segment")).collect()
 }
 
-async fn warm(folder: &Path) -> Value {
+async fn warm(folder: &Path, questions: Vec<Question>) -> Value {
     let segments = segments(folder).await;
     let work = Work { memory: 1 << 30, stopped: &|| false };
     let ask = |question: &Question| match &question.asked {
@@ -115,20 +118,33 @@ async fn warm(folder: &Path) -> Value {
             json!(query.results(answer))["results"].clone()
         }
     };
-    let questions = questions::all();
     let measured = questions.iter().map(|question| {
         let rows = ask(question);
-        let mut times: Vec<f64> = (0..RUNS)
+        let rounds: Vec<(f64, f64)> = (0..ROUNDS)
             .map(|_| {
-                let start = Instant::now();
-                ask(question);
-                start.elapsed().as_secs_f64() * 1e3
+                let (start, worked, mut runs) = (Instant::now(), processor_time(), 0.0);
+                while processor_time() - worked < ROUND {
+                    ask(question);
+                    runs += 1.0;
+                }
+                let millis = |time: Duration| time.as_secs_f64() * 1e3 / runs;
+                (millis(processor_time() - worked), millis(start.elapsed()))
             })
             .collect();
-        times.sort_by(f64::total_cmp);
-        json!({"name": question.name, "ms": times[RUNS / 2], "rows": rows})
+        let median = |mut times: Vec<f64>| {
+            times.sort_by(f64::total_cmp);
+            times[ROUNDS / 2]
+        };
+        let (worked, elapsed): (Vec<f64>, Vec<f64>) = rounds.into_iter().unzip();
+        json!({"name": question.name, "ms": median(worked), "elapsed_ms": median(elapsed), "rows": rows})
     });
     measured.collect()
+}
+
+/// For how long this thread has had a processor, as Linux counts it. What other processes do counts little.
+fn processor_time() -> Duration {
+    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    Duration::from_nanos(spent.split(' ').next().and_then(|spent| spent.parse().ok()).expect("nanoseconds"))
 }
 
 async fn cold(folder: &Path) -> Value {
@@ -139,24 +155,27 @@ async fn cold(folder: &Path) -> Value {
     let counts: Vec<u64> = serde_json::from_str(&counts).expect("counts");
     let counts: Counts = days().zip(counts).collect();
     let idle = resident("VmRSS:");
+    let service = Service::new(&config);
+    for question in questions::all().iter().cycle().take(30) {
+        ask(&service, &store, question, &counts).await;
+    }
+    drop(service);
+    let most = resident("VmHWM:");
     let mut times = Vec::new();
     for question in questions::all() {
         let service = Service::new(&config);
         let start = Instant::now();
-        match &question.asked {
-            Asked::Query(query) => _ = service.query(&store, query, &counts, now()).await.expect("an answer"),
-            Asked::Funnel(query) => _ = service.funnel(&store, query, &counts, now()).await.expect("an answer"),
-        }
+        ask(&service, &store, &question, &counts).await;
         times.push(json!({"name": question.name, "ms": start.elapsed().as_secs_f64() * 1e3}));
     }
-    let service = Service::new(&config);
-    for question in questions::all().iter().cycle().take(30) {
-        match &question.asked {
-            Asked::Query(query) => _ = service.query(&store, query, &counts, now()).await.expect("an answer"),
-            Asked::Funnel(query) => _ = service.funnel(&store, query, &counts, now()).await.expect("an answer"),
-        }
+    json!({"questions": times, "idle_bytes": idle, "most_bytes": most, "bound_bytes": config.query_memory})
+}
+
+async fn ask(service: &Service, store: &Sqlite, question: &Question, counts: &Counts) {
+    match &question.asked {
+        Asked::Query(query) => _ = service.query(store, query, counts, now()).await.expect("an answer"),
+        Asked::Funnel(query) => _ = service.funnel(store, query, counts, now()).await.expect("an answer"),
     }
-    json!({"questions": times, "idle_bytes": idle, "most_bytes": resident("VmHWM:"), "bound_bytes": config.query_memory})
 }
 
 /// Resident memory of this process in bytes, as Linux counts it; 0 elsewhere.
