@@ -17,6 +17,7 @@
 
 mod address;
 mod admission;
+pub mod allocator;
 pub mod cli;
 mod connection;
 pub mod demo;
