@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use tests::ledger::Ledger;
+use serde_json::json;
+use tests::ledger::{self, Ledger};
 use tests::live::{Live, PATH};
 use tests::server::Server;
 use tests::servers::{WebServer, port};
-use tests::text;
 use tests::wait::until;
+use tests::{text, uuid};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -34,11 +35,18 @@ async fn no_request_fails() {
     let nginx = nginx(&addresses);
     let front = SocketAddr::from((Ipv4Addr::LOCALHOST, nginx.port()));
     let (all_sent, sent) = watch::channel(None);
-    let (connected, mut is_connected) = watch::channel(false);
-    let client = tokio::spawn(follow(front, connected, sent));
-    is_connected.wait_for(|connected| *connected).await.expect("the client connects");
+    let (state, mut client_is) = watch::channel(Client::Away);
+    let client = tokio::spawn(follow(front, state, sent));
+    client_is.wait_for(|state| *state == Client::Connected).await.expect("the client connects");
 
     let mut ledger = Ledger::new(SENDERS);
+    // Without an event to resume after, what comes while the client connects again would be missed.
+    let mut first = ledger::event(&[uuid()], ledger.random());
+    first["site"] = json!("default");
+    let id = servers[0].store(&first).await;
+    client_is.wait_for(|state| *state == Client::HasAnEvent).await.expect("the client gets the first event");
+    ledger.sent.insert(id, first);
+    ledger.answered += 1;
     let sending = ledger.start(&[front]);
     for round in 0..ROUNDS {
         for n in 0..servers.len() {
@@ -69,6 +77,14 @@ async fn no_request_fails() {
     }
 }
 
+/// What the live client has been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    Away,
+    Connected,
+    HasAnEvent,
+}
+
 /// An nginx before these servers, with nothing set but what makes it a proxy of them and of their live
 /// feeds.
 fn nginx(servers: &[SocketAddr]) -> WebServer {
@@ -96,7 +112,7 @@ async fn received(server: &Server) -> f64 {
 /// was closed.
 async fn follow(
     nginx: SocketAddr,
-    connected: watch::Sender<bool>,
+    state: watch::Sender<Client>,
     sent: watch::Receiver<Option<BTreeSet<String>>>,
 ) -> usize {
     let (mut seen, mut last, mut restarts) = (BTreeSet::new(), None::<String>, 0);
@@ -118,14 +134,17 @@ async fn follow(
                 Ok(message) => message,
                 Err(code) => break code,
             };
-            connected.send_replace(true);
             match text(&message["type"]) {
+                "heartbeat" | "initial_stats" if last.is_none() => {
+                    state.send_replace(Client::Connected);
+                }
                 "heartbeat" | "initial_stats" => {}
                 "gap" | "error" => panic!("{message}"),
                 _ => {
                     let id = text(&message["id"]).to_owned();
                     assert!(seen.insert(id.clone()), "comes again: {message}");
                     last = Some(id);
+                    state.send_replace(Client::HasAnEvent);
                 }
             }
         };
