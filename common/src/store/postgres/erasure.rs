@@ -6,8 +6,8 @@ use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
 
 use super::connection::Connections;
-use super::keep;
 use super::feed::{SITE, query};
+use super::keep;
 use super::rows::{COLUMNS, committed};
 use super::totals::figures_of;
 use crate::event::Event;
