@@ -111,7 +111,7 @@ test(
     assert.match((await page.locator(".outline-form [role=status]").textContent()) ?? "", /being opened/);
     // The page at the address that was entered is believed.
     site.pages.set("/plan", { text: `${icon}<script>opener.postMessage(${JSON.stringify(outline("#true"))}, "*")</script>` });
-    // The dashboard closes it as soon as it has told.
+    // The dashboard closes it as soon as it has the outline.
     await popup.goto(`${site.origin}/plan`).catch(() => undefined);
     await until("it is kept", () => page.evaluate(() => JSON.stringify(localStorage).includes("#true")));
     await foreign.stop();

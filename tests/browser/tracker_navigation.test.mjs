@@ -13,7 +13,7 @@ const world = setUp();
 const path = (events) => events.map(({ event_type, page_url }) => `${event_type} ${page_url}`);
 
 test(
-  "a page that is not there is told, once, besides its view",
+  "a page that is not there is counted, once, besides its view",
   world.test(async ({ server, site, visitor }) => {
     visitor.allow(/status of 404/);
     const text = `<!doctype html><link rel="icon" href="data:,"><title>Page</title><script defer src="{{analytics}}/mcv.js" data-site="${SITE}"></script>`;

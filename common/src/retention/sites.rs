@@ -1,4 +1,4 @@
-//! Sites without data are removed, so that names that somebody invented do not keep their places for good.
+//! Sites without data are removed, so that invented names do not keep their places for good.
 
 use std::collections::BTreeSet;
 

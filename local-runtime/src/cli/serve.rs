@@ -39,7 +39,7 @@ pub(super) async fn run(config: Config, static_dir: Option<PathBuf>) -> Result<(
     // systemd waits for it, where it has started the process, before it says that this one is started.
     #[cfg(unix)]
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
-        tracing::warn!(%error, "systemd cannot be told that the server is ready");
+        tracing::warn!(%error, "cannot notify systemd that the server is ready");
     }
     crate::run(app, listener, Options { static_dir }, stop)
         .await

@@ -1,9 +1,11 @@
 /** How many events were counted in the view's days, and how many were not, and why. */
 
 import { api } from "../api";
+import { shared } from "../session";
 import { known, rangeText, site } from "../state/site";
 import { say } from "../text";
 import { show } from "../text/now";
+import { embedded } from "../view/view";
 import { Csv } from "./Csv";
 import { OwnVisits } from "./OwnVisits";
 
@@ -60,7 +62,7 @@ export function Counted() {
             ))}
           </dl>
           <Csv of={csv} name="outcomes" what={words.countedTitle} />
-          <OwnVisits />
+          {shared === null && !embedded && <OwnVisits />}
         </div>
       </details>
     </>

@@ -12,6 +12,9 @@ import { Csv } from "./Csv";
 import { Funnel } from "./Funnel";
 import { EditGoals } from "./Goals";
 
+/** A missing page is no aim, although it counts as one where a site has no goals of its own. */
+const NO_AIMS = ["not_found"];
+
 /** Page views have a card of their own, and reports are no events of interest. */
 const PASSED_OVER = ["page_view", "scroll", "hover"];
 
@@ -41,7 +44,7 @@ export function Events() {
         <EditGoals />
       </p>
     );
-    return <Card name="events" above={above} />;
+    return <Card name="events" without={NO_AIMS} above={above} />;
   }
   return <Card name="events" without={open.events.value === "event" ? PASSED_OVER : []} />;
 }

@@ -64,7 +64,7 @@ export function Funnel() {
               class="button"
               onClick={() => {
                 name.value = null;
-                edit([{ name: steps.map(targetText).join(" → ").slice(0, 200), steps: [...steps] }]);
+                void edit([{ name: steps.map(targetText).join(" → ").slice(0, 200), steps: [...steps] }]);
               }}
             >
               {words.keepFunnel}

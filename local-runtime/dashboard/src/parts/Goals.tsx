@@ -105,7 +105,7 @@ function Editor({ now, close }: { now: Lists; close: () => void }) {
 /** Opens the editor. */
 export function EditGoals() {
   return (
-    <button type="button" class="button" disabled={goals.held.value.data === null} onClick={() => edit()}>
+    <button type="button" class="button" onClick={() => void edit()}>
       {say.value.editGoals}
     </button>
   );

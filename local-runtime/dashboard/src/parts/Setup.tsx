@@ -54,11 +54,13 @@ const OUTCOME = /^maicivy_ingest_outcomes_total\{([^}]*)\} (\S+)$/gm;
 /** The script has several names, all of them at the root. */
 const SCRIPT = /^maicivy_analytics_request_duration_seconds_count\{endpoint="\/[^"/]+\.js"[^}]*\} (\S+)$/gm;
 
-async function look(): Promise<Seen | null> {
-  const text = await fetch(address("metrics"), { headers: bearer(token.peek()), signal: AbortSignal.timeout(LOOK_EVERY_MS) })
-    .then((answer) => (answer.ok ? answer.text() : null))
-    .catch(() => null);
-  if (text === null) return null;
+/** Null where the server shows no metrics, undefined if it is away for a moment. */
+async function look(): Promise<Seen | null | undefined> {
+  const answer = await fetch(address("metrics"), { headers: bearer(token.peek()), signal: AbortSignal.timeout(LOOK_EVERY_MS) }).catch(() => null);
+  if (answer === null || answer.status === 429 || answer.status >= 500) return undefined;
+  if (!answer.ok) return null;
+  const text = await answer.text().catch(() => undefined);
+  if (text === undefined) return undefined;
   const outcomes: Record<string, number> = {};
   for (const [, labels = "", value] of text.matchAll(OUTCOME)) {
     const label = (name: string): string => new RegExp(`${name}="([^"]*)"`).exec(labels)?.[1] ?? "";
@@ -67,6 +69,7 @@ async function look(): Promise<Seen | null> {
   return { scripts: sum([...text.matchAll(SCRIPT)].map(([, count]) => Number(count))), outcomes };
 }
 
+const total = ({ outcomes }: Seen): number => sum(Object.values(outcomes));
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
 
 /** What happened since the page was opened; null where that is not known, undefined before it is. */
@@ -77,7 +80,10 @@ function useSeen(): Seen | null | undefined {
     const again = async (): Promise<void> => {
       if (document.hidden) return;
       const now = await look();
+      if (now === undefined) return;
       if (now === null) return setNews(null);
+      // A server that was started again counts from 0.
+      if (first && (now.scripts < first.scripts || total(now) < total(first))) first = null;
       const base = (first ??= now);
       const outcomes = Object.entries(now.outcomes).map(([name, count]) => [name, count - (base.outcomes[name] ?? 0)]);
       setNews({ scripts: now.scripts - base.scripts, outcomes: Object.fromEntries(outcomes) });

@@ -1,6 +1,6 @@
 /** The site's goals and funnels, which the server keeps. */
 
-import { signal } from "@preact/signals-core";
+import { computed, signal } from "@preact/signals-core";
 import { Failure, asAdmin, get } from "../api";
 import type { Funnel, Goals, Target } from "../wire";
 import * as wire from "../wire";
@@ -16,17 +16,24 @@ export const FEWEST_STEPS = 2;
 /** What is edited while the editor is open, and which version of it was there. */
 export const editing = signal<Omit<Goals, "configured"> | null>(null);
 
+/** Computed, so that what is typed in the editor asks for nothing. */
+const wanted = computed(() => (editing.value || chosen("events")?.panel === "funnel" || open.events.value === "goal" ? site : null));
+
 export const goals = new Report<Goals>(
-  () => (editing.value || chosen("events")?.panel === "funnel" || open.events.value === "goal" ? site : null),
+  () => wanted.value,
   () => get("goals", { site }, wire.goals),
   { every: null },
 );
 
-/** Opens the editor, with one more funnel if there is one to keep. */
-export function edit(more: readonly Funnel[] = []): void {
-  const kept = goals.held.peek().data;
-  // What is not known would be lost by what is saved.
-  if (kept) editing.value = { goals: kept.goals, funnels: [...kept.funnels, ...more], version: kept.version };
+/** Opens the editor with what the server has now, and with one more funnel if there is one to keep. */
+export async function edit(more: readonly Funnel[] = []): Promise<void> {
+  try {
+    const { data } = await get("goals", { site }, wire.goals);
+    editing.value = { goals: data.goals, funnels: [...data.funnels, ...more], version: data.version };
+  } catch {
+    // Its failure is shown.
+    goals.load();
+  }
 }
 
 /** Keeps what the editor has. Answers why it was refused, or null. */

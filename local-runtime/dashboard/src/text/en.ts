@@ -385,7 +385,7 @@ export const en = {
   checks: "What was seen so far",
   checkLive: "This page is connected to the server.",
   checkNoLive: "The live connection is not there; figures are refreshed every few seconds.",
-  checkScript: (count: number, shown: string) => `The script was loaded ${shown} ${many(count, "time", "times")} since this page was opened.`,
+  checkScript: (count: number, shown: string) => `The script was loaded ${shown} ${many(count, "time", "times")} since this page was opened, by pages of any site of this server.`,
   checkNoScript: "The script was not loaded since this page was opened. If a page with the tag is open, a content blocker or a Content-Security-Policy keeps it away: the browser’s console says so, and what the policy must allow is below.",
   checkReceived: (count: number, shown: string) => `${shown} ${many(count, "event has", "events have")} arrived since this page was opened.`,
   checkNothing: (loaded: boolean) =>

@@ -63,7 +63,7 @@ export const fr: Messages = {
     INVALID_SITE: "Le serveur ne mesure aucun site de ce nom.",
     INVALID_EVENT: "L’événement est mal formé.",
     INVALID_JSON: "La requête est mal formée.",
-    INVALID_SHARE: "Cette durée de partage n’est pas permise.",
+    INVALID_SHARE: "Ce lien ne peut pas être créé : sa durée n’est pas permise, ou il y a trop de liens ; révoquez-en.",
     NAME_TAKEN: "Ce nom est déjà pris.",
     CONFLICT: "Une autre personne a modifié les objectifs entre-temps. Fermez cette fenêtre et rouvrez-la pour voir les siens.",
     MISSING_VISITOR: "Le visiteur n’a pas pu être identifié.",
@@ -418,7 +418,7 @@ export const fr: Messages = {
   checks: "Ce qui a été constaté",
   checkLive: "Cette page est connectée au serveur.",
   checkNoLive: "La connexion en direct manque ; les chiffres sont actualisés toutes les quelques secondes.",
-  checkScript: (_, shown) => `Le script a été chargé ${shown} fois depuis l’ouverture de cette page.`,
+  checkScript: (_, shown) => `Le script a été chargé ${shown} fois depuis l’ouverture de cette page, par des pages de n’importe quel site de ce serveur.`,
   checkNoScript: "Le script n’a pas été chargé depuis l’ouverture de cette page. Si une page avec la balise est ouverte, un bloqueur de contenu ou une Content-Security-Policy l’écarte : la console du navigateur le dit, et ce que la politique doit permettre se trouve plus bas.",
   checkReceived: (count, shown) => `${shown} ${many(count, "événement est arrivé", "événements sont arrivés")} depuis l’ouverture de cette page.`,
   checkNothing: (loaded) =>

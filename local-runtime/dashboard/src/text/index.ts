@@ -20,6 +20,7 @@ async function learn(wanted: Language): Promise<void> {
   if (wanted !== "fr" || known.peek().fr) return;
   const fr = await french().catch(() => undefined);
   if (fr) known.value = { ...known.peek(), fr };
+  else document.documentElement.lang = "en";
 }
 
 effect(() => void learn(language.value));

@@ -19,7 +19,10 @@ import { show } from "./now";
 export function refusalText({ code, message }: Failure): string {
   const words = say.value;
   const [place = "", list, at, step] = /^(goals|funnels)\[(\d+)\](?: steps\[(\d+)\])? /.exec(message) ?? [];
-  const text = words.codes[code] ?? message.slice(place.length);
+  const own = message.slice(place.length);
+  const known = words.codes[code];
+  // Of many kinds of mistakes: which one, only the server's words say.
+  const text = known === undefined ? own : code === "INVALID_QUERY" ? `${known} (${own})` : known;
   if (list === undefined) return text;
   const name = (list === "goals" ? words.goalNumber : words.funnelNumber)(Number(at) + 1);
   return words.about(step === undefined ? name : `${name}, ${words.step(Number(step) + 1)}`, text);

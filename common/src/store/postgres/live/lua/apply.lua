@@ -4,7 +4,7 @@
 --   that have keys (periods.rs), then for each day its themes if the day is kept, and the six keys
 --   (keys.rs) of each of its periods that are.
 -- ARGV: store, from, to, the event at to or -, how many were seen and for each when and who, then for
---   each day: for the day, the week, the month each the seconds that it still has (0: not kept, no keys)
+--   each day: for the day, the week and the month the seconds that it still has (0: not kept, no keys)
 --   and its member of the list; the member of the day's themes; what is added to each of the five
 --   counters, how many visitors and they, how many themes and how often each.
 --
