@@ -192,14 +192,6 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Report, StoreError> {
         app.store.delete_blocks(kind, summaries).await?;
     }
     app.delete_expired_shares(now).await?;
-    match sites::remove_empty(app, now).await {
-        Ok(0) => {}
-        Ok(sites) => tracing::info!(sites, "sites without data removed"),
-        Err(error) => {
-            let error = crate::collect::error_text(&error);
-            tracing::warn!(error, "not all sites without data could be removed; the next run tries again");
-        }
-    }
     salts?;
     app.store.cleaned(now).await?;
     if app.store.waited().await?.is_some() {
@@ -208,6 +200,15 @@ pub async fn run(app: &App, now: Timestamp) -> Result<Report, StoreError> {
     app.metrics.cleaned(Some(now));
     let report = Report { cutoff, deleted, duration_ms: started.elapsed().as_millis() as u64, last_success: now };
     tracing::info!(cutoff = %report.cutoff, deleted, duration_ms = report.duration_ms, "cleanup done");
+    // After the success is recorded: a run that is cut off here has forgotten all that it must.
+    match sites::remove_empty(app, now).await {
+        Ok(0) => {}
+        Ok(sites) => tracing::info!(sites, "sites without data removed"),
+        Err(error) => {
+            let error = crate::collect::error_text(&error);
+            tracing::warn!(error, "not all sites without data could be removed; the next run tries again");
+        }
+    }
     Ok(report)
 }
 

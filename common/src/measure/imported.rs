@@ -17,7 +17,7 @@ const LONG_TOTALS: i32 = 365;
 
 impl Service {
     /// The totals of a period, and if it is a week or a month, of its imported days. The visitors of those are
-    /// added: an address is another visitor every day.
+    /// added: a visitor without an id is a new one every day.
     ///
     /// # Errors
     /// When the store cannot answer.
@@ -25,11 +25,23 @@ impl Service {
         let mut totals = store.totals(site, key).await?;
         if key.period() != Period::Day {
             let days = key.first_day()..key.last_day().plus(1);
-            for (_, imported) in self.imported(store, site, days, now).await? {
-                totals += imported;
+            let imported = self.imported(store, site, days.clone(), now).await?;
+            // Events of days without a summary were counted when they were stored; the log may be of the same days.
+            if !imported.is_empty() && totals.events <= self.events_by_day(store, site, days, now).await? {
+                imported.into_iter().for_each(|(_, imported)| totals += imported);
             }
         }
         Ok(totals)
+    }
+
+    /// How many stored events of these days are known by day: from summaries, and of days that are kept.
+    async fn events_by_day(&self, store: &dyn Store, site: &Site, days: Range<Day>, now: Timestamp) -> Result<u64> {
+        let kept = self.first_kept(now).clamp(days.start, days.end);
+        let blocks = store.blocks(site, BlockKind::Totals, days.start..kept).await?;
+        let summaries = blocks.into_iter().filter_map(|(_, block)| Summary::open(block).ok());
+        let stored = summaries.filter(|day| day.origin() == Origin::Stored).map(|day| day.events());
+        let daily = store.daily(site, kept..days.end).await?;
+        Ok(stored.chain(daily.iter().map(|(_, day)| day.events)).sum())
     }
 
     /// The totals of each of these days, oldest first, imported ones included.
@@ -45,7 +57,8 @@ impl Service {
     ) -> Result<Vec<(Day, Totals)>> {
         let mut daily = store.daily(site, days.clone()).await?;
         for (day, imported) in self.imported(store, site, days, now).await? {
-            daily.iter_mut().filter(|(other, _)| *other == day).for_each(|(_, totals)| *totals += imported);
+            let without = daily.iter_mut().filter(|(other, totals)| *other == day && totals.events == 0);
+            without.for_each(|(_, totals)| *totals += imported);
         }
         Ok(daily)
     }

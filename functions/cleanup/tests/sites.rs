@@ -1,4 +1,4 @@
-//! Sites without data give up their places.
+//! Sites without data are removed.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -46,7 +46,7 @@ async fn clean(test: &TestApp, at: &str) -> BTreeSet<Site> {
 
 /// More sites than half of what there may be.
 #[tokio::test]
-async fn invented_sites_give_up_half_of_all_places() {
+async fn invented_sites_are_removed_until_half_of_all_places_are_free() {
     let test = TestApp::start(&[], cleanup::router, NOW).await;
     // A real one that was quiet since has more events than an invented one.
     append(&test, ["default", "quiet", "quiet"].map(str::to_owned).into_iter(), NOW).await;
@@ -61,6 +61,16 @@ async fn invented_sites_give_up_half_of_all_places() {
     let day = Timestamp::parse(NOW).unwrap().day();
     let totals = test.app.store.blocks(&site("s2"), BlockKind::Totals, day..day.plus(1)).await.unwrap();
     assert_eq!(totals.len(), 1);
+}
+
+#[tokio::test]
+async fn new_names_do_not_displace_a_quiet_site() {
+    let test = TestApp::start(&[], cleanup::router, NOW).await;
+    append(&test, ["quiet", "quiet"].map(str::to_owned).into_iter(), NOW).await;
+    clean(&test, "2025-12-10T02:00:00Z").await;
+    append(&test, (0..Site::MOST / 2 + 20).map(|number| format!("s{number}")), "2026-04-20T01:00:00Z").await;
+    let left = clean(&test, "2026-04-20T02:00:00Z").await;
+    assert!(left.contains(&site("quiet")));
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         ("site" = Option<String>, Query, description = "The site, `default` when none is named"),
     ),
     responses(
-        (status = 200, description = "The figures; day figures are kept 90 days, others 365, those of days that were imported when they had expired included", body = Answer<Stats>),
+        (status = 200, description = "The figures; day figures are kept 90 days, week and month figures 365, and these include days that were imported after their events had expired", body = Answer<Stats>),
         (status = 400, description = "INVALID_PERIOD, INVALID_DATE or INVALID_SITE"),
         (status = 503, description = "UNAVAILABLE, with Retry-After"),
     )

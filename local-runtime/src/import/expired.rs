@@ -95,9 +95,10 @@ impl Expired {
                 }
             }
         }
-        // So that they are listed: of some there may be no event.
-        let stored = self.days.iter().filter(|(_, (_, state))| *state == Some(Imported::Stored));
-        let sites: BTreeSet<Site> = stored.map(|((site, _), _)| site.clone()).collect();
+        // So that they are listed: of some there may be no event. Also those whose summaries an interrupted import
+        // has stored.
+        let summarised = self.days.iter().filter(|(_, (_, state))| state.is_some());
+        let sites: BTreeSet<Site> = summarised.map(|((site, _), _)| site.clone()).collect();
         if !sites.is_empty() {
             app.store.admit_sites(&sites).await?;
         }

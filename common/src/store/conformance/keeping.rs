@@ -7,7 +7,7 @@ use super::samples::{at, day, event, key, on_page, on_site, put, quiet, site, wi
 use crate::event::Event;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
-use crate::store::{Appended, CLAIM, Secret, SecretName, Store, TimelineFrom, Waited};
+use crate::store::{Appended, BlockKind, CLAIM, Secret, SecretName, Store, TimelineFrom, Waited};
 use crate::time::{DAY, Day, Timestamp};
 
 pub async fn the_first_secret_wins(mut fixture: impl Fixture) {
@@ -302,6 +302,9 @@ pub async fn sites_without_events_give_up_their_places(fixture: impl Fixture) {
 
     let now = start.plus(200 * DAY);
     clean(store, now.day().plus(-90), now).await;
+    let month = PeriodKey::of(Period::Month, start.day());
+    assert_eq!(store.totals(&site("s3"), month).await.unwrap().events, 1);
+    store.put_block(&site("s3"), BlockKind::Totals, start.day(), vec![7; 9]).await.unwrap();
     let mut removed = 0;
     for day in 0..2 {
         for number in 0..10 {
@@ -312,6 +315,13 @@ pub async fn sites_without_events_give_up_their_places(fixture: impl Fixture) {
     assert_eq!(removed, 10);
     assert_eq!(store.sites().await.unwrap().len(), Site::MOST - 10);
     assert!(!store.remove_site(&site("s7"), now).await.unwrap(), "it is not there");
+    assert_eq!(store.totals(&site("s3"), month).await.unwrap().events, 0);
+    let totals = async || store.blocks(&site("s3"), BlockKind::Totals, day("2000-01-01")..now.day()).await.unwrap().len();
+    assert_eq!(totals().await, 1, "blocks are found by the name");
+    for kind in [BlockKind::Totals, BlockKind::Summary] {
+        store.delete_blocks(kind, now.day()).await.unwrap();
+    }
+    assert_eq!(totals().await, 0);
 
     let now = now.plus(2 * DAY);
     let [mine, again, yours] = ["mine", "s7", "yours"].map(|name| on(name, now));

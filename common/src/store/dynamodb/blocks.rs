@@ -9,7 +9,7 @@ use super::batch::{Range, Scan};
 use super::client::Table;
 use super::item::{Item, number, read_number, sort_key};
 use super::keys;
-use super::sites::sites;
+use super::sites::{former, sites};
 use super::totals::of_days;
 use crate::site::Site;
 use crate::store::{BlockKind, Result};
@@ -81,8 +81,9 @@ pub(super) async fn delete_one(table: &Table, site: &Site, kind: BlockKind, day:
 
 pub(super) async fn delete(table: &Table, kind: BlockKind, before: Day) -> Result<u64> {
     let mut deleted = 0;
-    for site in sites(table, true).await? {
-        let range = Range::new(keys::blocks(&site, kind), "0", keys::day(before));
+    let former = former(table).await?;
+    for site in sites(table, true).await?.iter().chain(&former) {
+        let range = Range::new(keys::blocks(site, kind), "0", keys::day(before));
         let mut pages = table.pages(range, Scan::default());
         while let Some(items) = pages.next().await? {
             let keys: Vec<_> = items.iter().filter_map(keys::read).collect();
@@ -90,5 +91,24 @@ pub(super) async fn delete(table: &Table, kind: BlockKind, before: Day) -> Resul
             deleted += keys.iter().filter(|key| keys::is_first_piece(&key.sk)).count() as u64;
         }
     }
+    // Summaries are kept longest.
+    if kind == BlockKind::Summary {
+        for site in &former {
+            if !has_blocks(table, site).await? {
+                table.delete_all(&[keys::former(site)]).await?;
+            }
+        }
+    }
     Ok(deleted)
+}
+
+async fn has_blocks(table: &Table, site: &Site) -> Result<bool> {
+    for kind in BlockKind::DERIVED {
+        let first = Scan { page: Some(1), ..Scan::default() };
+        let mut pages = table.pages(Range::new(keys::blocks(site, kind), "0", keys::END), first);
+        if pages.next().await?.is_some_and(|items| !items.is_empty()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

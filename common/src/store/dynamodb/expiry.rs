@@ -126,7 +126,7 @@ fn expired(site: &Site, retained: Retained, cutoff: Day) -> Vec<Range> {
 }
 
 /// Deletes up to so many items of a range; answers how many.
-async fn delete_range(table: &Table, range: Range, most: usize) -> Result<usize> {
+pub(super) async fn delete_range(table: &Table, range: Range, most: usize) -> Result<usize> {
     let scan = Scan { consistent: true, backwards: false, page: i32::try_from(most).ok() };
     let mut deleted = 0;
     let mut pages = table.pages(range, scan);

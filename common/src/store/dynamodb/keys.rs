@@ -11,6 +11,7 @@
 //! | `n#site` | day | how many events were not stored, by reason | two days after the retention |
 //! | `r#kind` | id | a record of the operator's, such as a share link | |
 //! | `s` | site | a site that has been seen; when it was found to have no events | |
+//! | `f` | site | a site that was removed and may still have blocks | |
 //! | `h` | `sites` | how many sites there are | |
 //! | `secret` | name | a secret | a day after it expires |
 //! | `meta` | name | what cleanup has left, its claim and last success, how many processes have written, the write of a readiness check | |
@@ -209,11 +210,17 @@ pub(super) fn is_first_piece(sk: &str) -> bool {
 pub(super) const SITES: &str = "s";
 /// The partition of the secrets.
 pub(super) const SECRETS: &str = "secret";
+/// The partition of sites that were removed.
+pub(super) const FORMER: &str = "f";
 /// The partition of what concerns the store as a whole.
 pub(super) const META: &str = "meta";
 
 pub(super) fn site(site: &Site) -> Key {
     Key::new(SITES, site.as_str())
+}
+
+pub(super) fn former(site: &Site) -> Key {
+    Key::new(FORMER, site.as_str())
 }
 
 #[cfg(test)]

@@ -419,7 +419,7 @@ impl Admin for DynamoDb {
     }
 
     async fn remove_site(&self, site: &Site, now: Timestamp) -> Result<bool> {
-        let removed = sites::remove(&self.table, site, now).await;
+        let removed = sites::remove(&self.table, site, now.day().plus(-(self.retention as i32)), now).await;
         self.in_flight.touch();
         removed
     }

@@ -1,23 +1,23 @@
 //! The sites that are registered, at most [`Site::MOST`] but for those that were admitted.
 //!
-//! A process appends to a site without asking whether it is still registered, which would cost units
-//! with every event; it asks again when it last did so [`KNOWN_FOR`] ago. So a site is removed by two
-//! calls that lie further apart: the first one marks it, and a process that asks meanwhile takes the mark
-//! away; the second one removes it if the mark is still there, and no event.
+//! A process does not read a site's registration with every event, which would cost units; it reads it
+//! again when it last did so [`KNOWN_FOR`] ago. So a site is removed by two calls that lie further apart:
+//! the first one marks it, and a process that reads a marked registration removes the mark; the second one
+//! removes the site if the mark is still there, and no event.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::batch::Range;
 use super::client::{Backoff, Table};
 use super::errors::unavailable;
-use super::expiry::outermost_day;
+use super::expiry::{delete_range, outermost_day};
 use super::item::{Item, number, read_number, sort_key, text};
-use super::keys::{self, END, Key, SITES, by_key};
+use super::keys::{self, END, FORMER, Key, SITES, by_key};
 use super::table::{PARTITION_KEY, SORT_KEY};
 use super::write::{Condition, MOST_WRITES, Update, Write};
 use crate::site::Site;
 use crate::store::Result;
-use crate::time::{HOUR, Timestamp};
+use crate::time::{Day, HOUR, Timestamp};
 
 /// How many sites there are.
 const COUNT: &str = "n";
@@ -31,6 +31,12 @@ const MARKED_FOR: i64 = 12 * HOUR;
 
 pub(super) async fn sites(table: &Table, consistent: bool) -> Result<Vec<Site>> {
     let items = table.all(Range::new(SITES, " ", END), consistent).await?;
+    Ok(items.iter().filter_map(|item| Site::parse(sort_key(item))).collect())
+}
+
+/// The sites that were removed and may still have blocks.
+pub(super) async fn former(table: &Table) -> Result<Vec<Site>> {
+    let items = table.all(Range::new(FORMER, " ", END), true).await?;
     Ok(items.iter().filter_map(|item| Site::parse(sort_key(item))).collect())
 }
 
@@ -104,8 +110,9 @@ async fn put(table: &Table, sites: &[Site], most: Option<usize>) -> Result<bool>
 }
 
 /// Marks a site that has no events, or removes it if it was marked long ago; answers whether it was
-/// removed. Its other items are found by its name, and expire by themselves.
-pub(super) async fn remove(table: &Table, site: &Site, now: Timestamp) -> Result<bool> {
+/// removed, and its totals of the days before `kept`. Its blocks are found by its name, which is kept for
+/// that; other items expire by themselves.
+pub(super) async fn remove(table: &Table, site: &Site, kept: Day, now: Timestamp) -> Result<bool> {
     let Some(item) = table.get(&keys::site(site), true).await? else { return Ok(false) };
     let mark: Option<i64> = read_number(&item, MARK);
     if outermost_day(table, site, Timestamp::from_millis(i64::MAX), true).await?.is_some() {
@@ -125,5 +132,11 @@ pub(super) async fn remove(table: &Table, site: &Site, now: Timestamp) -> Result
     }
     let removed = Write::delete(keys::site(site)).when(as_found);
     let count = Write::update(keys::site_count(), Update::default().add(COUNT, -1));
-    Ok(table.write(&[removed, count]).await?.is_ok())
+    let former = Write::put(keys::former(site), keys::former(site).attributes());
+    let removed = table.write(&[removed, count, former]).await?.is_ok();
+    if removed {
+        // Events of a site that comes back meanwhile are of later days.
+        delete_range(table, Range::new(keys::totals(site), "0", keys::day(kept)), usize::MAX).await?;
+    }
+    Ok(removed)
 }

@@ -42,6 +42,8 @@ pub(super) async fn admit(connections: &Connections, names: &[&str]) -> Result<(
          on conflict do nothing"
     );
     transaction.execute(&put, &[&names]).await?;
+    // An import admits its sites last: answers change with its summaries.
+    keep::note_change(transaction.client()).await?;
     Ok(transaction.commit().await?)
 }
 

@@ -48,6 +48,11 @@ impl Checkpointer {
         Ok(Self { start, state, metrics })
     }
 
+    /// Whether the long pass goes on.
+    pub(super) fn is_running(&self) -> bool {
+        self.state.load(Ordering::Acquire) == RUNNING
+    }
+
     /// Does what is due; called by the writer, on its connection, after a commit has been
     /// answered.
     pub(super) fn after_commit(&self, connection: &Connection, upkeep: &Upkeep) {

@@ -363,6 +363,10 @@ impl Keep for Sqlite {
     }
 
     async fn cleaned(&self, at: Timestamp) -> Result<()> {
+        // A pass of the checkpointer holds the lock that cutting the log needs; it ends by itself.
+        while self.writer()?.run(|writer| Ok(writer.is_written_back_elsewhere())).await? {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         self.writer()?.run(move |writer| keep::cleaned(writer, at)).await
     }
 

@@ -366,6 +366,11 @@ impl Writer {
         self.checkpointer.after_commit(&self.connection, &self.upkeep);
     }
 
+    /// Whether the checkpointer is writing the log back now.
+    pub(super) fn is_written_back_elsewhere(&self) -> bool {
+        self.checkpointer.is_running()
+    }
+
     /// Writes all of the log back into the database file, and cuts it off; answers whether it is, which
     /// a reader of an older snapshot prevents.
     pub(super) fn cut_log(&mut self) -> rusqlite::Result<bool> {
