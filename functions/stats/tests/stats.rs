@@ -4,7 +4,7 @@
 
 use common::site::Site;
 use common::testing::{TestApp, store_event};
-use common::time::Day;
+use common::time::{Day, Timestamp};
 use serde_json::json;
 
 #[tokio::test]
@@ -81,4 +81,20 @@ async fn imported_days_count_in_their_week_and_month() {
             ["total_events", "page_views", "letters_generated", "unique_visitors"].map(|name| data[name].clone());
         assert_eq!(found, [events, views, letters, visitors].map(|n| json!(n)), "{query}");
     }
+}
+
+/// A log of a day whose events were counted when they were stored, and expired without a summary.
+#[tokio::test]
+async fn a_log_of_days_that_were_counted_adds_nothing() {
+    let [log, test] = [(), ()].map(|()| TestApp::start(&[], stats::router, "2025-12-08T12:00:00Z"));
+    let (log, test) = (log.await, test.await);
+    for app in [&log.app, &test.app] {
+        store_event(app, 1, "page_view", "/", &json!({}), "2025-08-05T10:00:00Z").await;
+    }
+    let (day, site) = (Day::parse("2025-08-05").unwrap(), Site::default());
+    let now = Timestamp::parse("2025-12-08T12:00:00Z").unwrap();
+    while !test.app.store.delete_before(Day::parse("2025-09-09").unwrap(), now).await.unwrap().done {}
+    test.app.measure.import_day(&*log.app.store, &*test.app.store, &site, day).await.unwrap();
+    let data = test.get("/stats?period=month&date=2025-08-31").await.body["data"].clone();
+    assert_eq!([&data["total_events"], &data["unique_visitors"]], [1, 1]);
 }

@@ -316,7 +316,8 @@ pub async fn sites_without_events_give_up_their_places(fixture: impl Fixture) {
     assert_eq!(store.sites().await.unwrap().len(), Site::MOST - 10);
     assert!(!store.remove_site(&site("s7"), now).await.unwrap(), "it is not there");
     assert_eq!(store.totals(&site("s3"), month).await.unwrap().events, 0);
-    let totals = async || store.blocks(&site("s3"), BlockKind::Totals, day("2000-01-01")..now.day()).await.unwrap().len();
+    let totals =
+        async || store.blocks(&site("s3"), BlockKind::Totals, day("2000-01-01")..now.day()).await.unwrap().len();
     assert_eq!(totals().await, 1, "blocks are found by the name");
     for kind in [BlockKind::Totals, BlockKind::Summary] {
         store.delete_blocks(kind, now.day()).await.unwrap();
