@@ -106,21 +106,21 @@ test(
 test(
   "older events come by the page, new ones do not disturb them, and a type can be chosen",
   world.test(async ({ server, visitor }) => {
-    await server.store(...Array.from({ length: 130 }, (_, at) => event(at % 10 === 0 ? "hover" : "page_view", { page: `/${at}`, ago: at * 1_000 })));
+    await server.store(...Array.from({ length: 180 }, (_, at) => event(at % 10 === 0 ? "hover" : "page_view", { page: `/${at}`, ago: at * 1_000 })));
     const page = await visitor.open(`${server.origin}/`);
     await untilConnection(page, "live");
     const all = await ids(server);
-    await untilListed(page, all.slice(0, 50));
-    await page.locator(".timeline .older").click();
     await untilListed(page, all.slice(0, 100));
+    await page.locator(".timeline .older").click();
+    await untilListed(page, all.slice(0, 150));
     await server.store(event("page_view"), event("page_view"));
     const more = await ids(server);
-    await untilListed(page, more.slice(0, 102));
+    await untilListed(page, more.slice(0, 152));
     await page.locator(".timeline .older").click();
     await untilListed(page, more);
     assert.equal(await page.locator(".timeline .older").count(), 0);
     await page.locator(".timeline select").selectOption("hover");
-    await until("the hovers", async () => (await page.locator("[data-event]").count()) === 13);
+    await until("the hovers", async () => (await page.locator("[data-event]").count()) === 18);
   }),
 );
 

@@ -17,7 +17,10 @@ for (const locale of ["en-GB", "fr-FR"]) {
   test(
     `it is light and quick, and what is kept is not sent again: ${locale}`,
     world.test(async ({ server, visitor }) => {
-      await server.store(...something());
+      // More than the timeline lists, in the minutes of the strip.
+      const some = something();
+      const who = some[0]?.visitor_id;
+      await server.store(...some, ...Array.from({ length: 80 }, (_, at) => event("hover", { who, ago: at * 1_000 })));
       const page = await visitor.open();
       /** @type {import("playwright-core").Response[]} */
       let answers = [];

@@ -9,6 +9,8 @@ import { Report } from "./report";
 import { site } from "./site";
 
 const PAGE = 50;
+/** So many that the strip seldom needs a request of its own. */
+const FIRST_PAGE = 100;
 /** How many events may be on screen before news no longer push in. */
 const MOST_LISTED = 500;
 /** How many live events may join the list before it is cut back to a page. */
@@ -17,6 +19,8 @@ const MOST_LIVE = 150;
 export const STRIP_MS = 5 * 60_000;
 const STRIP_PAGE = 100;
 const STRIP_PAGES = 6;
+/** A busy site's older events wait until the page has loaded, and leave room for other questions. */
+const STRIP_PAUSE_MS = 2_000;
 const STRIP_MOST = 3_000;
 
 const listed = signal<Listed>(NOTHING);
@@ -33,7 +37,7 @@ export const unlisted = signal(0);
 export const newest = new Report<TimelinePage>(
   () => site,
   async () => {
-    const answer = await get("timeline", { site, limit: PAGE }, wire.timeline);
+    const answer = await get("timeline", { site, limit: FIRST_PAGE }, wire.timeline);
     listed.value = (reading ? caughtUp : afresh)(listed.value, answer.data);
     strip.value = pruned(answer.data.events.filter(({ id }) => !stripped.has(id)));
     return answer;
@@ -128,6 +132,7 @@ export async function fillStrip(first: TimelinePage): Promise<void> {
     if (page.next === null || !oldest) stripSince.value = 0;
     else stripSince.value = Math.min(stripSince.value, oldest.at);
     if (page.next === null || stripSince.value < Date.now() - STRIP_MS || pages === STRIP_PAGES) return;
+    await new Promise((resolve) => setTimeout(resolve, STRIP_PAUSE_MS));
     ({ data: page } = await get("timeline", { site, limit: STRIP_PAGE, cursor: page.next }, wire.timeline));
     strip.value = pruned(page.events.filter(({ id }) => !stripped.has(id)));
   }
