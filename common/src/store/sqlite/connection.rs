@@ -73,7 +73,7 @@ pub(super) fn uri(path: &Path, parameters: &str) -> String {
 /// Makes the folder of a database file.
 pub(super) fn make_folder(path: &Path) -> Result<()> {
     let folder = folder_of(path);
-    if folder.exists() {
+    if folder.is_dir() {
         return Ok(());
     }
     fs::create_dir_all(folder).and_then(|()| give(folder, folder_of(folder))).map_err(|error| StoreError::Unavailable {
