@@ -60,7 +60,7 @@ test(
     await many(page, 5);
     for (const [key, event] of await waiting(page)) {
       assert.equal(key, `${server.origin}${COLLECT}${event.event_id}`);
-      assert.deepEqual(Object.keys(event), ["event_id", "time", "event_type", "event_data", "page_url", "site"]);
+      assert.deepEqual(Object.keys(event).sort(), ["event_data", "event_id", "event_type", "page_url", "site", "time"]);
     }
     // The script is in the browser's cache.
     await page.reload();
