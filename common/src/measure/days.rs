@@ -9,7 +9,7 @@
 //! never changed, and all of them go at once, so columns made of as many events as the day has are
 //! made of the same events. A late event, an import or another process's commit changes the count, and
 //! the columns are brought up to date before they answer. When a visitor is erased, the columns of before
-//! are given up ([`erasures`]).
+//! are given up (`erasures`).
 //!
 //! Memory is bounded: half of it is for the open days of all sites, a quarter for closed days. What was
 //! used least lately goes first. Visitors of an open day who have not been seen for a while are
