@@ -64,7 +64,15 @@ impl Params {
     /// `INVALID_SITE` when it is no slug, or not one of the configured sites; `FORBIDDEN` when the caller may
     /// not read it.
     pub fn site(&self, app: &App) -> Result<Site, Refusal> {
-        let site = match self.get("site") {
+        self.site_named(app, self.get("site"))
+    }
+
+    /// The site of this name, as a body has it; `default` without one.
+    ///
+    /// # Errors
+    /// As [`Self::site`].
+    pub fn site_named(&self, app: &App, name: Option<&str>) -> Result<Site, Refusal> {
+        let site = match name {
             None => Site::default(),
             Some(text) => Site::parse(text)
                 .ok_or_else(|| Refusal::new(Code::InvalidSite, format!("site must be {}", Site::RULE)))?,

@@ -10,7 +10,6 @@ use common::App;
 use common::access::{MOST_SHARES, Share, lifetime};
 use common::http::{Answer, ApiError, BASE_PATH, Params};
 use common::outcome::{Code, Refusal};
-use common::site::Site;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -83,9 +82,7 @@ pub(crate) async fn create(State(app): State<App>, params: Params, body: Bytes) 
     let new: NewShare = serde_json::from_slice(&body).map_err(|_| {
         Refusal::new(Code::InvalidJson, "the body must be a JSON object with site and, optionally, expires")
     })?;
-    let site = Site::parse(&new.site)
-        .ok_or_else(|| Refusal::new(Code::InvalidSite, format!("site must be {}", Site::RULE)))?;
-    params.may_read(&app, &site)?;
+    let site = params.site_named(&app, Some(&new.site))?;
     let lifetime = new.expires.as_deref().map(lifetime).transpose();
     let lifetime = lifetime.map_err(|message| Refusal::new(Code::InvalidShare, message))?;
     let (token, share) = app.share(&site, lifetime).await?.ok_or_else(|| {

@@ -140,13 +140,7 @@ fn caller(params: &Params) -> &str {
 }
 
 fn named(app: &App, params: &Params, site: Option<&str>, visitor: &str) -> Result<(Site, VisitorId), Refusal> {
-    let site = match site {
-        None => Site::default(),
-        Some(text) => {
-            Site::parse(text).ok_or_else(|| Refusal::new(Code::InvalidSite, format!("site must be {}", Site::RULE)))?
-        }
-    };
-    params.may_read(app, &site)?;
+    let site = params.site_named(app, site)?;
     let visitor = VisitorId::parse(visitor)
         .ok_or_else(|| Refusal::new(Code::InvalidVisitor, "visitor_id must be a UUID, as it was sent with events"))?;
     Ok((site, visitor))

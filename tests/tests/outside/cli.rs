@@ -234,6 +234,18 @@ async fn verify_says_what_it_did() {
     }
 }
 
+/// Programs that look for weak spots ask for many of them.
+#[tokio::test]
+async fn paths_that_lead_nowhere_are_not_logged() {
+    let server = Server::new().await;
+    for number in 0..20 {
+        assert_eq!(server.send(get(format!("/nowhere-{number}"))).await.status, 404);
+    }
+    server.send(get(format!("{API}/stats?period=never"))).await.refused("a log line", 400, "INVALID_PERIOD");
+    let written = server.written();
+    assert!(written.contains("request") && !written.contains("nowhere") && !written.contains("404"), "{written}");
+}
+
 #[tokio::test]
 async fn logs_are_json_when_asked_for() {
     let server = Home::new().env("ANALYTICS_LOG", "json").serve().await;

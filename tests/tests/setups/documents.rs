@@ -181,3 +181,13 @@ fn each_threat_and_each_fault_has_a_test() {
         }
     }
 }
+
+/// Before the first heading.
+#[test]
+fn the_readme_begins_with_who_can_read_the_figures() {
+    let text = std::fs::read_to_string(workspace().join("README.md")).unwrap();
+    let beginning = text.split("\n## ").next().unwrap();
+    for said in ["Anyone who reaches the server can read the figures", "ANALYTICS_READ_AUTH=token"] {
+        assert!(beginning.contains(said), "{said}");
+    }
+}

@@ -6,8 +6,8 @@
 //! - **Limits** (`limits`): token buckets that all instances share.
 //! - **Projection** (`projection`, `keys`, `apply.lua`): counters, sketches of distinct visitors,
 //!   themes and visitors by last seen. Each site has a watermark, up to which position its events
-//!   were applied, and a list of its periods that have keys (`periods`), by which evicted keys are
-//!   told from those that were never made. A batch is applied by one script, which does nothing unless
+//!   were applied, and a list of its periods that have keys (`periods`), so that a missing key is known
+//!   to have been evicted or never to have been made. A batch is applied by one script, which does nothing unless
 //!   the watermark stands exactly where the batch begins; so applying again is harmless, and whatever
 //!   Redis lost or never got shows in the watermark. One that stands too low is moved on with events
 //!   read from PostgreSQL (`repair`); one that is missing, ahead or of other events means a rebuild

@@ -182,7 +182,7 @@ async fn a_failure_halfway_deletes_the_watermark() {
     assert_eq!(bench.apply(4, &sample(), noon()).await, Applied::Lost);
 }
 
-/// Evicted keys are told from those of a period without events.
+/// A period whose keys were evicted is rebuilt; one that never had keys begins with zeros.
 #[tokio::test]
 async fn a_period_that_had_keys_does_not_begin_anew() {
     let Some(bench) = Bench::start(&[]).await else { return };
