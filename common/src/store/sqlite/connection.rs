@@ -18,7 +18,7 @@ mod embedded {
 }
 
 /// How long a connection waits for another process's write lock.
-const BUSY: Duration = Duration::from_secs(2);
+pub(super) const BUSY: Duration = Duration::from_secs(2);
 
 /// The one that writes. Durable means: `synchronous=FULL`, so each commit ends in an fsync.
 pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {

@@ -1,16 +1,21 @@
 //! Secrets, and what retention runs record.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::connection::ENGINE;
+use super::connection::{BUSY, ENGINE};
 use super::writer::Writer;
 use crate::store::{CLAIM, Result, Secret, SecretName, StoreError};
 use crate::time::{Day, Timestamp};
 
 /// Says that the log may hold secrets and events that were destroyed.
 const OLD_PAGES_IN_LOG: &str = "secrets_in_log";
+
+/// How long events wait at most until the readers are gone that keep the log from being cut off after a
+/// retention run.
+const CUT_WITHIN: Duration = Duration::from_millis(100);
 
 /// How many visitors were erased, so that other processes notice it.
 pub(super) const ERASURES: &str = "erasures";
@@ -19,7 +24,10 @@ pub(super) const ERASURES: &str = "erasures";
 /// run has deleted; if a reader is in the way, the next run does so.
 pub(super) fn cleaned(writer: &mut Writer, at: Timestamp) -> Result<()> {
     note(writer, "last_cleaned", at.millis())?;
-    writer.cut_log()?;
+    writer.connection.busy_timeout(CUT_WITHIN)?;
+    let cut = writer.cut_log();
+    writer.connection.busy_timeout(BUSY)?;
+    cut?;
     Ok(())
 }
 

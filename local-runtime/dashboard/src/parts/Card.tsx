@@ -80,7 +80,7 @@ function Tabs({ name }: { name: CardName }) {
           open[name].value = currentTarget.value;
         }}
       >
-        {/* Without ids there is no one to be recognised. */}
+        {/* Retention needs visitors with ids. */}
         {TABS[name].filter((tab) => tab.name !== "retention" || hasIds() || open[name].value === tab.name).map((tab) => (
           <option key={tab.name} value={tab.name}>
             {words.tabs[tab.name]}
