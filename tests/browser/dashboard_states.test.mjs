@@ -8,7 +8,6 @@ import { setUp, until } from "./harness/index.mjs";
 
 const world = setUp();
 
-
 test(
   "an empty site says how to begin, and begins by itself",
   world.test(async ({ server, visitor }) => {
