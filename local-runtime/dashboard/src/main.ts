@@ -5,6 +5,7 @@ import { applyPreferences, language } from "./state/preferences";
 import { french } from "./text/french";
 
 applyPreferences();
-start();
+// The questions that were put while this was loaded leave before it.
+queueMicrotask(start);
 // The words come beside the page, which waits for them.
 if (language.peek() === "fr") french().catch(() => undefined);

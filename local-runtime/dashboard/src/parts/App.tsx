@@ -40,7 +40,7 @@ export function App() {
         <Banner />
         {closed.value !== null ? <SignIn /> : known.held.value.failure?.kind === "refused" ? <Refused /> : isEmpty() ? <Setup /> : <Page />}
       </main>
-      {!embedded && <Foot />}
+      {!embedded && whole.value && <Foot />}
       <Details />
       <ShareDialog />
       {editing.value && <GoalsDialog now={editing.value} />}

@@ -62,6 +62,14 @@ export const metric = computed(() => (metrics.value.includes(view.value.metric) 
 export const tilesQuery = (): Query => about({ metrics: metrics.value, ...compared() });
 export const tiles = reported(tilesQuery, OFTEN, true);
 
+/** Ends when the tiles have figures, or cannot have them. */
+export const answered = new Promise<void>((resolve) => {
+  effect(() => {
+    const { data, failure } = tiles.held.value;
+    if (data !== null || failure !== null) resolve();
+  });
+});
+
 const time = (): string => (unit.value === "time" ? "time" : `time:${unit.value}`);
 export const chartQuery = (): Query => about({ metrics: metrics.value, dimensions: [time()], include: { time_labels: true }, limit: 2_000 });
 export const chart = reported(chartQuery, OFTEN, true);

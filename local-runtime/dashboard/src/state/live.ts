@@ -7,7 +7,7 @@ import { protocols, token } from "../session";
 import { running } from "../view/view";
 import type { Realtime } from "../wire";
 import * as wire from "../wire";
-import { isLive } from "./figures";
+import { answered, isLive } from "./figures";
 import { Report, catchUp, closed, outage, sleep, spend, touchAll, wake } from "./report";
 import { known, site } from "./site";
 import * as timeline from "./timeline";
@@ -35,6 +35,8 @@ let heardAt = 0;
 /** Events that come together make figures out of date once, so that floods cost little. */
 let touching: ReturnType<typeof setTimeout> | undefined;
 const TOGETHER_MS = 150;
+/** What the first figures take to be drawn. */
+const DRAWN_MS = 50;
 
 export const feed = new Feed(connect, {
   event(event) {
@@ -138,7 +140,8 @@ export function start(): void {
   const connectFeed = (): void => {
     if (!document.hidden && closed.peek() === null) feed.start();
   };
-  feed.start();
+  // The first figures are drawn before the feed has anything drawn.
+  void answered.then(() => setTimeout(connectFeed, DRAWN_MS));
   // Without a token that is accepted there is no feed, and trying again would change nothing.
   effect(() => {
     if (closed.value !== null) feed.restart(false);
