@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "for tests: a panic is a finding")]
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -113,15 +113,15 @@ pub fn query(bytes: &[u8]) {
                 rows.sort_by(|a, b| a.dimensions.cmp(&b.dimensions));
                 rows
             };
-            let open = sorted(scan::answer(question, &SAMPLES.0, &UNBOUNDED));
-            assert_eq!(sorted(scan::answer(question, &SAMPLES.1, &UNBOUNDED)), open);
+            let open = sorted(scan::answer(question, &SAMPLES.0, &unbounded()));
+            assert_eq!(sorted(scan::answer(question, &SAMPLES.1, &unbounded())), open);
         }
     }
     if let Ok(query) = FunnelQuery::parse(&value, &context) {
         let again = FunnelQuery::parse(query.canonical(), &context).expect("a canonical funnel is a funnel");
         assert_eq!(again.key(), query.key());
-        let open = scan::funnel::answer(&query.funnel, &SAMPLES.0, &UNBOUNDED);
-        assert_eq!(scan::funnel::answer(&query.funnel, &SAMPLES.1, &UNBOUNDED), open);
+        let open = scan::funnel::answer(&query.funnel, &SAMPLES.0, &unbounded());
+        assert_eq!(scan::funnel::answer(&query.funnel, &SAMPLES.1, &unbounded()), open);
     }
     if let Ok(query) = RetentionQuery::parse(&value, &context) {
         let again = RetentionQuery::parse(query.canonical(), &context).expect("a canonical retention is one");
@@ -158,7 +158,9 @@ pub fn segment(bytes: &[u8]) {
     }
 }
 
-const UNBOUNDED: Work<'_> = Work { memory: usize::MAX, stopped: &|| false };
+fn unbounded() -> Work<'static> {
+    Work { memory: usize::MAX, stopped: &|| false, visitors: Arc::default() }
+}
 
 /// Reads every column, and answers questions of each kind.
 fn read_all(segment: &Segment) -> Result<(), ScanError> {
@@ -183,12 +185,12 @@ fn read_all(segment: &Segment) -> Result<(), ScanError> {
         note(segment.numbers(column, &mut numbers).map_err(Into::into));
     }
     for question in &QUESTIONS.0 {
-        note(scan::answer(question, all(), &UNBOUNDED).map(drop));
+        note(scan::answer(question, all(), &unbounded()).map(drop));
     }
-    note(scan::funnel::answer(&QUESTIONS.1.funnel, all(), &UNBOUNDED).map(drop));
-    note(scan::retention::answer(&QUESTIONS.2.retention, all(), &UNBOUNDED).map(drop));
+    note(scan::funnel::answer(&QUESTIONS.1.funnel, all(), &unbounded()).map(drop));
+    note(scan::retention::answer(&QUESTIONS.2.retention, all(), &unbounded()).map(drop));
     let hours = 0..i64::MAX;
-    note(scan::clicks::answer(None, &hours, 10, all(), &UNBOUNDED).map(drop));
+    note(scan::clicks::answer(None, &hours, 10, all(), &unbounded()).map(drop));
     damaged.map_or(Ok(()), Err)
 }
 

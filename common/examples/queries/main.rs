@@ -107,7 +107,7 @@ async fn segments(folder: &Path) -> Vec<Segment> {
 
 async fn warm(folder: &Path, questions: Vec<Question>) -> Value {
     let segments = segments(folder).await;
-    let work = Work { memory: 1 << 30, stopped: &|| false };
+    let work = Work { memory: 1 << 30, stopped: &|| false, visitors: Arc::default() };
     let ask = |question: &Question| match &question.asked {
         Asked::Query(query) => {
             let answer = scan::answer(&query.question, &segments, &work).expect("an answer");

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::question::Dimension;
 use super::texts::Texts;
+use super::visitor_numbers::KeptNumbers;
 use crate::time::Day;
 
 /// The most distinct values of a dimension in one day; the most frequent ones are kept, of equally
@@ -173,6 +174,8 @@ pub struct Explicit<'a> {
     pub ids: Cow<'a, [[u8; 16]]>,
     /// The [`VisitRows::visitor`] of each, ascending. Without it, they are the first visitors, in this order.
     pub visitors: Option<Vec<u32>>,
+    /// Where their numbers are kept between scans, if these columns stay as they are.
+    pub numbers: Option<&'a KeptNumbers>,
 }
 
 /// The numbers of a column, as narrow as they are kept.

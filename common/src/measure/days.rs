@@ -11,8 +11,8 @@
 //! the columns are brought up to date before they answer. When a visitor is erased, the columns of before
 //! are given up (`erasures`).
 //!
-//! Memory is bounded: half of it is for the open days of all sites, a quarter for closed days. What was
-//! used least lately goes first. Visitors of an open day who have not been seen for a while are
+//! Memory is bounded: half of it is for the open days of all sites, a quarter for closed days and numbers of
+//! visitors. What was used least lately goes first. Visitors of an open day who have not been seen for a while are
 //! [sealed](super::head), so that it takes little more than a segment. A query reads one day after the
 //! other, so that it holds one while the next is being read.
 
@@ -24,7 +24,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moka::future::Cache;
@@ -41,6 +41,7 @@ use super::columns::Columns;
 use super::head::{AsPart, Head, Part};
 use super::segment::Segment;
 use super::service::QueryError;
+use super::visitor_numbers::VisitorNumbers;
 use crate::event::Event;
 use crate::site::Site;
 use crate::store::{BlockKind, Result, Store, TimelineFrom};
@@ -57,6 +58,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The part of the memory that the head of an open day may take before visitors are sealed.
 const UNSEALED: u64 = 16;
+
+/// The part of the memory that numbers of visitors may take between scans.
+const NUMBERS: u64 = 32;
 
 /// Days that needed too much memory, of which the most recent are remembered.
 const MOST_REFUSED: u64 = 1_000;
@@ -78,6 +82,8 @@ pub struct Days {
     /// for every query, only to be refused.
     refused: Cache<(Site, Vec<Day>), u64>,
     erasures: Erasures,
+    /// Those whom scans have met in columns that may be in memory.
+    visitors: Mutex<Arc<VisitorNumbers>>,
     pub(super) capped: CappedDays,
 }
 
@@ -107,7 +113,7 @@ impl Days {
         let weight = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
         Self {
             closed: Cache::builder()
-                .max_capacity(memory / 4)
+                .max_capacity(memory / 4 - memory / NUMBERS)
                 .weigher(move |_: &(Site, Day), (_, closed): &(Mark, ClosedDay)| weight(closed.memory()))
                 .build(),
             open: Cache::builder()
@@ -121,8 +127,25 @@ impl Days {
             reading: Semaphore::new(1),
             refused: Cache::new(MOST_REFUSED),
             erasures: Erasures::new(),
+            visitors: Mutex::default(),
             capped: CappedDays::new(),
         }
+    }
+
+    /// Numbers of visitors for a scan: those that earlier ones have met, unless these are too many.
+    pub(super) fn visitors(&self) -> Arc<VisitorNumbers> {
+        let mut visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
+        if visitors.memory() > self.memory / NUMBERS as usize {
+            *visitors = Arc::default();
+        }
+        Arc::clone(&visitors)
+    }
+
+    /// Nothing that was made of a site's events until now is used any more.
+    async fn give_up(&self, site: &Site) {
+        self.closed.invalidate_all();
+        self.open.invalidate(site).await;
+        *self.visitors.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
     }
 
     /// Sends the columns of these days, the oldest first, until all are sent or the receiver is gone.
@@ -235,8 +258,7 @@ impl Days {
     pub(super) async fn mark(&self, store: &dyn Store, site: &Site) -> Result<Mark> {
         let (mark, is_new) = self.erasures.mark(store, site).await?;
         if is_new {
-            self.closed.invalidate_all();
-            self.open.invalidate(site).await;
+            self.give_up(site).await;
         }
         Ok(mark)
     }
@@ -275,8 +297,7 @@ impl Days {
         let Stored { days, .. } = Stored::read(store, site).await?;
         Stored { mark: Some(Uuid::new_v4()), days: days.clone() }.write(store, site).await?;
         self.erasures.forget(site).await;
-        self.closed.invalidate_all();
-        self.open.invalidate(site).await;
+        self.give_up(site).await;
         for day in days {
             delete_derived(store, site, day).await?;
         }

@@ -14,6 +14,7 @@
 //! | [`head`] | a day's columns while it is open |
 //! | [`segment`], [`closed`] | the same once it is closed |
 //! | `layout` | how rows lie in visits, as few numbers |
+//! | [`visitor_numbers`] | small numbers of visitors who come again, kept between queries |
 //! | [`scan`] | answers questions from the columns of days |
 //! | [`themes`] | what `/themes` asks |
 //! | [`days`] | where the columns of a day come from: memory, the store, or its events |
@@ -43,6 +44,7 @@ pub mod summary;
 pub mod texts;
 pub mod themes;
 pub mod upkeep;
+pub mod visitor_numbers;
 pub mod visits;
 pub mod zone;
 

@@ -89,7 +89,7 @@ pub(super) fn answer_after(
         capped.extend(expired.capped.iter().cloned());
     }
 
-    let (mut numbering, mut buffers) = (Numbering::default(), Buffers::default());
+    let (mut numbering, mut buffers) = (Numbering::new(work), Buffers::default());
     for day in days {
         work.check()?;
         let columns = day.as_ref();

@@ -31,8 +31,8 @@
 //! day, so that no id of theirs is needed: where their visits begin and end separates them. Within a visit,
 //! events come before reports, each in the order of (time, event id); ids of events are not kept.
 //!
-//! What is read of most columns is read where it is. Which rows make a visit, and the texts of a dimension,
-//! are kept once they have been read; [`Segment::memory`] counts them from the beginning.
+//! What is read of most columns is read where it is. Which rows make a visit, the texts of a dimension, and numbers
+//! of visitors are kept once they have been read; [`Segment::memory`] counts them from the beginning.
 //!
 //! Columns are described in `numbers.rs`, texts in `dictionary.rs`. These encodings are our own, because
 //! they are 300 lines: `tantivy-columnar` and arrow bring more code than a function may weigh, and leave
@@ -57,6 +57,7 @@ use super::columns::{MOST_VALUES, Visits};
 use super::head::Head;
 use super::question::Dimension;
 use super::texts::Texts;
+use super::visitor_numbers::KeptNumbers;
 use crate::event::Event;
 use crate::time::Day;
 
@@ -100,6 +101,7 @@ pub struct Segment {
     keys: Arc<[u32]>,
     /// Read when they are first needed.
     layout: Arc<OnceLock<Visits>>,
+    numbers: Arc<KeptNumbers>,
 }
 
 /// Where the name and the content of a section are.
@@ -176,6 +178,7 @@ impl Segment {
             sections: Arc::default(),
             keys: Arc::default(),
             layout: Arc::default(),
+            numbers: Arc::default(),
             bytes: Bytes::new(),
         };
         let mut sections = Vec::with_capacity(count);
@@ -207,6 +210,7 @@ impl Segment {
         }
         segment.memory = bytes.len()
             + Visits::memory(segment.visits, segment.rows)
+            + KeptNumbers::memory(segment.explicit)
             + size_of::<Self>()
             + count * (size_of::<Section>() + size_of::<u32>());
         for section in sections.iter().filter(|section| section.kind == Kind::Texts) {

@@ -325,13 +325,13 @@ impl Service {
         let turn = turn.map_err(|_| QueryError::Late)?.map_err(|_| QueryError::Late)?;
         let wanted = Wanted(Arc::default());
         let unwanted = Arc::clone(&wanted.0);
-        let memory = self.scan_memory;
+        let (memory, visitors) = (self.scan_memory, self.days.visitors());
         let (sender, receiver) = mpsc::channel(1);
         let scanned = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let deadline = Instant::now() + DEADLINE;
             let stopped = || unwanted.load(Ordering::Relaxed) || Instant::now() > deadline;
-            scan(Arriving(receiver), &Work { memory, stopped: &stopped })
+            scan(Arriving(receiver), &Work { memory, stopped: &stopped, visitors })
         });
         // If days are missing, so is the answer.
         self.days.send(store, site, counts, days, now, sender).await?;

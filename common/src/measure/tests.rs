@@ -2,7 +2,7 @@
 //! question has the answer that a naive recount has.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 
@@ -18,7 +18,9 @@ use super::segment::Segment;
 use super::summary::{Origin, Summary};
 use crate::event::Event;
 
-pub(super) const UNBOUNDED: Work<'static> = Work { memory: usize::MAX, stopped: &|| false };
+/// Scans of all tests number visitors together.
+pub(super) static UNBOUNDED: LazyLock<Work<'static>> =
+    LazyLock::new(|| Work { memory: usize::MAX, stopped: &|| false, visitors: Arc::default() });
 
 /// When visitors are sealed: after each event those whose rows all came before a row, if it has one.
 type Seals = Vec<Option<usize>>;
@@ -345,7 +347,10 @@ fn a_scan_stops_when_it_is_told_to_or_needs_too_much() {
     let mut question = questions().new_tree(&mut runner).unwrap().current();
     (question.range.start, question.range.end) = (day(0).start(), day(1).start());
     let segment = Segment::build(day(0), &[event(1, 1, 1, "page_view", "/")]);
-    let scan = |memory, stopped: bool| answer(&question, &[&segment], &Work { memory, stopped: &|| stopped }).err();
+    let scan = |memory, stopped: bool| {
+        let work = Work { memory, stopped: &|| stopped, visitors: Arc::default() };
+        answer(&question, &[&segment], &work).err()
+    };
     assert_eq!(scan(usize::MAX, true), Some(ScanError::Stopped));
     assert_eq!(scan(1, false), Some(ScanError::TooLarge));
     assert_eq!(scan(usize::MAX, false), None);

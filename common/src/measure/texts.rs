@@ -44,9 +44,13 @@ impl Texts {
     /// time, which is faster than one after another.
     pub(super) fn same(&self, from: usize, other: &Self, other_from: usize) -> usize {
         let mut same = 0;
+        // Lengths are compared without returning early, so that many are at a time.
+        let differ = |(ends, start): (&[u32], u32), (others, other_start): (&[u32], u32)| {
+            ends.iter().zip(others).fold(0, |differ, (end, other)| differ | ((end - start) ^ (other - other_start)))
+        };
         while let (Some(own), Some(other)) = (self.part(from + same), other.part(other_from + same))
             && own.0 == other.0
-            && own.1.iter().zip(other.1).all(|(own_end, other_end)| own_end - own.2 == other_end - other.2)
+            && differ((own.1, own.2), (other.1, other.2)) == 0
         {
             same += Self::TOGETHER;
         }

@@ -76,11 +76,11 @@ impl<T: AsPart> Columns for T {
     fn explicit(&self) -> Result<Explicit<'_>, Damaged> {
         let Part { head, piece } = self.part();
         if let Some(piece) = piece {
-            return Ok(Explicit { ids: piece.explicit().into(), visitors: None });
+            return Ok(Explicit { ids: piece.explicit().into(), visitors: None, numbers: None });
         }
         let numbered = (0..).zip(&head.visitors).filter(|(_, visitor)| visitor.explicit);
         let (visitors, ids) = numbered.map(|(number, visitor)| (number, *visitor.id.as_bytes())).unzip();
-        Ok(Explicit { ids: Cow::Owned(ids), visitors: Some(visitors) })
+        Ok(Explicit { ids: Cow::Owned(ids), visitors: Some(visitors), numbers: None })
     }
 
     fn numbers(&self, column: Column<'_>, numbers: &mut Vec<u32>) -> Result<(), Damaged> {

@@ -15,7 +15,7 @@ use super::numbers::{Number as _, with_numbers};
 use super::opened::{Buffers, Opened};
 use super::visitors::Numbering;
 use super::work::{ScanError, Work};
-use crate::measure::columns::{Columns, Damaged, Numbers};
+use crate::measure::columns::{Columns, Damaged, Numbers, VisitRows};
 use crate::measure::question::funnel::{Funnel, FunnelAnswer, FunnelRow, FunnelStep, StepOrder, Within};
 use crate::measure::question::{Dimension, Filter, Number, Scope};
 use crate::measure::texts::Interner;
@@ -50,7 +50,7 @@ pub fn answer(
     days: impl IntoIterator<Item: AsRef<dyn Columns>>,
     work: &Work<'_>,
 ) -> Result<(FunnelAnswer, BTreeSet<Dimension>), ScanError> {
-    let (mut numbering, mut buffers, mut capped) = (Numbering::default(), Buffers::default(), BTreeSet::new());
+    let (mut numbering, mut buffers, mut capped) = (Numbering::new(work), Buffers::default(), BTreeSet::new());
     let (mut values, mut rows) = (Interner::default(), Rows::new(funnel));
     // Explicit visitors: their best attempt so far, by number, or the events from which one can still be made.
     let mut best: Vec<Option<Attempt>> = Vec::new();
@@ -67,17 +67,15 @@ pub fn answer(
             capped.append(&mut opened.into_capped(&mut buffers));
             continue;
         };
-        let visitor = |visit: &u32| opened.visits()[*visit as usize].visitor;
-        numbers.expect(day.visits.iter().map(visitor));
-        for (at, visits) in day.visits.chunk_by(|a, b| visitor(a) == visitor(b)).enumerate() {
+        for (at, visits) in day.visits.chunk_by(|(_, a), (_, b)| a.visitor == b.visitor).enumerate() {
             if at % Work::EVERY == 0 {
                 work.check()?;
             }
-            let number = numbers.get(visitor(&visits[0]));
+            let number = numbers.get(visits[0].1.visitor);
             let (mut attempt, mut all) = (None, Vec::new());
             for visit in visits {
                 steps.clear();
-                day.steps(&opened, *visit, &mut steps);
+                day.steps(&opened, visit, &mut steps);
                 match funnel.within {
                     Within::Visit => better(&mut attempt, best_of(funnel, &steps)),
                     Within::Seconds(_) => all.append(&mut steps),
@@ -106,7 +104,8 @@ pub fn answer(
         drop(numbers);
         capped.append(&mut opened.into_capped(&mut buffers));
         let explicit = best.capacity() * size_of::<Option<Attempt>>() + kept * size_of::<Step>();
-        work.check_memory(rows.memory() + explicit + values.memory() + numbering.memory() + buffers.memory())?;
+        let of_all = rows.memory() + explicit + values.memory();
+        work.check_memory(of_all + size_of_val(&*day.visits) + numbering.memory() + buffers.memory())?;
     }
     for steps in pending.values() {
         best_of(funnel, steps).into_iter().for_each(|attempt| rows.add(&attempt));
@@ -118,8 +117,8 @@ pub fn answer(
 /// What a funnel needs of one day.
 struct Day<'a> {
     passes: Passes<'a>,
-    /// The visits that may have a part in an attempt.
-    visits: Vec<u32>,
+    /// The visits that may have a part in an attempt, with their places.
+    visits: Vec<(u32, VisitRows)>,
     /// Right for the rows of these visits; none if the order of rows is enough to find attempts.
     time: Option<Vec<u32>>,
     in_range: std::ops::Range<u32>,
@@ -152,22 +151,24 @@ impl<'a> Day<'a> {
             (Within::Seconds(_), StepOrder::Strict) => &[],
         };
         let some = if needed.is_empty() { None } else { mask::passing_rows(opened, needed)? };
-        let mut some: Vec<u32> = match some {
+        let some = match some {
             Some(rows) if rows.is_empty() => return Ok(None),
             Some(rows) => opened.visits_of(&rows),
             None => (0..opened.visits().len() as u32).collect(),
         };
-        some.retain(|at| {
-            let visit = &opened.visits()[*at as usize];
+        // They are far from each other in memory, and copied first, so that they are on their way together.
+        let mut some: Vec<_> = some.into_iter().map(|at| (at, opened.visits()[at as usize])).collect();
+        some.retain(|(at, visit)| {
             // Reports of no visit take no part.
             let has_row = || rows == Mask::All || opened.events(visit).any(|row| rows.has(row));
             visit.events > 0 && visits.has(*at as usize) && has_row()
         });
+        let places = |visits: &[(u32, VisitRows)]| visits.iter().map(|(at, _)| *at).collect::<Vec<_>>();
         // Rows of a visit are in order of time, but for reports.
         let is_enough = funnel.within == Within::Visit && opened.is_whole() && !opened.reports_are_events;
         Ok(Some(Self {
             passes: Passes::new(opened, &funnel.steps)?,
-            time: if is_enough { None } else { Some(opened.times_of(&some)?) },
+            time: if is_enough { None } else { Some(opened.times_of(&places(&some))?) },
             visits: some,
             in_range: opened.times.clone(),
             midnight: opened.midnight,
@@ -177,8 +178,8 @@ impl<'a> Day<'a> {
     }
 
     /// Adds the events of a visit that takes part, in order of time.
-    fn steps(&self, opened: &Opened<'_>, visit: u32, steps: &mut Vec<Step>) {
-        let of = &opened.visits()[visit as usize];
+    fn steps(&self, opened: &Opened<'_>, (visit, of): &(u32, VisitRows), steps: &mut Vec<Step>) {
+        let visit = *visit;
         for (at, row) in (0..of.events + of.reports).zip(opened.events(of)) {
             // Their order is enough if there are no times.
             let time = match &self.time {

@@ -199,12 +199,19 @@ impl<'a> Groups<'a> {
     }
 
     /// The values of a group, one for each dimension.
-    #[inline]
+    #[inline(always)]
     pub(super) fn values(&self, group: usize) -> [u32; 3] {
+        match &self.values[..] {
+            // Of most questions, and of many groups a day.
+            [values] => [group as u32 + values.first, 0, 0],
+            _ => self.values_of_several(group),
+        }
+    }
+
+    fn values_of_several(&self, group: usize) -> [u32; 3] {
         let mut numbers = [0; 3];
         match &self.found {
             Some(found) => numbers = found.values[group],
-            None if self.values.len() == 1 => numbers[0] = group as u32,
             None => {
                 let mut rest = group;
                 for (number, values) in numbers.iter_mut().zip(&self.values) {

@@ -49,16 +49,15 @@ impl Loop<'_, '_> {
     /// Calls `each` for every visit that passes.
     #[inline(always)]
     fn each_visit(&self, each: impl FnMut(usize, &VisitRows)) -> Result<(), ScanError> {
-        self.each_visit_after(|_, _| 0, true, each)
+        self.each_visit_after(|_, _| 0, each)
     }
 
     /// The same after reading something of many visits that are far from each other in memory: what each
-    /// needs is then on its way together. So are the numbers of visitors, if they are `expected`.
+    /// needs is then on its way together.
     #[inline(always)]
     fn each_visit_after(
         &self,
         read: impl Fn(usize, &VisitRows) -> u32,
-        expected: bool,
         mut each: impl FnMut(usize, &VisitRows),
     ) -> Result<(), ScanError> {
         if *self.visits == Mask::None {
@@ -84,9 +83,6 @@ impl Loop<'_, '_> {
                         (&*near, places)
                     }
                 };
-                if expected {
-                    self.numbers.expect(near.iter().map(|visit| visit.visitor));
-                }
                 // One call, so that it is compiled in place.
                 for (number, rows) in near.iter().enumerate() {
                     each(places.get(number).map_or(start + from + number, |at| *at as usize), rows);
@@ -138,9 +134,7 @@ impl Loop<'_, '_> {
             std::hint::black_box(runs.iter().fold(0, read));
             for run in runs {
                 let explicit = run.start..run.end.min(order.explicit);
-                let explicit = all.get(explicit).unwrap_or_default();
-                self.numbers.expect(explicit.iter().map(|visit| visit.visitor));
-                for visit in explicit {
+                for visit in all.get(explicit).unwrap_or_default() {
                     let who = (visit.visitor, self.numbers.get(visit.visitor));
                     for group in &groups[self.opened.events(visit)] {
                         if group.value() != NONE {
@@ -211,9 +205,6 @@ impl Loop<'_, '_> {
             let read = |sum: u32, run: &Range<usize>| sum ^ all[run.start].start ^ group(run.start);
             std::hint::black_box(runs.iter().fold(0, read));
             for places in runs {
-                let with_ids = places.start..places.end.min(explicit);
-                let with_ids = all.get(with_ids).unwrap_or_default();
-                self.numbers.expect(with_ids.iter().map(|visit| visit.visitor));
                 let mut at = places.start;
                 while at < places.end {
                     // Visits of one group that lie together.
@@ -234,7 +225,7 @@ impl Loop<'_, '_> {
                             own.views = sum_of_visits(views, &kinds[at..end], at) as u32;
                         }
                         whole.count(&kinds[at..end], at, &mut own.whole);
-                        counts.add(own);
+                        counts.add(&own);
                     }
                     at = end;
                 }
@@ -282,7 +273,7 @@ impl Loop<'_, '_> {
         };
         let wanted = whole.is_wanted();
         let read = |at: usize, visit: &VisitRows| group(at, (visit.start as usize).min(self.opened.rows() - 1));
-        self.each_visit_after(read, *rows == Mask::All, |at, visit| {
+        self.each_visit_after(read, |at, visit| {
             let mut who = None;
             let mut first = None;
             let in_visit = (visit.events > 0).then_some(at as u32);
@@ -321,40 +312,35 @@ impl Loop<'_, '_> {
         let page = self.opened.values(&Dimension::Field(Field::Page))?;
         let (depth, visible) = (self.opened.numbers(Column::Depth)?, self.opened.numbers(Column::Visible)?);
         let mut pages = Vec::new();
-        // Visitors are not counted, so their numbers are not looked up.
-        self.each_visit_after(
-            |_, _| 0,
-            false,
-            |visit, of| {
-                if of.events == 0 || of.reports == 0 {
-                    return;
-                }
-                let start = (of.start + of.events) as usize;
-                for row in start..start + of.reports as usize {
-                    if rows.has(row) && (depth.get(row) > 0 || visible.get(row) > 0) {
-                        let group = group(visit, row);
-                        if group != NONE {
-                            pages.push((group, page.get(row), depth.get(row), visible.get(row)));
-                        }
+        self.each_visit(|visit, of| {
+            if of.events == 0 || of.reports == 0 {
+                return;
+            }
+            let start = (of.start + of.events) as usize;
+            for row in start..start + of.reports as usize {
+                if rows.has(row) && (depth.get(row) > 0 || visible.get(row) > 0) {
+                    let group = group(visit, row);
+                    if group != NONE {
+                        pages.push((group, page.get(row), depth.get(row), visible.get(row)));
                     }
                 }
-                pages.sort_unstable();
-                for reports in pages.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-                    let deepest = reports.iter().map(|report| report.2).max().unwrap_or(0);
-                    let times = reports.iter().map(|report| report.3).filter(|visible| *visible > 0);
-                    let Some(counted) = counts.of_visits(reports[0].0) else { continue };
-                    if deepest > 0 {
-                        counted.depth_visits += 1;
-                        counted.depth += u64::from(deepest - 1);
-                    }
-                    if times.clone().next().is_some() {
-                        counted.visible_visits += 1;
-                        counted.visible += times.map(|visible| u64::from(visible - 1)).sum::<u64>();
-                    }
+            }
+            pages.sort_unstable();
+            for reports in pages.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+                let deepest = reports.iter().map(|report| report.2).max().unwrap_or(0);
+                let times = reports.iter().map(|report| report.3).filter(|visible| *visible > 0);
+                let Some(counted) = counts.of_visits(reports[0].0) else { continue };
+                if deepest > 0 {
+                    counted.depth_visits += 1;
+                    counted.depth += u64::from(deepest - 1);
                 }
-                pages.clear();
-            },
-        )
+                if times.clone().next().is_some() {
+                    counted.visible_visits += 1;
+                    counted.visible += times.map(|visible| u64::from(visible - 1)).sum::<u64>();
+                }
+            }
+            pages.clear();
+        })
     }
 }
 

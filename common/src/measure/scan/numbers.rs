@@ -17,6 +17,21 @@ pub(super) trait Number: Copy {
 /// So many numbers of which none is wanted are passed over together.
 const TOGETHER: usize = 32;
 
+/// Where one is, eight are looked at one by one: a chunk has so many parts of eight.
+const PARTS: u32 = TOGETHER as u32 / 8;
+
+/// Adds those places that are chosen, of at most so many. It takes no branches, which would often be mispredicted.
+#[inline(always)]
+fn append(places: &mut Vec<u32>, most: usize, all: impl Iterator<Item = (u32, bool)>) {
+    let mut count = places.len();
+    places.resize(count + most, 0);
+    for (place, is_chosen) in all {
+        places[count] = place;
+        count += usize::from(is_chosen);
+    }
+    places.truncate(count);
+}
+
 /// So many numbers are compared together where runs are short.
 const NEAR: usize = 16;
 
@@ -58,18 +73,21 @@ macro_rules! number {
                     return;
                 }
                 let (first, last) = (first as $own, last.min(<$own>::MAX.into()) as $own);
-                let is_wanted = |number: Self| $read(number).wrapping_sub(first) <= last - first;
+                let is_wanted = |number: &Self| $read(*number).wrapping_sub(first) <= last - first;
+                let has_wanted =
+                    |numbers: &[Self]| numbers.iter().fold(0, |any, number| any | <$own>::from(is_wanted(number))) != 0;
                 let (chunks, rest) = numbers.as_chunks::<TOGETHER>();
-                let mut add = |start: usize, numbers: &[Self]| {
-                    let wanted = (start as u32..).zip(numbers).filter(|(_, number)| is_wanted(**number));
-                    places.extend(wanted.map(|(place, _)| place));
-                };
-                for (start, chunk) in (0..).step_by(TOGETHER).zip(chunks) {
-                    if chunk.iter().fold(0, |any, number| any | <$own>::from(is_wanted(*number))) != 0 {
-                        add(start, chunk);
-                    }
-                }
-                add(numbers.len() - rest.len(), rest);
+                let parts = numbers.as_chunks::<8>().0;
+                // First the chunks that have any, then their parts that do, then the numbers themselves.
+                let (mut some, mut few) = (Vec::new(), Vec::new());
+                append(&mut some, chunks.len(), (0..).zip(chunks).map(|(at, chunk)| (at, has_wanted(chunk))));
+                let of_chunks = some.iter().flat_map(|at| PARTS * at..PARTS * (at + 1));
+                let of_chunks = of_chunks.map(|at| (at, has_wanted(&parts[at as usize])));
+                append(&mut few, PARTS as usize * some.len(), of_chunks);
+                let of_parts = few.iter().flat_map(|at| (8 * at..).zip(&parts[*at as usize]));
+                append(places, 8 * few.len(), of_parts.map(|(at, number)| (at, is_wanted(number))));
+                let start = numbers.len() - rest.len();
+                append(places, rest.len(), (start as u32..).zip(rest).map(|(at, number)| (at, is_wanted(number))));
             }
         }
     };

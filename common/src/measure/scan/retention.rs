@@ -26,7 +26,7 @@ pub fn answer(
     let (Some(first), Some(last)) = (buckets.first(), buckets.last()) else { return Ok(RetentionAnswer::default()) };
     let range = Range { start: first.range.start, end: last.range.end };
     let words = retention.weeks.labels().len().div_ceil(64);
-    let (mut numbering, mut buffers, mut weeks) = (Numbering::default(), Buffers::default(), Weeks::new());
+    let (mut numbering, mut buffers, mut weeks) = (Numbering::new(work), Buffers::default(), Weeks::new());
     for day in days {
         work.check()?;
         let columns = day.as_ref();

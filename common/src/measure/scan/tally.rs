@@ -1,5 +1,7 @@
 //! What one closed day counts by one dimension, for its summary.
 
+use std::sync::Arc;
+
 use super::opened::{Buffers, Opened};
 use super::pass::{Pass, Wanted};
 use super::totals::{Counted, Label, Totals};
@@ -36,7 +38,8 @@ pub(in crate::measure) fn tally(
         limit: Question::MOST_ROWS,
         offset: 0,
     };
-    let (mut buffers, mut numbering) = (Buffers::default(), Numbering::default());
+    let work = Work { memory: usize::MAX, stopped: &|| false, visitors: Arc::default() };
+    let (mut buffers, mut numbering) = (Buffers::default(), Numbering::new(&work));
     let dimensions: Vec<usize> = (0..question.dimensions.len()).collect();
     let mut totals = Totals::new(dimensions.len());
     let pass = Pass { question: &question, filters: &[], dimensions, wanted: Wanted::of(&question.metrics) };
@@ -44,7 +47,7 @@ pub(in crate::measure) fn tally(
     for segment in segments {
         let Some(opened) = Opened::new(segment, question.range, reports_are_events, &mut buffers)? else { continue };
         let numbers = numbering.of_day(segment)?;
-        pass.run(&opened, &numbers, &Work { memory: usize::MAX, stopped: &|| false }, &mut totals)?;
+        pass.run(&opened, &numbers, &work, &mut totals)?;
         is_capped |= !opened.into_capped(&mut buffers).is_empty();
     }
     totals.each(false, |labels, counted| match labels {

@@ -154,6 +154,7 @@ impl Totals {
     }
 
     /// The row of these numbers among all texts, buckets and goals.
+    #[inline]
     fn row(&mut self, key: [u32; 3]) -> u32 {
         let Self { dimensions, of_value, numbers, rows, explicit, .. } = self;
         let row = if *dimensions == 1 {
@@ -263,6 +264,7 @@ impl Drop for Places<'_> {
 
 impl Places<'_> {
     /// The row of a group with these values.
+    #[inline]
     pub(super) fn row(&mut self, values: [u32; 3]) -> u32 {
         let mut key = [0; 3];
         for (at, day) in self.days.iter_mut().enumerate() {

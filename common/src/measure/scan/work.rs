@@ -1,6 +1,9 @@
-//! Bounds of one scan.
+//! What one scan may use.
+
+use std::sync::Arc;
 
 use crate::measure::columns::Damaged;
+use crate::measure::visitor_numbers::VisitorNumbers;
 
 /// What one scan may use.
 pub struct Work<'a> {
@@ -9,6 +12,8 @@ pub struct Work<'a> {
     /// Whether it has to stop: its deadline has passed, or the answer is not wanted any more. It is asked
     /// at each day and after every [`Work::EVERY`] visits.
     pub stopped: &'a (dyn Fn() -> bool + Sync),
+    /// The visitors that earlier scans have met. By how much they grow counts as memory.
+    pub visitors: Arc<VisitorNumbers>,
 }
 
 impl Work<'_> {

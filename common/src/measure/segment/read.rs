@@ -175,7 +175,9 @@ impl Columns for Segment {
     fn explicit(&self) -> Result<Explicit<'_>, Damaged> {
         let content = self.section(Kind::Ids, "visitors").map_or(&[][..], |section| self.content(section));
         match content.as_chunks() {
-            (ids, []) if ids.len() == self.explicit => Ok(Explicit { ids: ids.into(), visitors: None }),
+            (ids, []) if ids.len() == self.explicit => {
+                Ok(Explicit { ids: ids.into(), visitors: None, numbers: Some(&self.numbers) })
+            }
             _ => Err(Damaged),
         }
     }
