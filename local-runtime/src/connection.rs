@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
-use self::envelope::Enveloped;
+use self::envelope::{Enveloped, Reading};
 
 /// How long a new connection may take to send its first request's head.
 const FIRST_HEAD: Duration = Duration::from_secs(10);
@@ -37,6 +37,8 @@ const NEXT_HEAD: Duration = Duration::from_secs(75);
 const LAST_HEAD: Duration = Duration::from_secs(1);
 /// How long a client may leave an answer unread before the connection is closed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a client may leave its last answer unread when the server stops.
+const LAST_READ: Duration = Duration::from_secs(2);
 /// The most bytes of a request's head, and of the buffer that bodies go through.
 const MOST_BUFFERED: usize = 64 * 1024;
 
@@ -63,15 +65,17 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, m
             answer(router.clone(), peer, request, phase.clone())
         }
     });
+    let reading = Arc::<Reading>::default();
+    let stream = Enveloped::new(with_write_timeout(stream), Arc::clone(&reading));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(NEXT_HEAD)
         .max_buf_size(MOST_BUFFERED)
-        .serve_connection(TokioIo::new(Enveloped::new(with_write_timeout(stream, WRITE_TIMEOUT))), service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut silence = pin!(tokio::time::sleep(FIRST_HEAD));
-    let mut silent = true;
+    let (mut silent, mut draining) = (true, false);
     loop {
         tokio::select! {
             biased;
@@ -79,31 +83,35 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, m
             _ = &mut connection => return,
             changed = phase.changed() => match *phase.borrow_and_update() {
                 Phase::Serving | Phase::Leaving if changed.is_ok() => {}
-                Phase::Draining if changed.is_ok() && spoken.load(Ordering::Relaxed) => {
-                    connection.as_mut().graceful_shutdown();
-                }
-                // It would be closed with its first request unread, which the client cannot send again
-                // without the risk that it was read.
                 Phase::Draining if changed.is_ok() => {
-                    silence.as_mut().reset(Instant::now() + LAST_HEAD);
-                    silent = true;
+                    (silent, draining) = (true, true);
+                    // A new one would be closed with its first request unread, which the client cannot send
+                    // again without the risk that it was read.
+                    let patience = if spoken.load(Ordering::Relaxed) {
+                        connection.as_mut().graceful_shutdown();
+                        LAST_READ
+                    } else {
+                        LAST_HEAD
+                    };
+                    silence.as_mut().reset(Instant::now() + patience);
                 }
                 _ => return,
             },
             () = &mut silence, if silent => {
-                if !spoken.load(Ordering::Relaxed) {
+                if !spoken.load(Ordering::Relaxed) || draining && reading.has_stopped() {
                     return;
                 }
-                silent = false;
+                silent = draining;
+                silence.as_mut().reset(Instant::now() + LAST_READ);
             }
         }
     }
 }
 
-/// A stream whose writes fail when the client has read nothing for this long.
-fn with_write_timeout(stream: TcpStream, timeout: Duration) -> Pin<Box<TimeoutStream<TcpStream>>> {
+/// A stream whose writes fail when the client has read nothing for [`WRITE_TIMEOUT`].
+fn with_write_timeout(stream: TcpStream) -> Pin<Box<TimeoutStream<TcpStream>>> {
     let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(timeout));
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
     Box::pin(stream)
 }
 
@@ -124,20 +132,74 @@ async fn answer(
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncWriteExt;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
+    use tokio::time::timeout;
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_client_that_never_reads_is_given_up() {
+    /// More than the system's buffers hold.
+    const LARGE: usize = 64 * 1024 * 1024;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    /// A client, and the server's end of its connection.
+    async fn connected() -> (TcpStream, TcpStream, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut stream = with_write_timeout(stream, Duration::from_millis(50));
-        let more_than_buffers = vec![0; 64 * 1024 * 1024];
-        let error = stream.write_all(&more_than_buffers).await.unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
-        drop(client);
+        let (stream, peer) = listener.accept().await.unwrap();
+        (client, stream, peer)
+    }
+
+    /// A client that has asked for what it never reads, how it is served, and whether it has asked.
+    async fn served(phase: watch::Receiver<Phase>) -> (TcpStream, impl Future<Output = ()>, watch::Receiver<bool>) {
+        let (mut client, stream, peer) = connected().await;
+        client.write_all(REQUEST).await.unwrap();
+        let (asked, is_asked) = watch::channel(false);
+        let large = async move || {
+            asked.send_replace(true);
+            vec![0_u8; LARGE]
+        };
+        (client, serve(stream, peer, Router::new().route("/", get(large)), phase), is_asked)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_reads_is_given_up() {
+        let (_serving, phase) = watch::channel(Phase::Serving);
+        let (_client, served, is_asked) = served(phase).await;
+        timeout(WRITE_TIMEOUT * 2, served).await.expect("the connection is closed");
+        assert!(*is_asked.borrow(), "the request was read");
+    }
+
+    /// It would keep the server from ending.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_reads_is_given_up_sooner_at_the_end() {
+        let (serving, phase) = watch::channel(Phase::Serving);
+        let (_client, served, mut is_asked) = served(phase).await;
+        let mut served = pin!(served);
+        tokio::select! {
+            () = &mut served => panic!("it is closed"),
+            asked = is_asked.wait_for(|asked| *asked) => drop(asked.unwrap()),
+        }
+        serving.send_replace(Phase::Draining);
+        timeout(WRITE_TIMEOUT / 2, served).await.expect("the connection is closed");
+    }
+
+    /// What a proxy has just opened may have its first request under way.
+    #[tokio::test]
+    async fn a_new_connection_is_served_once_while_the_server_drains() {
+        let (mut client, stream, peer) = connected().await;
+        let (serving, phase) = watch::channel(Phase::Serving);
+        let served = tokio::spawn(serve(stream, peer, Router::new().route("/", get(async || "here")), phase));
+        tokio::task::yield_now().await;
+        serving.send_replace(Phase::Draining);
+        // The connection's task has seen it before this one goes on.
+        tokio::task::yield_now().await;
+        client.write_all(REQUEST).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+        served.await.unwrap();
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use common::outcome::Code;
@@ -12,17 +14,39 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// request id. hyper has no hook for them; they can only be recognised on their way out.
 const EMPTY: &str = "content-length: 0\r\n";
 
-/// A stream that swaps hyper's own answers on their way out.
+/// Whether a client reads what it is sent.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    is_waited_for: AtomicBool,
+    has_read: AtomicBool,
+}
+
+impl Reading {
+    fn note(&self, written: bool) {
+        self.is_waited_for.store(!written, Ordering::Relaxed);
+        if written {
+            self.has_read.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a write waits for the client, which has read nothing since this was asked last.
+    pub(super) fn has_stopped(&self) -> bool {
+        !self.has_read.swap(false, Ordering::Relaxed) && self.is_waited_for.load(Ordering::Relaxed)
+    }
+}
+
+/// A stream that swaps hyper's own answers on their way out, and notes whether the client reads.
 #[derive(Debug)]
 pub(super) struct Enveloped<S> {
     stream: S,
+    reading: Arc<Reading>,
     /// What is written instead of what hyper wants to write, and how long the latter is.
     swapped: Option<(Vec<u8>, usize)>,
 }
 
 impl<S> Enveloped<S> {
-    pub(super) const fn new(stream: S) -> Self {
-        Self { stream, swapped: None }
+    pub(super) const fn new(stream: S, reading: Arc<Reading>) -> Self {
+        Self { stream, reading, swapped: None }
     }
 }
 
@@ -52,7 +76,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Enveloped<S> {
         if this.swapped.is_some() {
             return this.poll_swapped(context);
         }
-        Pin::new(&mut this.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.reading.note(written.is_ready());
+        written
     }
 
     fn poll_write_vectored(
@@ -62,7 +88,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Enveloped<S> {
     ) -> Poll<io::Result<usize>> {
         match parts {
             [only] => self.poll_write(context, only),
-            _ => Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, parts),
+            _ => {
+                let this = self.get_mut();
+                let written = Pin::new(&mut this.stream).poll_write_vectored(context, parts);
+                this.reading.note(written.is_ready());
+                written
+            }
         }
     }
 
@@ -120,7 +151,7 @@ mod tests {
         let ours = "HTTP/1.1 404 Not Found\r\nx-request-id: 1\r\ncontent-length: 0\r\n\r\n";
         // A pipe so narrow that it takes many writes.
         let (near, mut far) = duplex(16);
-        let mut near = Enveloped::new(near);
+        let mut near = Enveloped::new(near, Arc::default());
         let written = tokio::spawn(async move {
             for text in [ours, own, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"] {
                 near.write_all(text.as_bytes()).await.unwrap();
@@ -136,5 +167,23 @@ mod tests {
         assert!(head.ends_with(&format!("content-length: {}", body.len())), "{head}");
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!((&body["success"], &body["code"]), (&false.into(), &"PAYLOAD_TOO_LARGE".into()));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_slowly_has_not_stopped() {
+        let (near, mut far) = duplex(16);
+        let reading = Arc::<Reading>::default();
+        let mut near = Enveloped::new(near, Arc::clone(&reading));
+        assert!(!reading.has_stopped(), "nothing is sent");
+        let writing = tokio::spawn(async move { near.write_all(&[0; 64]).await });
+        tokio::task::yield_now().await;
+        for _ in 0..3 {
+            assert!(!reading.has_stopped(), "it has read some");
+            assert!(reading.has_stopped(), "and nothing since");
+            far.read_exact(&mut [0; 16]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        writing.await.unwrap().unwrap();
+        assert!(!reading.has_stopped() && !reading.has_stopped(), "all is sent");
     }
 }
