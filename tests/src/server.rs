@@ -90,6 +90,16 @@ impl Server {
         prlimit(id.and_then(Pid::from_raw), Resource::Fsize, limit).expect("a limit can be set");
     }
 
+    /// The most memory that the process ever had, in bytes.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().expect("it is running")));
+        let status = status.expect("the system says what a process has");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")?.trim().parse().ok());
+        peak.map(|peak: u64| peak * 1024).expect("a line with the peak")
+    }
+
     /// Sends one event.
     pub async fn event(&self, event: &Value) -> Answer {
         self.send(post("/event", event)).await

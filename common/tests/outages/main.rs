@@ -228,6 +228,12 @@ impl Bench {
         assert!(evicted >= 12, "those of one period of two sites: {evicted}");
     }
 
+    /// How many bytes Redis uses.
+    async fn used_memory(&self) -> u64 {
+        let info: String = self.redis.command(&["INFO", "memory"]).await;
+        info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap().trim().parse().unwrap()
+    }
+
     /// Waits until sites have been rebuilt in Redis so often since the process started.
     async fn rebuilt(&self, times: u64) {
         let started = Instant::now();

@@ -114,7 +114,32 @@ async fn evicted_unseen() {
     bench.well().await;
 }
 
-/// The same while no instance runs, with events afterwards, and without.
+/// Keys of a day that gets no more events: that the server has evicted some is all that tells.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn evicted_of_a_day_that_is_over() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.append(80).await;
+    bench.projected().await;
+    let rebuilt = bench.metrics.redis_rebuilds_total.get();
+    for (name, value) in [("maxmemory-policy", "volatile-ttl"), ("maxmemory-samples", "64")] {
+        bench.redis.command::<()>(&["CONFIG", "SET", name, value]).await;
+    }
+    // Key by key, those that expire first.
+    let yesterday = "analytics:{a}:stats:day:2025-12-30:total_events";
+    timely(async {
+        while bench.redis.command::<bool>(&["EXISTS", yesterday]).await {
+            let less = bench.used_memory().await - 1;
+            bench.redis.command::<()>(&["CONFIG", "SET", "maxmemory", &less.to_string()]).await;
+        }
+    })
+    .await;
+    bench.redis.command::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    bench.rebuilt(rebuilt + 2).await;
+    bench.well().await;
+    assert_eq!(bench.metrics.outages_total.with_label_values(&["redis"]).get(), 0, "it was there all the time");
+}
+
+/// Keys are deleted while no instance runs, with events afterwards, and without.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn evicted_while_stopped() {
     let Some(mut bench) = Bench::start().await else { return };
@@ -235,8 +260,7 @@ async fn evicting() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.append(50).await;
     bench.projected().await;
-    let used: String = bench.redis.command(&["INFO", "memory"]).await;
-    let used: u64 = used.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap().trim().parse().unwrap();
+    let used = bench.used_memory().await;
     bench.redis.command::<()>(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]).await;
     bench.redis.command::<()>(&["CONFIG", "SET", "maxmemory", &(used + 1_000_000).to_string()]).await;
     let junk = "x".repeat(20_000);

@@ -225,11 +225,12 @@ async fn the_line_fails() {
     outage.end().await;
 }
 
-/// It takes its time to answer, though not so long that it counts as away. Events are acknowledged before it
-/// has them.
+/// It takes its time to answer, though not so long that it counts as away, or nearly so long. Events are
+/// acknowledged before it has them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_to_answer() {
     const EVENTS: usize = 40;
+    let mut sent = 1;
     let stores = Stores::start();
     let proxy = Proxy::before(stores.redis.port()).await;
     let server = stores.home_at(stores.postgres.port(), proxy.port).serve().await;
@@ -239,14 +240,26 @@ async fn slow_to_answer() {
     server.store(&view()).await;
     until("redis has the first", async || if projected() == 1 { Ok(()) } else { Err(projected()) }).await;
 
+    let mut send = async || {
+        let mut before = 0;
+        for _ in 0..EVENTS {
+            server.store(&view()).await;
+            sent += 1;
+            before += usize::from(projected() < sent);
+        }
+        assert!(before > EVENTS / 4, "{before} of {EVENTS} were acknowledged before redis had them");
+        sent
+    };
+    let all = async |sent| {
+        until("redis has all", async || if projected() == sent { Ok(()) } else { Err(projected()) }).await;
+    };
     proxy.set(Line::Slow(Duration::from_millis(50)));
-    let mut before = 0;
-    for number in 2..2 + EVENTS {
-        server.store(&view()).await;
-        before += usize::from(projected() < number);
-    }
-    assert!(before > EVENTS / 4, "{before} of {EVENTS} were acknowledged before redis had them");
-    until("redis has all", async || if projected() == 1 + EVENTS { Ok(()) } else { Err(projected()) }).await;
+    all(send().await).await;
+    // Now and then it takes too long.
+    proxy.set(Line::Slow(Duration::from_millis(120)));
+    let sent = send().await;
+    proxy.set(Line::Open);
+    all(sent).await;
 }
 
 /// It is away before the product is: that starts nevertheless.

@@ -88,6 +88,9 @@ async fn only_from_allowed_origins() {
         answer.refused_somehow(origin);
         assert!((400..500).contains(&answer.status), "{origin}: {}", answer.status);
     }
+    // A name that was made to lead to the server: to the browser it is the page's own.
+    let rebound = upgrade(PATH).header("origin", "http://rebound.example").header("sec-fetch-site", "same-origin");
+    assert_eq!(server.send(rebound).await.status, 401);
     for origin in ["https://cv.example", "http://localhost:3000"] {
         assert_eq!(server.send(upgrade(PATH).header("origin", origin)).await.status, 101, "{origin}");
     }

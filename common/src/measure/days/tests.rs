@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::measure::columns::MOST_VALUES;
 use crate::measure::query::Query;
 use crate::measure::samples::{day, event};
+use crate::measure::scan::ScanError;
 use crate::measure::service::{DEADLINE, QueryError, Service};
 use crate::metrics::Metrics;
 use crate::site::Site;
@@ -298,4 +299,27 @@ async fn a_block_of_before_an_erasure_does_not_stay() {
     let after = days.mark(&asked.store, &site).await.unwrap();
     days.delete_if_erased(&asked.store, &site, day(5), after).await.unwrap();
     assert_eq!(asked.store.blocks(&site, BlockKind::Segment, day(5)..day(6)).await.unwrap().len(), 1, "a new one does");
+}
+
+/// The answer is not wanted any more once its client is gone: the scan ends long before its deadline.
+#[tokio::test]
+async fn a_scan_stops_when_its_client_is_gone() {
+    let (asked, site) = (Asked::new().await, Site::default());
+    let (begun, begins) = oneshot::channel();
+    let (ended, ends) = oneshot::channel();
+    let scan = asked.service.work(&asked.store, &site, asked.now, move |bounds| {
+        let started = Instant::now();
+        begun.send(()).unwrap();
+        while !(bounds.stopped)() {
+            std::thread::yield_now();
+        }
+        ended.send(started.elapsed()).unwrap();
+        Err::<(), _>(ScanError::Stopped)
+    });
+    tokio::select! {
+        answer = scan => panic!("{answer:?}"),
+        begun = begins => begun.unwrap(),
+    }
+    let took = ends.await.unwrap();
+    assert!(took < DEADLINE, "it went on until its deadline");
 }

@@ -173,3 +173,23 @@ fn identities(path: &Path) -> [Option<Identity>; 2] {
 fn identities(_path: &Path) -> [Option<Identity>; 2] {
     [None, None]
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn damage_is_not_forgotten_with_the_next_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut upkeep = Upkeep::new(&folder.path().join("analytics.db"));
+        let failed = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        upkeep.failed(&failed(ffi::SQLITE_FULL), "full");
+        upkeep.committed();
+        upkeep.check().unwrap();
+        upkeep.failed(&failed(ffi::SQLITE_CORRUPT), "damaged");
+        upkeep.committed();
+        assert!(upkeep.check().is_err());
+    }
+}

@@ -1,6 +1,7 @@
 //! How much a client may ask and send.
 
 use super::*;
+use crate::live::tests::client::{append_large, until};
 
 #[tokio::test]
 async fn rates_are_limited_by_event_and_by_question() {
@@ -53,9 +54,7 @@ async fn expensive_questions_wait_for_their_turn() {
         futures_util::future::join_all(all).await
     };
     let release = async {
-        while site.services.turns.open(network) < MOST + expensive.len() {
-            tokio::task::yield_now().await;
-        }
+        until(|| site.services.turns.open(network) >= MOST + expensive.len()).await;
         let other = site.ask_from("192.0.2.2", Method::GET, "/api/v1/analytics/heatmap", &[], "").await;
         assert_eq!(other.status(), 200, "another client does not wait");
         assert_eq!(site.services.turns.open(network), MOST + expensive.len(), "none went ahead");
@@ -136,6 +135,28 @@ async fn probes_and_paths_that_lead_nowhere_are_limited() {
         assert_eq!(site.get(path).await.status(), 200, "{path}");
     }
     assert_eq!(site.get("/health").await.status(), 429);
+}
+
+/// Answers that one client leaves unread take the room of its network, and small ones need none.
+#[tokio::test]
+async fn answers_that_are_not_read_leave_room_for_others() {
+    const TIMELINE: &str = "/api/v1/analytics/timeline?limit=100";
+    let site = Site::with(&[("ANALYTICS_READ_LIMIT", "100000")], false).await;
+    append_large(&site.app, 100).await;
+    let mut unread = Vec::new();
+    let refused = loop {
+        let answer = site.get(TIMELINE).await;
+        if answer.status() != 200 {
+            break answer;
+        }
+        unread.push(answer);
+        assert!(unread.len() < 100, "each has 800 kB, and a network has room for 16 MiB");
+    };
+    assert_eq!(refused.status(), 503);
+    assert_eq!(site.get("/api/v1/analytics/stats").await.status(), 200, "a small one");
+    assert_eq!(site.ask_from("192.0.2.2", Method::GET, TIMELINE, &[], "").await.status(), 200, "another client");
+    drop(unread);
+    assert_eq!(site.get(TIMELINE).await.status(), 200);
 }
 
 /// Invented sites used to lock out every other one for ever.
