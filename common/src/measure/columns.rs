@@ -9,9 +9,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::kept::KeptNumbers;
 use super::question::Dimension;
 use super::texts::Texts;
-use super::visitor_numbers::KeptNumbers;
+use super::visitor_numbers::VisitorNumbers;
 use crate::time::Day;
 
 /// The most distinct values of a dimension in one day; the most frequent ones are kept, of equally
@@ -175,7 +176,7 @@ pub struct Explicit<'a> {
     /// The [`VisitRows::visitor`] of each, ascending. Without it, they are the first visitors, in this order.
     pub visitors: Option<Vec<u32>>,
     /// Where their numbers are kept between scans, if these columns stay as they are.
-    pub numbers: Option<&'a KeptNumbers>,
+    pub numbers: Option<&'a KeptNumbers<VisitorNumbers>>,
 }
 
 /// The numbers of a column, as narrow as they are kept.

@@ -14,6 +14,7 @@
 //! | [`head`] | a day's columns while it is open |
 //! | [`segment`], [`closed`] | the same once it is closed |
 //! | `layout` | how rows lie in visits, as few numbers |
+//! | [`kept`] | numbers that are worked out once and kept |
 //! | [`visitor_numbers`] | small numbers of visitors who come again, kept between queries |
 //! | [`scan`] | answers questions from the columns of days |
 //! | [`themes`] | what `/themes` asks |
@@ -30,6 +31,7 @@ pub mod facts;
 pub mod goals;
 pub mod head;
 mod imported;
+pub mod kept;
 mod layout;
 pub mod plausible;
 pub mod property;

@@ -55,9 +55,10 @@ use self::bytes::{Reader, put};
 pub use super::columns::{Column, Damaged};
 use super::columns::{MOST_VALUES, Visits};
 use super::head::Head;
+use super::kept::KeptNumbers;
 use super::question::Dimension;
 use super::texts::Texts;
-use super::visitor_numbers::KeptNumbers;
+use super::visitor_numbers::VisitorNumbers;
 use crate::event::Event;
 use crate::time::Day;
 
@@ -101,7 +102,7 @@ pub struct Segment {
     keys: Arc<[u32]>,
     /// Read when they are first needed.
     layout: Arc<OnceLock<Visits>>,
-    numbers: Arc<KeptNumbers>,
+    numbers: Arc<KeptNumbers<VisitorNumbers>>,
 }
 
 /// Where the name and the content of a section are.
@@ -210,7 +211,8 @@ impl Segment {
         }
         segment.memory = bytes.len()
             + Visits::memory(segment.visits, segment.rows)
-            + KeptNumbers::memory(segment.explicit)
+            + size_of::<KeptNumbers<VisitorNumbers>>()
+            + size_of::<u32>() * segment.explicit
             + size_of::<Self>()
             + count * (size_of::<Section>() + size_of::<u32>());
         for section in sections.iter().filter(|section| section.kind == Kind::Texts) {

@@ -1,18 +1,23 @@
 //! Distinct texts, each with a number.
 
+use std::cmp::Ordering;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use super::kept::KeptNumbers;
+
 /// Texts by number, one after another in one string.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Texts {
     text: String,
     ends: Vec<u32>,
     /// Whether they ascend from number 1 on.
     sorted: bool,
+    /// Their [`Self::places_in`] those that they were last looked up in.
+    places: KeptNumbers<Self>,
 }
 
 impl Texts {
@@ -37,20 +42,53 @@ impl Texts {
         self.text.get(start as usize..end as usize).unwrap_or_default()
     }
 
-    /// How many are compared together by [`Self::same`].
-    pub(super) const TOGETHER: usize = 32;
+    /// So many are compared together.
+    const TOGETHER: usize = 32;
+
+    /// The number of each in other texts; [`Self::NONE`] of those that are not found there, which are all that are
+    /// missing and, unless both are sorted, perhaps others.
+    pub(super) fn places_in(&self, other: &Arc<Self>) -> Arc<[u32]> {
+        // Others change, or are of a day that does.
+        if self.sorted { self.places.get(other, || self.find_places(other)) } else { self.find_places(other) }
+    }
+
+    /// No number of a text.
+    pub(super) const NONE: u32 = u32::MAX;
+
+    /// Compares texts of two days side by side. Few pages and sources are new on a day, or missing.
+    fn find_places(&self, other: &Self) -> Arc<[u32]> {
+        let mut places = vec![Self::NONE; self.len()];
+        // Places among both, and from where on many are compared at a time again.
+        let (mut own, mut theirs, mut again) = (0, 0, 0);
+        while own < self.len() && theirs < other.len() {
+            if own >= again {
+                let same = self.same(own, other, theirs);
+                places[own..own + same].iter_mut().zip(theirs as u32..).for_each(|(place, number)| *place = number);
+                (own, theirs) = (own + same, theirs + same);
+                again = own + Self::TOGETHER;
+                if own >= self.len() || theirs >= other.len() {
+                    break;
+                }
+            }
+            match self.get(own as u32).cmp(other.get(theirs as u32)) {
+                Ordering::Less => own += 1,
+                Ordering::Greater => theirs += 1,
+                Ordering::Equal => {
+                    places[own] = theirs as u32;
+                    (own, theirs) = (own + 1, theirs + 1);
+                }
+            }
+        }
+        places.into()
+    }
 
     /// How many texts are the same in both, from these numbers on, as far as they are compared: many at a
     /// time, which is faster than one after another.
-    pub(super) fn same(&self, from: usize, other: &Self, other_from: usize) -> usize {
+    fn same(&self, from: usize, other: &Self, other_from: usize) -> usize {
         let mut same = 0;
-        // Lengths are compared without returning early, so that many are at a time.
-        let differ = |(ends, start): (&[u32], u32), (others, other_start): (&[u32], u32)| {
-            ends.iter().zip(others).fold(0, |differ, (end, other)| differ | ((end - start) ^ (other - other_start)))
-        };
         while let (Some(own), Some(other)) = (self.part(from + same), other.part(other_from + same))
             && own.0 == other.0
-            && differ((own.1, own.2), (other.1, other.2)) == 0
+            && own.1.iter().zip(other.1).all(|(own_end, other_end)| own_end - own.2 == other_end - other.2)
         {
             same += Self::TOGETHER;
         }
@@ -112,13 +150,14 @@ impl Texts {
         if !ordered || !ends.iter().all(|end| text.is_char_boundary(*end as usize)) {
             return None;
         }
-        Some(Self { text, ends, sorted: true })
+        Some(Self { text, ends, sorted: true, places: KeptNumbers::default() })
     }
 
-    /// The bytes of memory that they take.
+    /// The bytes of memory that they take, with the places that are kept.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.text.capacity() + 4 * self.ends.capacity()
+        let places = if self.sorted { self.ends.len() } else { 0 };
+        self.text.capacity() + 4 * (self.ends.capacity() + places)
     }
 }
 

@@ -5,7 +5,7 @@
 //! segment then, so that further scans look up nothing.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 
@@ -42,31 +42,6 @@ impl VisitorNumbers {
     }
 }
 
-/// The numbers of a segment's visitors, if a scan has looked them up.
-#[derive(Debug, Default)]
-pub struct KeptNumbers(Mutex<Option<(Weak<VisitorNumbers>, Arc<[u32]>)>>);
-
-impl KeptNumbers {
-    /// The numbers of the segment's visitors, who are always the same.
-    pub(super) fn get(&self, all: &Arc<VisitorNumbers>, ids: &[Id]) -> Arc<[u32]> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*kept {
-            // A weak reference is enough to tell it from others that are made later.
-            Some((of, numbers)) if std::ptr::eq(of.as_ptr(), Arc::as_ptr(all)) => Arc::clone(numbers),
-            _ => {
-                let numbers = all.of(ids);
-                *kept = Some((Arc::downgrade(all), Arc::clone(&numbers)));
-                numbers
-            }
-        }
-    }
-
-    /// The bytes of memory that so many numbers take.
-    pub(super) const fn memory(visitors: usize) -> usize {
-        size_of::<Self>() + visitors * size_of::<u32>()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,16 +58,5 @@ mod tests {
         let memory = all.memory();
         all.of(&ids(0..200));
         assert!(memory >= 5 * 20 && all.memory() >= 200 * 20);
-    }
-
-    #[test]
-    fn kept_numbers_are_those_of_the_same_visitors() {
-        let (one, other, kept) = (Arc::default(), Arc::<VisitorNumbers>::default(), KeptNumbers::default());
-        other.of(&ids(0..4));
-        assert_eq!(*kept.get(&one, &ids(2..4)), [0, 1]);
-        assert!(Arc::ptr_eq(&kept.get(&one, &ids(2..4)), &kept.get(&one, &ids(2..4))));
-        assert_eq!(*kept.get(&other, &ids(2..4)), [2, 3]);
-        drop(other);
-        assert_eq!(*kept.get(&Arc::default(), &ids(2..4)), [0, 1]);
     }
 }

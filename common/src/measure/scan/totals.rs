@@ -1,6 +1,5 @@
 //! What the groups of all days add up to.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -219,36 +218,15 @@ struct Known {
 }
 
 impl Known {
-    /// The texts of another day, or of another part of this one. Both are sorted, but for those of the open
-    /// day, so most of those that are the same are found by comparing side by side; the others are looked up
-    /// when they are needed.
+    /// The texts of another day, or of another part of this one. Those that are not found among the texts of before
+    /// are looked up when they are needed.
     fn next(self, texts: Arc<Texts>) -> Self {
-        // Parts of an open day share their texts. Few pages and sources are new on a day, or missing.
-        if Arc::ptr_eq(&self.texts, &texts) || self.texts == texts {
-            return Self { texts, ..self };
+        // Parts of an open day share their texts.
+        if Arc::ptr_eq(&self.texts, &texts) {
+            return self;
         }
-        let mut numbers = vec![NONE; texts.len()];
-        // Places among both texts, and from where on many are compared at a time again.
-        let (mut own, mut other, mut again) = (0, 0, 0);
-        while own < self.texts.len() && other < texts.len() {
-            if own >= again {
-                let same = self.texts.same(own, &texts, other);
-                numbers[other..other + same].copy_from_slice(&self.numbers[own..own + same]);
-                (own, other) = (own + same, other + same);
-                again = own + Texts::TOGETHER;
-                if own >= self.texts.len() || other >= texts.len() {
-                    break;
-                }
-            }
-            match self.texts.get(own as u32).cmp(texts.get(other as u32)) {
-                Ordering::Less => own += 1,
-                Ordering::Greater => other += 1,
-                Ordering::Equal => {
-                    numbers[other] = self.numbers[own];
-                    (own, other) = (own + 1, other + 1);
-                }
-            }
-        }
+        let known = |place: &u32| self.numbers.get(*place as usize).copied().unwrap_or(NONE);
+        let numbers = texts.places_in(&self.texts).iter().map(known).collect();
         Self { texts, numbers }
     }
 }

@@ -64,7 +64,7 @@ impl Numbering {
     pub(super) fn of_day(&mut self, columns: &dyn Columns) -> Result<DayNumbers<'_>, Damaged> {
         let Explicit { ids, visitors, numbers } = columns.explicit()?;
         let known = match numbers {
-            Some(kept) => kept.get(&self.all, &ids),
+            Some(kept) => kept.get(&self.all, || self.all.of(&ids)),
             None => self.all.of(&ids),
         };
         self.numbers.resize(self.all.count().max(self.numbers.len()), Cell::new(NONE));

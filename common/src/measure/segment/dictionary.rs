@@ -43,7 +43,7 @@ pub(super) fn memory(bytes: &[u8]) -> Result<usize, Damaged> {
     for _ in 0..count {
         let (shared, length): (usize, usize) = (reader.number_as()?, reader.number_as()?);
         reader.take(length)?;
-        memory = memory.saturating_add(4).saturating_add(length).saturating_add(shared);
+        memory = memory.saturating_add(8).saturating_add(length).saturating_add(shared);
     }
     Ok(memory)
 }
@@ -97,7 +97,7 @@ mod tests {
             let bytes = encode(texts.iter().map(String::as_str), capped);
             let (read, read_capped) = decode(&bytes, "?").unwrap();
             prop_assert_eq!(read_capped, capped);
-            prop_assert!(read.memory() <= memory(&bytes).unwrap() + 5);
+            prop_assert!(read.memory() <= memory(&bytes).unwrap() + 9);
             for (number, text) in (0..).zip(read.iter()) {
                 prop_assert_eq!(read.find(text), Some(number));
                 prop_assert_eq!(read.find(&format!("{text}!")), None);
