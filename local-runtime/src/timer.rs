@@ -205,6 +205,13 @@ mod tests {
         Timestamp::parse(text).unwrap()
     }
 
+    /// What a gauge shows.
+    fn shown(app: &App, name: &str) -> Option<i64> {
+        let text = app.metrics.text().unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("maicivy_{name} ")));
+        line.and_then(|value| value.parse().ok())
+    }
+
     #[test]
     fn the_next_run_is_always_ahead() {
         let next = |now: &str| next_run(at(now), (2, 30)).to_string();
@@ -310,11 +317,7 @@ mod tests {
         clock.set(start);
         let stop = CancellationToken::new();
         let timer = tokio::spawn(keep_time(app.clone(), stop.clone()));
-        let value = |name: &str| {
-            let text = app.metrics.text().unwrap();
-            let line = text.lines().find_map(|line| line.strip_prefix(&format!("maicivy_{name} ")));
-            line.and_then(|value| value.parse::<i64>().ok())
-        };
+        let value = |name| shown(&app, name);
         // A missed run is due shortly after the start: until then both days wait.
         for (now, backlog) in [(start, 2), (start.plus(SHORTLY), 0)] {
             clock.set(now);
@@ -327,6 +330,20 @@ mod tests {
             assert_eq!(value("segment_backlog_days"), Some(backlog));
         }
         assert_eq!(value("salts_destroyed_timestamp_seconds"), Some(start.seconds()));
+        stop.cancel();
+        timer.await.unwrap();
+    }
+
+    /// The alert `MaicivySaltsOverdue` compares the time that it shows with now.
+    #[tokio::test(start_paused = true)]
+    async fn salts_that_cannot_be_destroyed_are_not_said_to_be() {
+        let (app, _files) = testing::app_with(&[], Fixed::at(at("2025-12-08T12:00:00Z"))).await;
+        app.store.close().await;
+        let stop = CancellationToken::new();
+        let timer = tokio::spawn(keep_time(app.clone(), stop.clone()));
+        // It waits for nothing but the time: several attempts have failed.
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        assert_eq!(shown(&app, "salts_destroyed_timestamp_seconds"), Some(0));
         stop.cancel();
         timer.await.unwrap();
     }

@@ -327,12 +327,20 @@ async fn a_store_that_cannot_be_written_is_not_opened() {
 
 #[tokio::test]
 async fn a_file_that_was_removed_takes_no_events() {
-    for end in ["", "-wal"] {
+    let faults: [fn(&Path, &Path); 3] = [
+        |file, _| fs::remove_file(file).unwrap(),
+        |file, elsewhere| fs::rename(file, elsewhere).unwrap(),
+        |file, elsewhere| {
+            fs::copy(file, elsewhere).unwrap();
+            fs::rename(elsewhere, file).unwrap();
+        },
+    ];
+    for (fault, end) in faults.into_iter().flat_map(|fault| [(fault, ""), (fault, "-wal")]) {
         let (_folder, path) = place();
         let store = open(&path).await;
         append(&store, 1).await;
         store.check().await.unwrap();
-        fs::remove_file(beside(&path, end)).unwrap();
+        fault(&beside(&path, end), &beside(&path, "-elsewhere"));
         let told = error_text(&store.check().await.unwrap_err());
         assert!(told.contains("removed or replaced"), "{told}");
         let appended = store.append(vec![event("scroll", 1, now())], now()).await;
