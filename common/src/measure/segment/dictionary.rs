@@ -43,6 +43,7 @@ pub(super) fn memory(bytes: &[u8]) -> Result<usize, Damaged> {
     for _ in 0..count {
         let (shared, length): (usize, usize) = (reader.number_as()?, reader.number_as()?);
         reader.take(length)?;
+        // Where it ends, and its place among the texts of another day.
         memory = memory.saturating_add(8).saturating_add(length).saturating_add(shared);
     }
     Ok(memory)
