@@ -203,13 +203,11 @@ async fn a_site_of_ones_own() {
     // Once it has ended in good order, nothing more can arrive.
     let server = server.end().await.serve().await;
     let timeline = server.data("/timeline").await;
-    let seen: Vec<_> = list(&timeline).iter().map(|event| text(&event["page_url"])).collect();
-    assert_eq!(seen, ["/docs", "/about.html?theme=ai"]);
+    // Views of one millisecond are in the order of their ids.
+    let mut seen: Vec<_> = list(&timeline).iter().map(|event| (text(&event["page_url"]), &event["referrer"])).collect();
+    seen.sort_by_key(|(page, _)| *page);
+    assert_eq!(seen, [("/about.html?theme=ai", &Value::from("https://search.example/")), ("/docs", &Value::Null)]);
     assert!(list(&timeline).iter().all(|event| event["event_type"] == "page_view"));
-    assert_eq!(
-        [&timeline[1]["referrer"], &timeline[0]["referrer"]],
-        [&Value::from("https://search.example/"), &Value::Null]
-    );
     assert_eq!(page_views(&server).await, 2);
     assert_eq!(number(&server.data("/stats").await["unique_visitors"]), 1);
 }

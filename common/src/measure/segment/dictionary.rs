@@ -39,12 +39,16 @@ pub(super) fn memory(bytes: &[u8]) -> Result<usize, Damaged> {
     let mut reader = Reader(bytes);
     reader.byte()?;
     let count: usize = reader.number_as()?;
-    let mut memory = 0_usize;
+    let (mut memory, mut before) = (0, 0);
     for _ in 0..count {
         let (shared, length): (usize, usize) = (reader.number_as()?, reader.number_as()?);
         reader.take(length)?;
+        if shared > before || shared + length > LONGEST {
+            return Err(Damaged);
+        }
+        before = shared + length;
         // Where it ends, and its place among the texts of another day.
-        memory = memory.saturating_add(8).saturating_add(length).saturating_add(shared);
+        memory += 8 + before;
     }
     Ok(memory)
 }
@@ -89,6 +93,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Of as many bytes as a number can say, and of one more than the text before has.
+    #[test]
+    fn a_text_that_shares_more_than_there_is_is_damage() {
+        for shared in [u64::MAX, 2] {
+            let mut bytes = vec![0, 2, 0, 1, b'a'];
+            put(shared, &mut bytes);
+            bytes.extend([1, b'b']);
+            assert!(decode(&bytes, "?").is_err() && memory(&bytes).is_err(), "{shared}");
+        }
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
