@@ -102,6 +102,8 @@ export class Visitor {
 
   /** Closes all pages; fails when anything went wrong that was not allowed. */
   async end() {
+    // A request may be on its way through a test's route.
+    await Promise.all(this.context.pages().map((page) => page.unrouteAll({ behavior: "ignoreErrors" })));
     await this.context.close();
     const wrong = [...this.errors, ...this.violations.map((violation) => `[csp] ${violation}`)];
     assert.deepEqual(
