@@ -1,6 +1,6 @@
 /** The range, the filters and the comparison of the page, with the keyboard's shortcuts. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { readList, write } from "../state/preferences";
 import { site } from "../state/site";
 import { covered } from "../state/figures";
@@ -30,7 +30,8 @@ const SHORTCUTS: readonly (readonly [Named, string])[] = [
 
 export function Toolbar() {
   const words = say.value;
-  useEffect(() => {
+  // As soon as the page is there, not after it was painted.
+  useLayoutEffect(() => {
     addEventListener("keydown", shortcut);
     return () => removeEventListener("keydown", shortcut);
   }, []);
