@@ -82,7 +82,7 @@ pub struct Days {
     /// for every query, only to be refused.
     refused: Cache<(Site, Vec<Day>), u64>,
     erasures: Erasures,
-    /// Those whom scans have met in columns that may be in memory.
+    /// Numbers of the visitors in columns that were scanned, which may still be in memory.
     visitors: Mutex<Arc<VisitorNumbers>>,
     pub(super) capped: CappedDays,
 }
@@ -132,7 +132,7 @@ impl Days {
         }
     }
 
-    /// Numbers of visitors for a scan: those that earlier ones have met, unless these are too many.
+    /// Numbers of visitors for a scan: those of earlier scans, unless they take too much memory.
     pub(super) fn visitors(&self) -> Arc<VisitorNumbers> {
         let mut visitors = self.visitors.lock().unwrap_or_else(PoisonError::into_inner);
         if visitors.memory() > self.memory / NUMBERS as usize {

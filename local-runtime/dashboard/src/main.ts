@@ -5,7 +5,7 @@ import { applyPreferences, language } from "./state/preferences";
 import { french } from "./text/french";
 
 applyPreferences();
-// The questions that were put while this was loaded leave before it.
+// Reports ask in a microtask when they are made, so the first questions leave before the rest is set up.
 queueMicrotask(start);
 // The words come beside the page, which waits for them.
 if (language.peek() === "fr") french().catch(() => undefined);

@@ -12,7 +12,7 @@ pub struct Work<'a> {
     /// Whether it has to stop: its deadline has passed, or the answer is not wanted any more. It is asked
     /// at each day and after every [`Work::EVERY`] visits.
     pub stopped: &'a (dyn Fn() -> bool + Sync),
-    /// The visitors that earlier scans have met. By how much they grow counts as memory.
+    /// Numbers of the visitors of earlier scans. By how much they grow counts as memory.
     pub visitors: Arc<VisitorNumbers>,
 }
 
