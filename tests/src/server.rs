@@ -105,10 +105,12 @@ impl Server {
         self.send(post("/event", event)).await
     }
 
-    /// Sends one event that must be stored; answers its id.
+    /// Sends one event that must be stored; answers its id. The next event is of a later time: those of one
+    /// millisecond are in the order of their ids.
     pub async fn store(&self, event: &Value) -> String {
         let answer = self.event(event).await;
         assert_eq!(answer.status, 201, "{event}: {}", answer.text());
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         crate::text(&answer.json()["data"]["id"]).to_owned()
     }
 
