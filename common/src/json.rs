@@ -10,12 +10,12 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 #[must_use]
 pub fn mend(text: &[u8]) -> Cow<'_, [u8]> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    let mut mended = match String::from_utf8_lossy(text) {
-        Cow::Borrowed(_) => Cow::Borrowed(text),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    let mut mended = match str::from_utf8(text) {
+        Ok(_) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(String::from_utf8_lossy(text).into_owned().into_bytes()),
     };
     let mut at = 0;
-    while let Some(backslash) = mended[at..].iter().position(|byte| *byte == b'\\') {
+    while let Some(backslash) = memchr::memchr(b'\\', &mended[at..]) {
         at += backslash;
         at += match (unit(&mended[at..]), unit(mended.get(at + 6..).unwrap_or_default())) {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,

@@ -78,11 +78,16 @@ impl Url {
         }
     }
 
+    /// The names and values of the query's parameters, decoded, in order.
+    pub fn parameters(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        let query = self.0.split_once('?').map(|(_, query)| query.as_bytes());
+        query.into_iter().flat_map(form_urlencoded::parse)
+    }
+
     /// The decoded value of a query parameter, the first when it stands there twice.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        let (_, query) = self.0.split_once('?')?;
-        form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
+        self.parameters().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 }
 

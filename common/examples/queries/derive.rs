@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use common::measure::facts::{Context, Facts, Headers, Observed};
 use common::url::Url;
+use http::HeaderName;
 use serde_json::{Value, json};
 
 /// User agents and the client hints that come with them.
@@ -66,7 +67,7 @@ pub(crate) fn measure() -> Value {
     let referrers = REFERRERS.map(|referrer| referrer.map(Url::new));
     let one = |number: usize| {
         let (agent, brands, platform) = AGENTS[number % AGENTS.len()];
-        let header = |name: &str| match name {
+        let header = |name: &HeaderName| match name.as_str() {
             "sec-ch-ua" => brands,
             "sec-ch-ua-platform" => platform,
             "sec-ch-ua-mobile" => brands.map(|_| "?0"),

@@ -1,11 +1,12 @@
 //! Who sent a request: address, user agent, visitor, wishes.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, header};
+use http::{Extensions, HeaderMap, HeaderName, header};
 
 use crate::App;
 use crate::collect::Sender;
@@ -36,6 +37,10 @@ impl std::fmt::Debug for PeerAddress {
 #[must_use]
 pub fn client_address(extensions: &Extensions, headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
     let mut client = peer_address(extensions)?;
+    // Most peers are clients: their headers need not be looked at.
+    if !is_trusted(client, config) {
+        return Some(client);
+    }
     let mut hops = config.client_address_header.hops(headers);
     while is_trusted(client, config) {
         match hops.next() {
@@ -59,14 +64,22 @@ fn is_trusted(address: IpAddr, config: &Config) -> bool {
 }
 
 /// The headers in which proxies say whom they forward for.
-const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "cf-connecting-ip"];
+static FORWARDED: [HeaderName; 4] = [
+    header::FORWARDED,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("cf-connecting-ip"),
+];
+
+const X_VISITOR_ID: HeaderName = HeaderName::from_static("x-visitor-id");
+const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 
 /// Says once, in the log and in a gauge, that a proxy stands before the server which
 /// `ANALYTICS_TRUSTED_PROXIES` does not list. A peer with a public address is
 /// no proxy of the operator: clients may send these headers too.
 fn warn_of_untrusted_proxy(peer: IpAddr, headers: &HeaderMap, app: &App) {
     let peer = peer.to_canonical();
-    if is_private(peer) && FORWARDED.iter().any(|name| headers.contains_key(*name)) && !is_trusted(peer, &app.config) {
+    if is_private(peer) && FORWARDED.iter().any(|name| headers.contains_key(name)) && !is_trusted(peer, &app.config) {
         app.untrusted_proxy.call_once(|| {
             app.metrics.untrusted_proxy.set(1);
             tracing::warn!(
@@ -105,12 +118,12 @@ impl FromRequestParts<App> for Sender {
             warn_of_untrusted_proxy(peer.ip(), headers, app);
         }
         // Proxies name cities in UTF-8.
-        let text = |name: &str| headers.get(name).and_then(|value| str::from_utf8(value.as_bytes()).ok());
+        let text = |name: &HeaderName| headers.get(name).and_then(|value| str::from_utf8(value.as_bytes()).ok());
         let trusted = peer_address(&parts.extensions).is_some_and(|peer| is_trusted(peer, &app.config));
         Ok(Self {
             address: client_address(&parts.extensions, headers, &app.config),
             user_agent: headers.get(header::USER_AGENT).and_then(|value| user_agent(value.as_bytes())),
-            visitor: headers.get("x-visitor-id").map(|value| {
+            visitor: headers.get(X_VISITOR_ID).map(|value| {
                 value
                     .to_str()
                     .ok()
@@ -119,14 +132,16 @@ impl FromRequestParts<App> for Sender {
             }),
             session: session(headers),
             foreign_origin: !is_allowed_origin(headers, &app.config.allowed_origins),
-            opt_out: text("dnt") == Some("1") || text("sec-gpc") == Some("1"),
+            opt_out: text(&header::DNT) == Some("1") || text(&SEC_GPC) == Some("1"),
             headers: Headers::read(text, trusted),
         })
     }
 }
 
 fn user_agent(bytes: &[u8]) -> Option<std::sync::Arc<str>> {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_USER_AGENT)]);
+    let bytes = &bytes[..bytes.len().min(LONGEST_USER_AGENT)];
+    // `from_utf8_lossy` alone looks at each byte of what is UTF-8.
+    let text = str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
     let text = text.trim();
     (!text.is_empty()).then(|| text.into())
 }

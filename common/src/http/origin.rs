@@ -1,6 +1,8 @@
 //! Whether a browser's page may send events and connect to the live feed.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whether the `Origin` of a request is allowed: any is when `allowed` is empty; otherwise those
 /// listed there, and the server's own, as `Host` or the browser's `Sec-Fetch-Site` tells. A request
@@ -12,7 +14,7 @@ pub fn is_allowed_origin(headers: &HeaderMap, allowed: &[String]) -> bool {
         let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         authority.zip(host).is_some_and(|((_, authority), host)| authority.eq_ignore_ascii_case(host))
-            || headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin")
+            || headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "same-origin")
     };
     allowed.is_empty() || allowed.iter().any(|allowed| origin == allowed.as_str()) || own()
 }

@@ -25,6 +25,7 @@ mod os;
 mod place;
 mod sources;
 mod stored;
+mod words;
 
 use std::sync::Arc;
 

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use super::device::Device;
 use super::os::Os;
+use super::words::{Text, Word, word};
 
 /// What is known of a user agent; what is not is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,22 +24,23 @@ pub(super) struct Agent<'a> {
 impl<'a> Agent<'a> {
     /// Reads a user agent.
     pub(super) fn parse(text: &'a str) -> Self {
-        let (browser, browser_version) = browser(text);
+        let words = Text::new(text);
+        let (browser, browser_version) = browser(text, words);
         let os = Os::of(text);
-        let device = Device::of(text, os.name);
+        let device = Device::of(words, os.name);
         Self { device: device.name(), browser, browser_version, os }
     }
 }
 
 /// What apps say of themselves that is no product with a version behind a slash.
-const WORDS: [(&str, &str); 7] = [
-    ("Instagram ", "Instagram"),
-    ("[LinkedInApp]", "LinkedIn"),
-    ("Twitter for ", "Twitter"),
-    ("musical_ly_", "TikTok"),
-    ("trill_", "TikTok"),
-    ("(Ecosia ", "Ecosia"),
-    ("Brave Chrome/", "Brave"),
+const WORDS: [(Word, &str); 7] = [
+    (word("Instagram "), "Instagram"),
+    (word("[LinkedInApp]"), "LinkedIn"),
+    (word("Twitter for "), "Twitter"),
+    (word("musical_ly_"), "TikTok"),
+    (word("trill_"), "TikTok"),
+    (word("(Ecosia "), "Ecosia"),
+    (word("Brave Chrome/"), "Brave"),
 ];
 
 /// The rank and name of each product token.
@@ -53,42 +55,58 @@ pub(super) fn known_browser(name: &str) -> Option<&'static str> {
     BROWSERS.values().map(|(_, known)| *known).find(|known| *known == name)
 }
 
-fn browser(text: &str) -> (&'static str, &str) {
-    let products = || products(text);
-    let version_of = |token| products().find(|(name, _)| *name == token).map(|(_, version)| version);
-    let known = products().filter_map(|(token, version)| Some((BROWSERS.get(token)?, version)));
-    if let Some(((_, name), version)) = known.min_by_key(|((rank, _), _)| *rank) {
+fn browser<'a>(text: &'a str, words: Text<'a>) -> (&'static str, &'a str) {
+    let mut known: Option<((usize, &'static str), &str)> = None;
+    let (mut chrome, mut firefox, mut opera, mut version) = (None, None, None, None);
+    for (token, number) in products(text) {
+        let found = match token {
+            "Chrome" => &mut chrome,
+            "Firefox" => &mut firefox,
+            "Opera" => &mut opera,
+            "Version" => &mut version,
+            "Mozilla" | "AppleWebKit" | "Safari" => continue,
+            _ => {
+                let better = |(rank, _): &&(usize, _)| known.is_none_or(|((best, _), _)| *rank < best);
+                if let Some(browser) = BROWSERS.get(token).filter(better) {
+                    known = Some((*browser, number));
+                }
+                continue;
+            }
+        };
+        found.get_or_insert(number);
+    }
+    if let Some(((_, name), version)) = known {
         return (name, version);
     }
-    if let Some((version, name)) = WORDS.iter().find_map(|(word, name)| Some((text.split_once(word)?.1, *name))) {
+    if let Some((version, name)) = WORDS.iter().find_map(|(word, name)| Some((words.split_once(*word)?.1, *name))) {
         return (name, number(version));
     }
-    if let Some(version) = version_of("Chrome") {
-        let in_app = text.contains("; wv)") || text.contains("Version/4.0 Chrome/");
+    if let Some(version) = chrome {
+        let in_app = words.has_any(&[word("; wv)"), word("Version/4.0 Chrome/")]);
         return (if in_app { "Chrome WebView" } else { "Chrome" }, version);
     }
-    if let Some(version) = version_of("Firefox") {
+    if let Some(version) = firefox {
         return ("Firefox", version);
     }
-    if let Some(version) = version_of("Opera") {
+    if let Some(old) = opera {
         // Versions above 9 stand behind, since sites could not read numbers of two digits.
-        return ("Opera", version_of("Version").unwrap_or(version));
+        return ("Opera", version.unwrap_or(old));
     }
-    if let Some((_, rest)) = text.split_once("MSIE ") {
+    if let Some((_, rest)) = words.split_once(word("MSIE ")) {
         return ("Internet Explorer", number(rest));
     }
-    if text.contains("Trident/") {
-        return ("Internet Explorer", text.split_once("rv:").map_or("", |(_, rest)| number(rest)));
+    if words.has(word("Trident/")) {
+        return ("Internet Explorer", words.split_once(word("rv:")).map_or("", |(_, rest)| number(rest)));
     }
-    if text.contains("AppleWebKit/") {
-        let version = version_of("Version").unwrap_or_default();
-        if text.contains("Android") {
+    if words.has(word("AppleWebKit/")) {
+        let version = version.unwrap_or_default();
+        if words.has(word("Android")) {
             return ("Android Browser", version);
         }
-        if text.contains("Safari/") {
+        if words.has(word("Safari/")) {
             return ("Safari", version);
         }
-        if text.contains("like Mac OS X") || text.contains("Macintosh") {
+        if words.has_any(&[word("like Mac OS X"), word("Macintosh")]) {
             return ("Safari WebView", version);
         }
     }
@@ -98,7 +116,7 @@ fn browser(text: &str) -> (&'static str, &str) {
 /// The products of a user agent and their major versions, in order: `Name/12.3` gives `Name` and `12`.
 fn products(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let is_boundary = |byte: &u8| matches!(byte, b' ' | b';' | b'(' | b')' | b'[' | b']' | b',' | b'/');
-    text.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(move |(slash, _)| {
+    text.match_indices('/').map(move |(slash, _)| {
         let begin = text.as_bytes()[..slash].iter().rposition(is_boundary).map_or(0, |at| at + 1);
         let version = text[slash + 1..].strip_prefix(['v', 'V']).unwrap_or(&text[slash + 1..]);
         (&text[begin..slash], number(version))

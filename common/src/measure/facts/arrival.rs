@@ -42,13 +42,13 @@ pub(super) fn derive(
         _ => ("", ""),
     };
 
-    let parameter = |name| page.and_then(|page| page.query(name)).map(trimmed).unwrap_or_default();
+    let parameters: Vec<_> = page.map(|page| page.parameters().collect()).unwrap_or_default();
+    let parameter = |name| parameters.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.trim());
     let utm_source = parameter("utm_source");
     let utm_medium = parameter("utm_medium");
     let utm_campaign = parameter("utm_campaign");
-    let named =
-        [&utm_source, &parameter("source"), &parameter("ref")].into_iter().find(|name| !name.is_empty()).cloned();
-    let named_lower = named.as_deref().map(str::to_lowercase).unwrap_or_default();
+    let named = [utm_source, parameter("source"), parameter("ref")].into_iter().find(|name| !name.is_empty());
+    let named_lower = named.map(str::to_lowercase).unwrap_or_default();
 
     let known = match &named {
         Some(_) => sources::of_word(&named_lower),
@@ -74,11 +74,11 @@ pub(super) fn derive(
         source,
         channel,
         referrer: &if host.is_empty() { String::new() } else { format!("{host}{path}") },
-        utm_source: &utm_source,
-        utm_medium: &utm_medium,
-        utm_campaign: &utm_campaign,
-        utm_content: &parameter("utm_content"),
-        utm_term: &parameter("utm_term"),
+        utm_source,
+        utm_medium,
+        utm_campaign,
+        utm_content: parameter("utm_content"),
+        utm_term: parameter("utm_term"),
         hostname: assumed.as_deref().unwrap_or_default(),
     })
 }
@@ -112,13 +112,6 @@ fn bare(host: &str) -> Cow<'_, str> {
     };
     let host = host.strip_suffix('.').unwrap_or(host);
     if host.bytes().any(|byte| byte.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() }
-}
-
-fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
-    match text.trim() {
-        all if all.len() == text.len() => text,
-        part => Cow::Owned(part.to_owned()),
-    }
 }
 
 fn without_www(host: &str) -> &str {

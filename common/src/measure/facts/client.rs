@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use http::{HeaderName, header};
+
 use super::agent::Agent;
 use super::device::Device;
 use super::hints::Hints;
@@ -67,12 +69,12 @@ impl Headers {
     /// Takes them out of a request. `trusted` tells whether it came through the platform or a trusted
     /// proxy: others may say anything of where they are.
     #[must_use]
-    pub fn read<'h>(header: impl Fn(&str) -> Option<&'h str>, trusted: bool) -> Self {
+    pub fn read<'h>(header: impl Fn(&HeaderName) -> Option<&'h str>, trusted: bool) -> Self {
         Self {
             hints: Hints::read(&header),
-            language: header("accept-language").map_or_else(Language::default, Language::first),
+            language: header(&header::ACCEPT_LANGUAGE).map_or_else(Language::default, Language::first),
             place: if trusted { Place::read(&header) } else { Place::default() },
-            origin: header("origin").filter(|origin| origin.len() <= Self::LONGEST_ORIGIN).map(Into::into),
+            origin: header(&header::ORIGIN).filter(|origin| origin.len() <= Self::LONGEST_ORIGIN).map(Into::into),
         }
     }
 }
@@ -197,7 +199,7 @@ mod tests {
         assert_eq!(place(&none, &context, None), "FR||");
         assert_eq!(place(&none, &context, Some(&Place::default())), "FR||");
         assert_eq!(place(&none, &context, Some(&known)), "DE|DE-BE|Berlin");
-        let header = |name: &str| (name == "cf-ipcountry").then_some("ch");
+        let header = |name: &HeaderName| (name == "cf-ipcountry").then_some("ch");
         assert_eq!(place(&Headers::read(header, true), &context, Some(&known)), "CH||");
         assert_eq!(place(&Headers::read(header, false), &context, Some(&known)), "DE|DE-BE|Berlin");
         assert_eq!(place(&none, &Context::default(), None), "||");

@@ -1,5 +1,7 @@
 //! Kinds of devices.
 
+use super::words::{Text, Word, word};
+
 /// What a visitor holds, or sits before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Device {
@@ -11,43 +13,46 @@ pub(super) enum Device {
 }
 
 /// What televisions and the boxes beside them say, on the systems that they have.
-const TELEVISIONS: [&str; 7] = ["TV", "NetCast", "Web0S", "BRAVIA", "; AFT", "CrKey", "Roku"];
+const TELEVISIONS: [Word; 7] =
+    [word("TV"), word("NetCast"), word("Web0S"), word("BRAVIA"), word("; AFT"), word("CrKey"), word("Roku")];
+const MOBILE: Word = word("Mobile");
+const OPERA_MINI: Word = word("Opera Mini");
+const PLAYBOOK: Word = word("PlayBook");
 
 impl Device {
     /// The device of a user agent whose operating system is known.
-    pub(super) fn of(text: &str, os: &str) -> Self {
-        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    pub(super) fn of(text: Text<'_>, os: &str) -> Self {
         let may_be_tv = matches!(os, "Android" | "Linux" | "Tizen" | "webOS" | "HarmonyOS" | "");
-        if os == "tvOS" || may_be_tv && says(&TELEVISIONS) {
+        if os == "tvOS" || may_be_tv && text.has_any(&TELEVISIONS) {
             return Self::Tv;
         }
         match os {
             "PlayStation" | "Xbox" | "Nintendo" => Self::Other,
             "iPadOS" => Self::Tablet,
-            "iOS" if text.contains("iPad") => Self::Tablet,
+            "iOS" if text.has(word("iPad")) => Self::Tablet,
             "iOS" | "Windows Phone" | "KaiOS" | "Symbian" => Self::Mobile,
             "BlackBerry" => {
-                if text.contains("PlayBook") {
+                if text.has(PLAYBOOK) {
                     Self::Tablet
                 } else {
                     Self::Mobile
                 }
             }
             // Chrome and Firefox say `Mobile` on phones only.
-            "Android" | "HarmonyOS" | "Tizen" if says(&["Tablet", "tablet"]) => Self::Tablet,
-            "Android" | "HarmonyOS" if text.contains("Mobile") || text.contains("Opera Mini") => Self::Mobile,
+            "Android" | "HarmonyOS" | "Tizen" if text.has_any(&[word("Tablet"), word("tablet")]) => Self::Tablet,
+            "Android" | "HarmonyOS" if text.has_any(&[MOBILE, OPERA_MINI]) => Self::Mobile,
             "Android" | "HarmonyOS" => Self::Tablet,
             "Tizen" => {
-                if text.contains("Mobile") {
+                if text.has(MOBILE) {
                     Self::Mobile
                 } else {
                     Self::Tv
                 }
             }
-            _ if says(&["Kindle", "Silk/", "PlayBook"]) => Self::Tablet,
-            _ if says(&["Mobile", "Opera Mini", "Opera Mobi"]) && os != "Windows" => Self::Mobile,
+            _ if text.has_any(&[word("Kindle"), word("Silk/"), PLAYBOOK]) => Self::Tablet,
+            _ if text.has_any(&[MOBILE, OPERA_MINI, word("Opera Mobi")]) && os != "Windows" => Self::Mobile,
             "Windows" | "macOS" | "Linux" | "Chrome OS" | "FreeBSD" | "OpenBSD" => Self::Desktop,
-            _ if text.contains("X11") => Self::Desktop,
+            _ if text.has(word("X11")) => Self::Desktop,
             _ => Self::Other,
         }
     }

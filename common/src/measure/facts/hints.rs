@@ -1,9 +1,17 @@
 //! User-agent client hints (W3C community group draft "User-Agent Client Hints"): what browsers built
 //! on Chromium say in headers of their own, since their user agents tell less and less.
 
+use http::HeaderName;
+
 use super::agent::{self, Agent};
 use super::device::Device;
 use super::os::Os;
+use super::words::Text;
+
+const BRANDS: HeaderName = HeaderName::from_static("sec-ch-ua");
+const PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platform");
+const PLATFORM_VERSION: HeaderName = HeaderName::from_static("sec-ch-ua-platform-version");
+const MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");
 
 /// The hints of a request, as sent, each cut to [`Hints::LONGEST`] bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,16 +28,16 @@ impl Hints {
 
     /// Takes the hints out of a request's headers.
     #[must_use]
-    pub fn read<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Self {
-        let text = |name: &str| {
+    pub fn read<'h>(header: impl Fn(&HeaderName) -> Option<&'h str>) -> Self {
+        let text = |name| {
             let value = header(name)?;
             Some(value.get(..value.len().min(Self::LONGEST))?.into())
         };
         Self {
-            brands: text("sec-ch-ua"),
-            platform: text("sec-ch-ua-platform"),
-            platform_version: text("sec-ch-ua-platform-version"),
-            mobile: header("sec-ch-ua-mobile").and_then(|value| match value.trim() {
+            brands: text(&BRANDS),
+            platform: text(&PLATFORM),
+            platform_version: text(&PLATFORM_VERSION),
+            mobile: header(&MOBILE).and_then(|value| match value.trim() {
                 "?1" => Some(true),
                 "?0" => Some(false),
                 _ => None,
@@ -57,7 +65,7 @@ impl Hints {
         }
         match self.mobile {
             Some(true) if matches!(agent.device, "" | "desktop" | "other") => agent.device = Device::Mobile.name(),
-            Some(false) if agent.device.is_empty() => agent.device = Device::of("", agent.os.name).name(),
+            Some(false) if agent.device.is_empty() => agent.device = Device::of(Text::new(""), agent.os.name).name(),
             _ => {}
         }
         agent

@@ -1,5 +1,7 @@
 //! Operating systems.
 
+use super::words::{Text, Word, word};
+
 /// An operating system: its name and as much of its version as tells something, or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Os<'a> {
@@ -9,34 +11,34 @@ pub(super) struct Os<'a> {
 
 /// What a user agent says, the system's name, and what stands before its version. The first line that
 /// is found is the system's: many name others that they are like.
-const SYSTEMS: [(&str, &str, &str); 27] = [
-    ("Windows Phone", "Windows Phone", "Windows Phone "),
-    ("Xbox", "Xbox", ""),
-    ("PlayStation", "PlayStation", "PlayStation "),
-    ("PLAYSTATION", "PlayStation", "PLAYSTATION "),
-    ("Nintendo", "Nintendo", ""),
-    ("AppleTV", "tvOS", "tvOS/"),
-    ("tvOS", "tvOS", "tvOS/"),
-    ("Windows NT", "Windows", "Windows NT "),
-    ("Windows", "Windows", ""),
-    ("iPhone", "iOS", " OS "),
-    ("iPad", "iPadOS", " OS "),
-    ("iPod", "iOS", " OS "),
-    ("HarmonyOS", "HarmonyOS", "HarmonyOS "),
-    ("OpenHarmony", "HarmonyOS", "OpenHarmony "),
-    ("Tizen", "Tizen", "Tizen "),
-    ("KAIOS", "KaiOS", "KAIOS/"),
-    ("Android", "Android", "Android "),
-    ("CrOS", "Chrome OS", ""),
-    ("Web0S", "webOS", ""),
-    ("webOS", "webOS", "webOS/"),
-    ("Macintosh", "macOS", "Mac OS X "),
-    ("BlackBerry", "BlackBerry", ""),
-    ("BB10", "BlackBerry", ""),
-    ("Symbian", "Symbian", ""),
-    ("FreeBSD", "FreeBSD", ""),
-    ("OpenBSD", "OpenBSD", ""),
-    ("Linux", "Linux", ""),
+const SYSTEMS: [(Word, &str, &str); 27] = [
+    (word("Windows Phone"), "Windows Phone", "Windows Phone "),
+    (word("Xbox"), "Xbox", ""),
+    (word("PlayStation"), "PlayStation", "PlayStation "),
+    (word("PLAYSTATION"), "PlayStation", "PLAYSTATION "),
+    (word("Nintendo"), "Nintendo", ""),
+    (word("AppleTV"), "tvOS", "tvOS/"),
+    (word("tvOS"), "tvOS", "tvOS/"),
+    (word("Windows NT"), "Windows", "Windows NT "),
+    (word("Windows"), "Windows", ""),
+    (word("iPhone"), "iOS", " OS "),
+    (word("iPad"), "iPadOS", " OS "),
+    (word("iPod"), "iOS", " OS "),
+    (word("HarmonyOS"), "HarmonyOS", "HarmonyOS "),
+    (word("OpenHarmony"), "HarmonyOS", "OpenHarmony "),
+    (word("Tizen"), "Tizen", "Tizen "),
+    (word("KAIOS"), "KaiOS", "KAIOS/"),
+    (word("Android"), "Android", "Android "),
+    (word("CrOS"), "Chrome OS", ""),
+    (word("Web0S"), "webOS", ""),
+    (word("webOS"), "webOS", "webOS/"),
+    (word("Macintosh"), "macOS", "Mac OS X "),
+    (word("BlackBerry"), "BlackBerry", ""),
+    (word("BB10"), "BlackBerry", ""),
+    (word("Symbian"), "Symbian", ""),
+    (word("FreeBSD"), "FreeBSD", ""),
+    (word("OpenBSD"), "OpenBSD", ""),
+    (word("Linux"), "Linux", ""),
 ];
 
 /// The version of Windows NT, as users know it.
@@ -48,7 +50,10 @@ impl<'a> Os<'a> {
     pub(super) fn of(text: &'a str) -> Self {
         // Nearly always it is in the first remark, which is faster to search.
         let remark = text.split_once(')').map_or(text, |(remark, _)| remark);
-        let named = |part: &str| SYSTEMS.iter().find(|(said, ..)| part.contains(said));
+        let named = |part| {
+            let part = Text::new(part);
+            SYSTEMS.iter().find(|(said, ..)| part.has(*said))
+        };
         let Some((_, name, before)) = named(remark).or_else(|| named(&text[remark.len()..])) else {
             return Self::default();
         };

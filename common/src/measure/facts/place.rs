@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use http::HeaderName;
+
 /// Where a client is, as far as it is known; what is not is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
@@ -15,13 +17,17 @@ pub struct Place {
 }
 
 /// The headers of country, region and city that platforms and proxies set.
-const HEADERS: [(&str, &str, &str); 5] = [
-    ("cloudfront-viewer-country", "cloudfront-viewer-country-region", "cloudfront-viewer-city"),
-    ("cf-ipcountry", "cf-region-code", "cf-ipcity"),
-    ("x-vercel-ip-country", "x-vercel-ip-country-region", "x-vercel-ip-city"),
-    ("x-appengine-country", "x-appengine-region", "x-appengine-city"),
-    ("x-country-code", "x-region-code", "x-city"),
+static HEADERS: [[HeaderName; 3]; 5] = [
+    names(["cloudfront-viewer-country", "cloudfront-viewer-country-region", "cloudfront-viewer-city"]),
+    names(["cf-ipcountry", "cf-region-code", "cf-ipcity"]),
+    names(["x-vercel-ip-country", "x-vercel-ip-country-region", "x-vercel-ip-city"]),
+    names(["x-appengine-country", "x-appengine-region", "x-appengine-city"]),
+    names(["x-country-code", "x-region-code", "x-city"]),
 ];
+
+const fn names([country, region, city]: [&'static str; 3]) -> [HeaderName; 3] {
+    [HeaderName::from_static(country), HeaderName::from_static(region), HeaderName::from_static(city)]
+}
 
 impl Place {
     /// The most bytes of a city's name.
@@ -42,8 +48,8 @@ impl Place {
     }
 
     /// Takes it from the headers of the platform or of a trusted proxy.
-    pub(super) fn read<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Self {
-        let said = HEADERS.iter().map(|(country, region, city)| {
+    pub(super) fn read<'h>(header: impl Fn(&HeaderName) -> Option<&'h str>) -> Self {
+        let said = HEADERS.iter().map(|[country, region, city]| {
             let text = |name| header(name).unwrap_or_default();
             Self::new(text(country), text(region), &percent_decoded(text(city)))
         });

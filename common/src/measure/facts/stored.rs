@@ -14,7 +14,9 @@ pub(super) fn pack(fields: &[&str], longest: usize) -> Arc<str> {
         if number > 0 {
             text.push(SEPARATOR);
         }
-        if field.len() <= longest && field.bytes().all(|byte| (b' '..0x7f).contains(&byte)) {
+        // Without a way out of the loop it takes many bytes at a time.
+        let is_plain = || field.bytes().fold(true, |plain, byte| plain & (b' '..0x7f).contains(&byte));
+        if field.len() <= longest && is_plain() {
             text.push_str(field);
         } else {
             text.extend(field.chars().filter(|letter| !letter.is_control()).take(longest));
