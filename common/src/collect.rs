@@ -57,8 +57,8 @@ pub async fn collect(app: &App, sender: Sender, sent: Vec<Result<SentEvent, Refu
             outcomes
         }
     };
-    // What it logs belongs to the invocation, where there is one.
-    let task = tokio::spawn(task.in_current_span());
+    // What it logs belongs to the invocation, where there is one. Spawning moves it several times, and it is large.
+    let task = tokio::spawn(Box::pin(task.in_current_span()));
     match task.await {
         Ok(outcomes) => outcomes,
         Err(error) => {

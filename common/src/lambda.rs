@@ -26,7 +26,7 @@ use crate::App;
 use crate::app::Life;
 use crate::collect::error_text;
 use crate::config::Config;
-use crate::http::{finish, guard};
+use crate::http::{Guard, finish};
 use crate::metrics::Metrics;
 use crate::metrics::emf::Emf;
 use crate::source::{Source, System};
@@ -97,7 +97,7 @@ impl Environment {
     + 'static {
         let environment = self.clone();
         let routes = match &self.app {
-            Some(app) => guard(router, app),
+            Some(app) => router.layer(Guard::new(app)),
             None => router,
         };
         let routes = finish(routes, &self.config, &self.metrics);

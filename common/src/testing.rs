@@ -22,7 +22,7 @@ use crate::App;
 use crate::config::Config;
 use crate::event::{Event, EventData};
 use crate::event_type::EventType;
-use crate::http::{BASE_PATH, PeerAddress, finish, guard};
+use crate::http::{BASE_PATH, Guard, PeerAddress, finish};
 use crate::measure::facts::Facts;
 use crate::site::Site;
 use crate::source::Fixed;
@@ -81,7 +81,7 @@ impl TestApp {
         change(&mut config);
         let source = Fixed::at(Timestamp::parse(now).unwrap());
         let app = App::open(config, Arc::clone(&source) as _).await.unwrap();
-        let router = finish(guard(router(app.clone()), &app), &app.config, &app.metrics);
+        let router = finish(router(app.clone()).layer(Guard::new(&app)), &app.config, &app.metrics);
         Self { app, source, folder, router }
     }
 

@@ -1,8 +1,8 @@
 //! All routes, and the layers around them.
 //!
 //! Outermost first: a span, where traces are asked for; request id, access log and error envelope; panic to
-//! 500; CORS; timeout ([`common::http::finish`]); compression; rate limit; page views; who may read
-//! ([`common::http::guard`]).
+//! 500; CORS; timeout ([`common::http::finish`]); rate limit; page views; who may read
+//! ([`Guard`]); compression, but for answers to events, which are short.
 //! The handlers that need them identify the visitor and limit the body.
 
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use common::http::{compression, finish, guard};
+use common::http::{Guard, compression, finish};
 use tower::ServiceBuilder;
 use tower::layer::layer_fn;
 
@@ -24,7 +24,8 @@ use crate::{exposition, health, live, openapi, static_files, traces};
 /// does, and `/`; the dashboard is then at `/dashboard` only.
 pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router {
     let app = &services.app;
-    let in_flight = app.clone();
+    let sent = app.clone();
+    let in_flight = layer_fn(move |inner| InFlight { inner, app: sent.clone() });
     let (asked, turns) = (app.clone(), Arc::clone(&services.turns));
     // What scans columns, or reads pages of events.
     let expensive = Router::new()
@@ -33,14 +34,15 @@ pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router 
         .merge(heatmap::router(app.clone()))
         .merge(query::router(app.clone()))
         .layer(layer_fn(move |inner| InTurn { inner, app: asked.clone(), turns: Arc::clone(&turns) }));
-    let mut router = Router::new()
+    let events = track::router(app.clone()).layer(in_flight.clone());
+    let answers = Router::new()
         .merge(expensive)
-        .merge(track::router(app.clone()))
         .merge(realtime::router(app.clone()))
         .merge(stats::router(app.clone()))
         .merge(letters::router(app.clone()))
         .merge(cleanup::router(app.clone()))
-        .layer(layer_fn(move |inner| InFlight { inner, app: in_flight.clone() }))
+        .layer(ServiceBuilder::new().layer(compression()).layer(in_flight));
+    let mut others = Router::new()
         .merge(live::router(Arc::clone(&services.hub)))
         .merge(openapi::router(&app.config))
         .merge(health::router(Arc::clone(services)))
@@ -50,20 +52,20 @@ pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router 
     let mut page_views = services.page_views.clone();
     match root {
         Some(root) => {
-            router = router.fallback_service(static_files::service(root));
+            others = others.fallback_service(static_files::service(root));
         }
         None => {
-            router = router.merge(pages::page_router_at("/", &app.config));
+            others = others.merge(pages::page_router_at("/", &app.config));
             page_views = page_views.passing_over(["/"]);
         }
     }
-    router = guard(router, app);
+    let router = others.layer(compression()).merge(answers).merge(events);
     // One stack, not a layer after the other: a router boxes each route's service once a call.
     let limits = Arc::clone(&services.limits);
     let layers = ServiceBuilder::new()
-        .layer(compression())
         .layer(layer_fn(move |inner| Limited { inner, limits: Arc::clone(&limits) }))
-        .layer(page_views);
+        .layer(page_views)
+        .layer(Guard::new(app));
     let router = finish(router.layer(layers), &app.config, &app.metrics);
     match app.config.otlp_endpoint {
         Some(_) => router.layer(from_fn(traces::traced)),

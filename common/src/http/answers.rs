@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use serde::Serialize;
@@ -118,11 +118,14 @@ impl<D: Serialize, M: Serialize> IntoResponse for Answer<D, M> {
 /// An answer whose body is JSON already.
 #[must_use]
 pub fn json(status: StatusCode, body: Bytes) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    (status, headers, body).into_response()
+    // Room for those that layers add, too.
+    let mut headers = HeaderMap::with_capacity(12);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }
 
 /// Serialising our own types cannot fail: their keys are strings and their numbers finite.

@@ -2,15 +2,14 @@
 //! one cannot be forgotten.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::{BoxFuture, Either};
 use http::{HeaderMap, HeaderValue, Method, header};
-use tower::{Service, layer::layer_fn};
+use tower::{Layer, Service};
 
 use super::{ApiError, BASE_PATH, ErrorPage, Ingest, answers};
 use crate::App;
@@ -64,29 +63,46 @@ impl Need {
     }
 }
 
-/// Puts the check around all routes that are there. What no route answers, such as a site's own files, is
-/// not restricted.
-pub fn guard(router: Router, app: &App) -> Router {
-    let (app, anyone) = (app.clone(), Arc::new(Caller::anyone()));
-    router.layer(layer_fn(move |inner| Guard { inner, app: app.clone(), anyone: Arc::clone(&anyone) }))
-}
-
+/// The layer that checks requests of all routes. What no route answers, such as a site's own files, is not
+/// restricted.
 #[derive(Debug, Clone)]
-struct Guard<S> {
-    inner: S,
+pub struct Guard {
     app: App,
     /// The caller of an open service.
     anyone: Arc<Caller>,
 }
 
-impl<S> Service<Request> for Guard<S>
+impl Guard {
+    /// Checks by an app's configuration and store.
+    #[must_use]
+    pub fn new(app: &App) -> Self {
+        Self { app: app.clone(), anyone: Arc::new(Caller::anyone()) }
+    }
+}
+
+impl<S> Layer<S> for Guard {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded { inner, guard: self.clone() }
+    }
+}
+
+/// Routes whose requests are checked.
+#[derive(Debug, Clone)]
+pub struct Guarded<S> {
+    inner: S,
+    guard: Guard,
+}
+
+impl<S> Service<Request> for Guarded<S>
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Future = Either<S::Future, BoxFuture<'static, Result<Response, Infallible>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -94,23 +110,24 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let Some(route) = request.extensions().get::<MatchedPath>().cloned() else {
-            return Box::pin(self.inner.call(request));
+            return Either::Left(self.inner.call(request));
         };
-        let (scope, all_sites) = match Need::of(request.method(), route.as_str(), &self.app.config) {
-            Need::Nothing => return Box::pin(self.inner.call(request)),
+        let Guard { app, anyone } = &self.guard;
+        let (scope, all_sites) = match Need::of(request.method(), route.as_str(), &app.config) {
+            Need::Nothing => return Either::Left(self.inner.call(request)),
             Need::Scope(scope) => (scope, false),
             Need::AllSites(scope) => (scope, true),
         };
-        if self.app.config.read_auth == ReadAuth::Open && scope != Scope::Admin {
-            request.extensions_mut().insert(Arc::clone(&self.anyone));
-            return Box::pin(self.inner.call(request));
+        if app.config.read_auth == ReadAuth::Open && scope != Scope::Admin {
+            request.extensions_mut().insert(Arc::clone(anyone));
+            return Either::Left(self.inner.call(request));
         }
-        let app = self.app.clone();
+        let app = app.clone();
         let unused = self.inner.clone();
         // The one that has said that it is ready.
         let mut inner = std::mem::replace(&mut self.inner, unused);
         let token = bearer(request.headers()).map(str::to_owned);
-        Box::pin(async move {
+        Either::Right(Box::pin(async move {
             match admit(&app, token.as_deref(), route.as_str(), scope, all_sites).await {
                 Ok(caller) => {
                     request.extensions_mut().insert(caller);
@@ -118,7 +135,7 @@ where
                 }
                 Err(error) => Ok(refused(route.as_str(), error)),
             }
-        })
+        }))
     }
 }
 
