@@ -3,8 +3,14 @@
 
 use std::error::Error;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 use tracing::Instrument;
 
 use crate::App;
@@ -48,24 +54,42 @@ impl std::fmt::Debug for Sender {
 /// event is counted as received, and then by its outcome, even if the client goes away.
 pub async fn collect(app: &App, sender: Sender, sent: Vec<Result<SentEvent, Refusal>>, now: Timestamp) -> Vec<Outcome> {
     app.metrics.receive(sent.len());
-    let count = sent.len();
-    let task = {
-        let app = app.clone();
-        async move {
-            let outcomes = settle(&app, &sender, sent, now).await;
-            outcomes.iter().for_each(|outcome| app.metrics.settle(outcome));
-            outcomes
-        }
+    let app = app.clone();
+    let collected = async move {
+        let count = sent.len();
+        let settled = AssertUnwindSafe(settle(&app, &sender, sent, now)).catch_unwind().await;
+        let outcomes = settled.unwrap_or_else(|_| {
+            tracing::error!("collecting events panicked");
+            vec![Outcome::Failed; count]
+        });
+        outcomes.iter().for_each(|outcome| app.metrics.settle(outcome));
+        outcomes
     };
-    // What it logs belongs to the invocation, where there is one. Spawning moves it several times, and it is large.
-    let task = tokio::spawn(Box::pin(task.in_current_span()));
-    match task.await {
-        Ok(outcomes) => outcomes,
-        Err(error) => {
-            tracing::error!(error = %error, "collecting events failed");
-            let outcomes = vec![Outcome::Failed; count];
-            outcomes.iter().for_each(|outcome| app.metrics.settle(outcome));
-            outcomes
+    // What it logs belongs to the invocation, where there is one, also if it goes on without it.
+    ToTheEnd(Some(Box::pin(collected.in_current_span()))).await
+}
+
+/// A future that goes on in a task of its own when it is dropped before its end.
+struct ToTheEnd<T: Send + 'static>(Option<BoxFuture<'static, T>>);
+
+impl<T: Send> Future for ToTheEnd<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let Some(future) = &mut self.0 else { return Poll::Pending };
+        let polled = future.as_mut().poll(context);
+        if polled.is_ready() {
+            self.0 = None;
+        }
+        polled
+    }
+}
+
+impl<T: Send> Drop for ToTheEnd<T> {
+    fn drop(&mut self) {
+        // Without a runtime the process is about to end.
+        if let (Some(rest), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(rest);
         }
     }
 }
@@ -388,5 +412,19 @@ mod tests {
         while !test.app.store.delete_before(now.plus(2 * crate::time::DAY).day(), now).await.unwrap().done {}
         let outcomes = send().await;
         assert!(matches!(outcomes[0], Outcome::Stored(_) | Outcome::Duplicate(_)), "{outcomes:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_dropped_before_its_end_goes_on() {
+        let (go_on, waiting) = tokio::sync::oneshot::channel();
+        let (done, ended) = tokio::sync::oneshot::channel();
+        let mut future = ToTheEnd(Some(Box::pin(async move {
+            waiting.await.unwrap();
+            done.send(7).unwrap();
+        })));
+        assert_eq!((&mut future).now_or_never(), None);
+        drop(future);
+        go_on.send(()).unwrap();
+        assert_eq!(ended.await, Ok(7));
     }
 }
