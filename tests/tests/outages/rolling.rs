@@ -86,7 +86,7 @@ enum Client {
 }
 
 /// An nginx before these servers, with nothing set but what makes it a proxy of them and of their live
-/// feeds.
+/// feeds, and that it does not close a connection after its thousandth request, as it does by default.
 fn nginx(servers: &[SocketAddr]) -> WebServer {
     let servers: String = servers.iter().map(|server| format!("server {server}; ")).collect();
     let temporary =
@@ -94,7 +94,7 @@ fn nginx(servers: &[SocketAddr]) -> WebServer {
     let settings = |port: u16| {
         let settings = format!(
             "daemon off; pid nginx.pid; events {{}}\n\
-             http {{\naccess_log off; {temporary}\nupstream analytics {{ {servers}}}\n\
+             http {{\naccess_log off; keepalive_requests 1000000; {temporary}\nupstream analytics {{ {servers}}}\n\
              server {{\nlisten 127.0.0.1:{port};\nlocation / {{ proxy_pass http://analytics; }}\n\
              location /ws/ {{\nproxy_pass http://analytics; proxy_http_version 1.1;\n\
              proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;\n}}\n}}\n}}\n"
