@@ -2,7 +2,7 @@
 //!
 //! Outermost first: a span, where traces are asked for; request id, access log and error envelope; panic to
 //! 500; CORS; timeout ([`common::http::finish`]); rate limit; page views; who may read
-//! ([`Guard`]); compression, but for answers to events, which are short.
+//! ([`Guard`]); compression, but for answers to events, of which nearly all are short.
 //! The handlers that need them identify the visitor and limit the body.
 
 use std::path::PathBuf;

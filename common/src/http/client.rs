@@ -36,17 +36,17 @@ impl std::fmt::Debug for PeerAddress {
 /// further left may have been made up by the client. `None` when the peer is not known.
 #[must_use]
 pub fn client_address(extensions: &Extensions, headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
-    let mut client = peer_address(extensions)?;
-    // Most peers are clients: their headers need not be looked at.
-    if !is_trusted(client, config) {
-        return Some(client);
+    let peer = peer_address(extensions)?;
+    if !is_trusted(peer, config) {
+        return Some(peer);
     }
-    let mut hops = config.client_address_header.hops(headers);
-    while is_trusted(client, config) {
-        match hops.next() {
-            // A hop that cannot be read ends what can be believed.
-            Some(Some(hop)) => client = hop,
-            _ => break,
+    let mut client = peer;
+    for hop in config.client_address_header.hops(headers) {
+        // A hop that cannot be read ends what can be believed.
+        let Some(hop) = hop else { break };
+        client = hop;
+        if !is_trusted(client, config) {
+            break;
         }
     }
     Some(client)

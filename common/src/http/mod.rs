@@ -16,7 +16,7 @@ pub use answers::Answer;
 pub use client::{PeerAddress, client_address, may_be_proxy};
 pub use error::{ApiError, Failure};
 pub use forwarded::address;
-pub use guard::{Guard, Guarded, Need};
+pub use guard::{Guard, Need};
 pub use ingest::Ingest;
 pub use layers::{
     Budget, CROSS_ORIGIN_RESOURCE_POLICY, Charge, ErrorPage, RequestId, compression, finish, method_label,

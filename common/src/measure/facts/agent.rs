@@ -64,6 +64,7 @@ fn browser<'a>(text: &'a str, words: Text<'a>) -> (&'static str, &'a str) {
             "Firefox" => &mut firefox,
             "Opera" => &mut opera,
             "Version" => &mut version,
+            // Nearly all browsers have them, and the list none of them.
             "Mozilla" | "AppleWebKit" | "Safari" => continue,
             _ => {
                 let better = |(rank, _): &&(usize, _)| known.is_none_or(|((best, _), _)| *rank < best);
@@ -137,6 +138,13 @@ mod tests {
     fn told(text: &str) -> String {
         let agent = Agent::parse(text);
         [agent.device, agent.browser, agent.browser_version, agent.os.name, agent.os.version].join("|")
+    }
+
+    #[test]
+    fn products_that_are_told_by_code_are_not_in_the_list() {
+        for token in ["Chrome", "Firefox", "Opera", "Version", "Mozilla", "AppleWebKit", "Safari"] {
+            assert_eq!(BROWSERS.get(token), None, "{token}");
+        }
     }
 
     #[test]

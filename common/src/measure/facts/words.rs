@@ -23,13 +23,13 @@ impl<'a> Text<'a> {
         Self { text, letters: letters(text) }
     }
 
-    /// What stands before the word and behind it, if the text has it. Nearly all words that it does not
-    /// have are ruled out by a letter, in a tenth of the time that searching takes.
+    /// What stands before the word and behind it, if the text has it.
     pub(super) fn split_once(self, word: Word) -> Option<(&'a str, &'a str)> {
         if self.has(word) { self.text.split_once(word.text) } else { None }
     }
 
-    /// Whether the text has the word.
+    /// Whether the text has the word. Nearly all words that it does not have are ruled out by a letter, which
+    /// takes a few instructions; a search takes more than a hundred.
     pub(super) fn has(self, word: Word) -> bool {
         word.letters & !self.letters == 0 && self.text.contains(word.text)
     }
