@@ -141,6 +141,22 @@ async fn only_visitors_of_the_last_hour_are_noted_as_present() {
     assert_eq!(seen, [now.plus(-HOUR).millis(), now.millis()]);
 }
 
+#[tokio::test]
+async fn visitors_are_current_before_the_table_has_them() {
+    let file = fresh().await.unwrap();
+    let now = at("2025-12-08T10:00:00Z");
+    for (who, later) in [(1, 0), (2, 1), (1, 2)] {
+        file.store.append(vec![event("page_view", who, now.plus(later))], now.plus(later)).await.unwrap();
+    }
+    let connection = rusqlite::Connection::open(File::path(&file.folder)).unwrap();
+    let noted: i64 = connection.query_row("select count(*) from presence", [], |row| row.get(0)).unwrap();
+    assert_eq!(noted, 1, "it follows once a second");
+    let another = file.another().await;
+    for store in [&file.store as &dyn Store, &*another] {
+        assert_eq!(store.realtime(&site(), now.plus(2), HOUR).await.unwrap().current_visitors, 2);
+    }
+}
+
 /// Stores of earlier versions have an index of milliseconds.
 #[tokio::test]
 async fn a_store_with_the_index_of_before_has_that_of_seconds_once_opened() {
@@ -155,6 +171,7 @@ async fn a_store_with_the_index_of_before_has_that_of_seconds_once_opened() {
             "drop index events_second;
              create index events_created_at on events (site, created_at);
              drop table records;
+             delete from meta where name = 'present_until';
              delete from refinery_schema_history where version >= 5;",
         )
         .unwrap();

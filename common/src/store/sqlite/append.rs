@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashlink::LruCache;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Statement, params};
 
+use super::presence::Presence;
 use super::sites;
 use super::totals::Counter;
 use crate::event::Event;
@@ -18,10 +19,19 @@ use crate::url::Url;
 /// How many texts are known at most.
 const MOST_STRINGS: usize = 8_192;
 
+/// What became of each request's events, and the places of those that were stored.
+#[derive(Debug)]
+pub(super) struct Inserted {
+    pub(super) places: Vec<Vec<(Appended, Option<Position>)>>,
+    /// How many visitors are new to their day.
+    pub(super) new_visitors: u64,
+}
+
 /// Turns events into rows and changes of the totals.
 #[derive(Debug)]
 pub(super) struct Appender {
     counter: Counter,
+    presence: Presence,
     sites: HashMap<Site, i64, RandomState>,
     strings: LruCache<(Day, Arc<str>), i64, RandomState>,
 }
@@ -30,6 +40,7 @@ impl Appender {
     pub(super) fn new() -> Self {
         Self {
             counter: Counter::of_schema("main"),
+            presence: Presence::new(),
             sites: HashMap::default(),
             strings: LruCache::with_hasher(MOST_STRINGS, RandomState::default()),
         }
@@ -38,62 +49,73 @@ impl Appender {
     /// Forgets what is known: after a rollback, or when another process wrote.
     pub(super) fn forget(&mut self) {
         self.counter.forget();
+        self.presence.forget();
         self.sites.clear();
         self.strings.clear();
     }
 
-    /// Inserts events after the given position, which it moves; totals change when
-    /// [`Self::flush`] is called. Answers what became of each, and its place if it was stored.
-    pub(super) fn append(
+    /// Inserts the events of many requests after this position, within a transaction, and changes the totals.
+    pub(super) fn append<'a>(
         &mut self,
         connection: &Connection,
-        events: &[Event],
+        requests: impl Iterator<Item = &'a [Event]>,
         now: Timestamp,
-        position: &mut u64,
-    ) -> rusqlite::Result<Vec<(Appended, Option<Position>)>> {
+        mut position: u64,
+    ) -> rusqlite::Result<Inserted> {
+        // Prepared once for all of them: to find it again takes as long as to insert an event.
         let mut insert = connection.prepare_cached(
             "insert into events (position, site, id, visitor, event_type, created_at, page_url, referrer, data, arrival, client)
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) on conflict (site, id) do nothing",
         )?;
-        let mut places = Vec::with_capacity(events.len());
-        for event in events {
-            let Some(site) = self.site(connection, &event.site)? else {
-                places.push((Appended::TooManySites, None));
-                continue;
-            };
-            let day = event.created_at.day();
-            let mut string = |text: Option<Arc<str>>| text.map(|text| self.string(connection, day, text)).transpose();
-            let page_url = string(event.page_url.as_ref().map(Url::shared))?;
-            let referrer = string(event.referrer.as_ref().map(Url::shared))?;
-            let arrival = string(Some(event.facts.arrival.shared()).filter(|text| !text.is_empty()))?;
-            let client = string(Some(event.facts.client.shared()).filter(|text| !text.is_empty()))?;
-            let inserted = insert.execute(params![
-                *position as i64 + 1,
-                site,
-                event.id.as_bytes(),
-                event.visitor.as_bytes(),
-                event.event_type,
-                event.created_at.millis(),
-                page_url,
-                referrer,
-                event.data.stored(),
-                arrival,
-                client,
-            ])?;
-            if inserted == 0 {
-                places.push((Appended::Duplicate, None));
-                continue;
-            }
-            *position += 1;
-            self.counter.add(connection, site, event, now)?;
-            places.push((Appended::Stored, Some(Position(*position))));
-        }
-        Ok(places)
+        let before = position;
+        let places = requests.map(|events| {
+            let places = events.iter().map(|event| self.insert(connection, &mut insert, event, &mut position));
+            places.collect::<rusqlite::Result<_>>()
+        });
+        let places = places.collect::<rusqlite::Result<_>>()?;
+        let new_visitors = self.counter.flush(connection)?;
+        self.presence.follow(connection, (position - before) as usize, position, now)?;
+        Ok(Inserted { places, new_visitors })
     }
 
-    /// Writes the changes of the totals. Answers how many visitors are new to their day.
-    pub(super) fn flush(&mut self, connection: &Connection) -> rusqlite::Result<u64> {
-        self.counter.flush(connection)
+    fn insert(
+        &mut self,
+        connection: &Connection,
+        insert: &mut Statement<'_>,
+        event: &Event,
+        position: &mut u64,
+    ) -> rusqlite::Result<(Appended, Option<Position>)> {
+        let Some(site) = self.site(connection, &event.site)? else { return Ok((Appended::TooManySites, None)) };
+        let day = event.created_at.day();
+        let mut string = |text: Option<Arc<str>>| text.map(|text| self.string(connection, day, text)).transpose();
+        let page_url = string(event.page_url.as_ref().map(Url::shared))?;
+        let referrer = string(event.referrer.as_ref().map(Url::shared))?;
+        let arrival = string(Some(event.facts.arrival.shared()).filter(|text| !text.is_empty()))?;
+        let client = string(Some(event.facts.client.shared()).filter(|text| !text.is_empty()))?;
+        let inserted = insert.execute(params![
+            *position as i64 + 1,
+            site,
+            event.id.as_bytes(),
+            event.visitor.as_bytes(),
+            event.event_type,
+            event.created_at.millis(),
+            page_url,
+            referrer,
+            event.data.stored(),
+            arrival,
+            client,
+        ])?;
+        if inserted == 0 {
+            return Ok((Appended::Duplicate, None));
+        }
+        *position += 1;
+        self.counter.add(connection, site, event)?;
+        Ok((Appended::Stored, Some(Position(*position))))
+    }
+
+    /// Deletes visitors who are present no more.
+    pub(super) fn prune(&mut self, connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+        self.presence.prune(connection, now)
     }
 
     /// A site's number; `None` when it would be one too many.

@@ -6,20 +6,21 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Instant;
 
 use rusqlite::Connection;
+use rusqlite::hooks::Wal;
 
 use super::connection::open_writer;
 use super::upkeep::Upkeep;
 use crate::metrics::Metrics;
 
 /// How many pages the log may have before it is written back: 16 MiB.
-const PAGES: i64 = 4_096;
+const PAGES: u32 = 4_096;
 /// From this many on the writer does it all, commits wait, and the log grows no further.
-pub(super) const MOST_PAGES: i64 = 8 * PAGES;
+pub(super) const MOST_PAGES: u32 = 8 * PAGES;
 
 const IDLE: u8 = 0;
 const RUNNING: u8 = 1;
@@ -29,13 +30,22 @@ const FINISHED: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Checkpointer {
     start: SyncSender<()>,
+    /// The pages of the log after the latest commit.
+    pages: Arc<AtomicU32>,
     state: Arc<AtomicU8>,
     metrics: Arc<Metrics>,
 }
 
 impl Checkpointer {
-    pub(super) fn start(path: &Path, metrics: Arc<Metrics>) -> rusqlite::Result<Self> {
+    /// Of the log that `writer` writes.
+    pub(super) fn start(path: &Path, writer: &mut Connection, metrics: Arc<Metrics>) -> rusqlite::Result<Self> {
         let connection = open_writer(path)?;
+        let pages = Arc::new(AtomicU32::new(0));
+        let latest = Arc::clone(&pages);
+        writer.wal_hook(Some(move |_: &mut Wal, pages| {
+            latest.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        }))?;
         let state = Arc::new(AtomicU8::new(IDLE));
         let (start, asked) = sync_channel(1);
         let (finished, passes) = (Arc::clone(&state), Arc::clone(&metrics));
@@ -45,7 +55,7 @@ impl Checkpointer {
                 finished.store(FINISHED, Ordering::Release);
             }
         });
-        Ok(Self { start, state, metrics })
+        Ok(Self { start, pages, state, metrics })
     }
 
     /// Whether the long pass goes on.
@@ -56,8 +66,7 @@ impl Checkpointer {
     /// Does what is due; called by the writer, on its connection, after a commit has been
     /// answered.
     pub(super) fn after_commit(&self, connection: &Connection, upkeep: &Upkeep) {
-        let log = connection.prepare_cached("pragma wal_checkpoint(noop)");
-        let pages: i64 = log.and_then(|mut log| log.query_row([], |row| row.get(1))).unwrap_or(0);
+        let pages = self.pages.load(Ordering::Relaxed);
         let state = self.state.load(Ordering::Acquire);
         if pages < PAGES || state == RUNNING && pages < MOST_PAGES {
             return;

@@ -22,6 +22,7 @@ mod keep;
 mod lock;
 mod marks;
 mod not_stored;
+mod presence;
 mod readers;
 mod records;
 mod recount;
@@ -59,11 +60,9 @@ use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::period::PeriodKey;
 use crate::site::Site;
-use crate::time::{Day, HOUR, Timestamp};
+use crate::time::{Day, Timestamp};
 use crate::visitor::VisitorId;
 
-/// How far back `presence` reaches, in milliseconds: the widest active window.
-const MOST_PRESENT: i64 = HOUR;
 /// How many commits a listener of the feed may lag behind before it must catch up by reading.
 const FEED: usize = 1_024;
 /// How often the file is checked for writes of other processes.
@@ -143,7 +142,7 @@ impl Sqlite {
         lock.note_beginning(None)?;
         let version = Arc::new(AtomicU64::new(0));
         let (feed, _) = broadcast::channel(FEED);
-        let checkpointer = Checkpointer::start(&path, Arc::clone(&metrics))?;
+        let checkpointer = Checkpointer::start(&path, &mut connection, Arc::clone(&metrics))?;
         let (writer, ended) =
             writer::start(&path, connection, checkpointer, Arc::clone(&version), feed.clone(), Arc::clone(&metrics))?;
         Ok(Self {

@@ -4,6 +4,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::keep::fact;
+use super::presence;
 use super::rows::{COLUMNS, EVENTS, committed};
 use super::totals::{self, Counter};
 use crate::period::PeriodKey;
@@ -54,7 +55,7 @@ pub(super) fn rebuild(connection: &Connection, now: Timestamp, progress: Report<
 }
 
 fn count_again(connection: &Connection, now: Timestamp, progress: Report<'_>) -> rusqlite::Result<(Recount, Covered)> {
-    for table in ["totals", "visitors", "presence"] {
+    for table in ["totals", "visitors"] {
         let sql: String = connection.query_row(
             "select sql from main.sqlite_schema where type = 'table' and name = ?1",
             [table],
@@ -90,7 +91,7 @@ fn add_all(connection: &Connection, covered: Covered, progress: Report<'_>) -> r
     while let Some(row) = rows.next()? {
         let id: i64 = row.get("site_id")?;
         let site = sites.get(&id).cloned().unwrap_or_default();
-        counter.add(connection, id, &committed(&site, row)?.event, covered.now)?;
+        counter.add(connection, id, &committed(&site, row)?.event)?;
         done += 1;
         if done % 10_000 == 0 {
             counter.flush(connection)?;
@@ -112,7 +113,7 @@ struct Comparison {
 
 fn comparisons(covered: Covered) -> [Comparison; 3] {
     let since = covered.since.number();
-    let recent = covered.now.plus(-HOUR).millis();
+    let recent = covered.now.plus(-HOUR);
     let make = |columns, sql: String, name| {
         let (main, recount) = (sql.replace("SCHEMA", "main"), sql.replace("SCHEMA", "recount"));
         Comparison { columns, main, recount, name }
@@ -133,11 +134,12 @@ fn comparisons(covered: Covered) -> [Comparison; 3] {
                 Ok(format!("site {site}, days of a visitor in the month from day {month}"))
             },
         ),
-        make(
-            "site, visitor",
-            format!("select site, visitor, last_seen as n from SCHEMA.presence where last_seen > {recent}"),
-            |row| Ok(format!("site {}, last seen of a visitor", row.get::<_, i64>(0)?)),
-        ),
+        Comparison {
+            columns: "site, visitor",
+            main: presence::latest(recent),
+            recount: presence::latest_of_events(recent),
+            name: |row| Ok(format!("site {}, last seen of a visitor", row.get::<_, i64>(0)?)),
+        },
     ]
 }
 
@@ -176,8 +178,5 @@ fn replace(connection: &Connection, covered: Covered) -> rusqlite::Result<()> {
         .execute("insert into main.totals select * from recount.totals where bucket >= ?1 * 4", params![since])?;
     connection.execute("delete from main.visitors where month >= ?1", params![since])?;
     connection.execute("insert into main.visitors select * from recount.visitors where month >= ?1", params![since])?;
-    connection.execute_batch(
-        "delete from main.presence;
-         insert into main.presence select * from recount.presence;",
-    )
+    presence::replace(connection, covered.now)
 }

@@ -44,7 +44,7 @@ pub(super) fn used_bytes(connection: &Connection, path: &Path) -> rusqlite::Resu
     let (pages, page_size) = (number("page_count")? - number("freelist_count")?, number("page_size")?);
     let bytes = |pages: i64| u64::try_from(pages.saturating_mul(page_size)).unwrap_or(0);
     let log = std::fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len());
-    Ok(bytes(pages) + log.saturating_sub(bytes(MOST_PAGES)))
+    Ok(bytes(pages) + log.saturating_sub(bytes(MOST_PAGES.into())))
 }
 
 /// The columns that [`committed`] reads, with the aliases of [`EVENTS`].

@@ -10,8 +10,8 @@ use foldhash::fast::RandomState;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::count;
-use super::sites;
-use crate::event::{Event, MAX_CLOCK_SKEW};
+use super::{presence, sites};
+use crate::event::Event;
 use crate::period::{Period, PeriodKey};
 use crate::site::Site;
 use crate::store::{Realtime, Totals};
@@ -27,13 +27,7 @@ pub(super) struct Counter {
     sql: Sql,
     /// Visitors that certainly came on these days: most events need not ask.
     known: HashSet<(i64, i32, VisitorId), RandomState>,
-    pending: Pending,
-}
-
-#[derive(Debug, Default)]
-struct Pending {
-    days: BTreeMap<(i64, i32), DayChange>,
-    presence: HashMap<(i64, VisitorId), i64, RandomState>,
+    pending: BTreeMap<(i64, i32), DayChange>,
 }
 
 #[derive(Debug, Default)]
@@ -48,36 +42,25 @@ impl Counter {
     const MOST_KNOWN: usize = 100_000;
 
     pub(super) fn of_schema(schema: &str) -> Self {
-        Self { sql: Sql::of_schema(schema), known: HashSet::default(), pending: Pending::default() }
+        Self { sql: Sql::of_schema(schema), known: HashSet::default(), pending: BTreeMap::new() }
     }
 
     /// Forgets what is known, and changes that are not flushed: after a rollback, or when
     /// another process wrote.
     pub(super) fn forget(&mut self) {
         self.known.clear();
-        self.pending = Pending::default();
+        self.pending.clear();
     }
 
-    /// Counts one stored event. Its visitor is noted as present unless the event is older than the longest
-    /// window of current visitors: an imported log would fill the file with rows that are deleted at once.
-    pub(super) fn add(
-        &mut self,
-        connection: &Connection,
-        site: i64,
-        event: &Event,
-        now: Timestamp,
-    ) -> rusqlite::Result<()> {
+    /// Counts one stored event.
+    pub(super) fn add(&mut self, connection: &Connection, site: i64, event: &Event) -> rusqlite::Result<()> {
         let day = event.created_at.day();
         let new = self.visit(connection, site, day, event.visitor)?;
-        let change = self.pending.days.entry((site, day.number())).or_default();
+        let change = self.pending.entry((site, day.number())).or_default();
         for (counted, new) in change.visitors.iter_mut().zip(new) {
             *counted += u64::from(new);
         }
         change.totals += Totals::of(event);
-        if event.created_at >= now.plus(-super::MOST_PRESENT) {
-            let seen = self.pending.presence.entry((site, event.visitor)).or_default();
-            *seen = (*seen).max(event.created_at.millis());
-        }
         Ok(())
     }
 
@@ -123,10 +106,9 @@ impl Counter {
 
     /// Writes all changes. Answers how many visitors are new to their day.
     pub(super) fn flush(&mut self, connection: &Connection) -> rusqlite::Result<u64> {
-        let pending = std::mem::take(&mut self.pending);
         let mut new = 0;
         let mut add = connection.prepare_cached(&self.sql.add)?;
-        for ((site, day), change) in pending.days {
+        for ((site, day), change) in std::mem::take(&mut self.pending) {
             new += change.visitors[0];
             for (period, visitors) in Period::ALL.into_iter().zip(change.visitors) {
                 let bucket = PeriodKey::of(period, Day::from_number(day)).bucket();
@@ -135,10 +117,6 @@ impl Counter {
                 let [events, page_views, letters, motivation, anti_motivation, visitors] = counts;
                 add.execute(params![site, bucket, events, page_views, letters, motivation, anti_motivation, visitors])?;
             }
-        }
-        let mut see = connection.prepare_cached(&self.sql.see)?;
-        for ((site, visitor), at) in pending.presence {
-            see.execute(params![site, visitor.as_bytes(), at])?;
         }
         Ok(new)
     }
@@ -157,7 +135,6 @@ struct Sql {
     find_visitor: String,
     put_visitor: String,
     add: String,
-    see: String,
 }
 
 impl Sql {
@@ -174,10 +151,6 @@ impl Sql {
                  on conflict do update set {sums}",
                 COLUMNS.join(", ")
             ),
-            see: format!(
-                "insert into {schema}.presence (site, visitor, last_seen) values (?1, ?2, ?3)
-                 on conflict do update set last_seen = excluded.last_seen where excluded.last_seen > last_seen"
-            ),
         }
     }
 }
@@ -190,9 +163,7 @@ pub(super) fn realtime(
     window: i64,
 ) -> rusqlite::Result<Realtime> {
     let Some(id) = sites::find(connection, site)? else { return Ok(Realtime::default()) };
-    let current: i64 = connection
-        .prepare_cached("select count(*) from presence where site = ?1 and last_seen > ?2 and last_seen <= ?3")?
-        .query_row(params![id, now.plus(-window).millis(), now.plus(MAX_CLOCK_SKEW).millis()], |row| row.get(0))?;
+    let current = presence::current(connection, id, now, window)?;
     let today = totals(connection, site, PeriodKey::of(Period::Day, now.day()))?;
     Ok(Realtime {
         current_visitors: count(current),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::append::Appender;
+use super::append::{Appender, Inserted};
 use super::checkpoint::Checkpointer;
 use super::connection::{ENGINE, closed, damaged, is_damage};
 use super::upkeep::Upkeep;
@@ -17,8 +17,8 @@ use super::{keep, sites};
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::site::Site;
-use crate::store::{Appended, Committed, News, Position, Result, StoreError};
-use crate::time::{HOUR, Timestamp};
+use crate::store::{Appended, Committed, News, Result, StoreError};
+use crate::time::Timestamp;
 
 /// How many requests may wait for the writer; more are refused as overload.
 const QUEUE: usize = 16_384;
@@ -26,15 +26,9 @@ const QUEUE: usize = 16_384;
 const MOST_EVENTS: usize = 4_096;
 /// How long a request waits for a place in the queue.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How often visitors long gone are deleted from `presence`, in milliseconds: a minute.
-const PRUNE_EVERY: u64 = (HOUR / 60).unsigned_abs();
 /// The small write of a check.
 const CHECK: &str = "insert into meta (name, value) values ('checked', 1)
     on conflict do update set value = (value + 1) & 0xffff";
-
-/// What became of a request's events, and their places.
-type Places = Vec<(Appended, Option<Position>)>;
 
 /// What the writer is asked to do.
 enum Job {
@@ -97,7 +91,6 @@ pub(super) struct Writer {
     data_version: i64,
     /// How many erasures this process has noticed.
     erasures: Option<i64>,
-    pruned: Timestamp,
     version: Arc<AtomicU64>,
     feed: broadcast::Sender<News>,
     metrics: Arc<Metrics>,
@@ -120,7 +113,6 @@ pub(super) fn start(
         checkpointer,
         data_version: 0,
         erasures: None,
-        pruned: Timestamp::from_millis(0),
         version,
         feed,
         metrics,
@@ -187,14 +179,15 @@ impl Writer {
         self.metrics.queried("append", started.elapsed());
         self.metrics.group_commit_events.observe(count as f64);
         match written {
-            Ok(appended) => {
+            Ok(Inserted { places, new_visitors }) => {
+                self.metrics.visitors_total.inc_by(new_visitors);
                 self.upkeep.committed();
                 self.version.fetch_add(1, Ordering::Release);
                 // The feed goes first: a client that connects after the answer finds the event in its
                 // first figures, and must not receive it again.
                 let mut committed = Vec::new();
                 let mut replies = Vec::with_capacity(requests.len());
-                for (request, places) in requests.into_iter().zip(appended) {
+                for (request, places) in requests.into_iter().zip(places) {
                     let answers: Vec<Appended> = places.iter().map(|(answer, _)| *answer).collect();
                     replies.push((request.reply, answers));
                     let stored = request.events.into_iter().zip(places);
@@ -223,26 +216,17 @@ impl Writer {
     }
 
     /// Appends the events of all these requests in one transaction.
-    fn append_all(&mut self, requests: &[Request], now: Timestamp) -> Result<Vec<Places>, String> {
-        let appended = self.transaction(|writer| {
-            let mut position = writer.last_position()?;
-            requests
-                .iter()
-                .map(|request| writer.appender.append(&writer.connection, &request.events, now, &mut position))
-                .collect::<rusqlite::Result<Vec<_>>>()
-                .and_then(|places| Ok((places, writer.appender.flush(&writer.connection)?)))
+    fn append_all(&mut self, requests: &[Request], now: Timestamp) -> Result<Inserted, String> {
+        let inserted = self.transaction(|writer| {
+            let position = writer.last_position()?;
+            let requests = requests.iter().map(|request| &*request.events);
+            writer.appender.append(&writer.connection, requests, now, position)
         });
-        match appended {
-            Ok((places, new_visitors)) => {
-                self.metrics.visitors_total.inc_by(new_visitors);
-                Ok(places)
-            }
-            Err(error) => {
-                let reason = reason(&error);
-                self.upkeep.failed(&error, &reason);
-                Err(reason)
-            }
-        }
+        inserted.map_err(|error| {
+            let reason = reason(&error);
+            self.upkeep.failed(&error, &reason);
+            reason
+        })
     }
 
     /// Whether events can be taken: the last commit did not fail just now, the file is still the
@@ -352,15 +336,8 @@ impl Writer {
 
     /// Housekeeping after a commit, when its requests have been answered.
     fn tidy(&mut self, now: Timestamp) {
-        // In either direction: a clock that was ahead must not end it.
-        if now.millis().abs_diff(self.pruned.millis()) > PRUNE_EVERY {
-            self.pruned = now;
-            let pruned = self
-                .connection
-                .execute("delete from presence where last_seen < ?1", params![now.plus(-super::MOST_PRESENT).millis()]);
-            if let Err(error) = pruned {
-                tracing::warn!(error = %error, "visitors long gone could not be forgotten");
-            }
+        if let Err(error) = self.appender.prune(&self.connection, now) {
+            tracing::warn!(error = %error, "visitors long gone could not be forgotten");
         }
         self.upkeep.after_commit(&self.connection);
         self.checkpointer.after_commit(&self.connection, &self.upkeep);
