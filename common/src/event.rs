@@ -207,8 +207,8 @@ impl SentEvent {
     ///
     /// # Errors
     /// `INVALID_EVENT` or `INVALID_SITE`, naming the field and what is allowed.
-    pub fn parse(json: &RawValue, now: Timestamp) -> Result<Self, Refusal> {
-        let wire: Wire<'_> = serde_json::from_str(json.get())
+    pub fn parse(json: &str, now: Timestamp) -> Result<Self, Refusal> {
+        let wire: Wire<'_> = serde_json::from_str(json)
             .map_err(|_| invalid("an event must be a JSON object with an event_type, each field at most once"))?;
         let site = field(wire.site, format_args!("site must be a string of {}", Site::RULE), Site::parse)
             .map_err(|refusal| Refusal { code: Code::InvalidSite, ..refusal })
@@ -380,7 +380,7 @@ mod tests {
     }
 
     fn sent(json: &str) -> Result<SentEvent, Refusal> {
-        SentEvent::parse(serde_json::from_str(json).unwrap(), now())
+        SentEvent::parse(json, now())
     }
 
     #[test]

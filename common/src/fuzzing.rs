@@ -45,7 +45,7 @@ pub fn event(bytes: &[u8]) {
 
     let body = mend(bytes);
     let Ok(raw) = serde_json::from_slice::<&RawValue>(&body) else { return };
-    let Ok(sent) = SentEvent::parse(raw, now()) else { return };
+    let Ok(sent) = SentEvent::parse(raw.get(), now()) else { return };
     let facts = Facts::derive(&Observed {
         user_agent: &text,
         headers: &headers,
@@ -233,7 +233,7 @@ static SAMPLES: LazyLock<(Vec<Head>, Vec<Segment>)> = LazyLock::new(|| {
     let events: Vec<&RawValue> = serde_json::from_str(events).unwrap();
     let events: Vec<Event> = (0..60)
         .map(|number: u8| {
-            let sent = SentEvent::parse(events[usize::from(number) % events.len()], now()).unwrap();
+            let sent = SentEvent::parse(events[usize::from(number) % events.len()].get(), now()).unwrap();
             let visitor = u128::from(number % 11);
             let client = ["FR", "", "DE\tx\ty\tfr"][usize::from(number % 3)];
             let facts = Facts { client: Facts::from_text(None, Some(client)).client, ..Facts::default() };

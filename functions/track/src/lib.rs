@@ -217,7 +217,7 @@ async fn take_one(
     if let Ok(body) = &body {
         charge(app, budget, [body.len()].into_iter()).await?;
     }
-    let sent = body.and_then(|body| SentEvent::parse(body::parse::<&RawValue>(&body)?, now));
+    let sent = body.and_then(|body| parse_one(&body, now));
     let outcome = collect(app, sender, vec![sent], now).await.pop().unwrap_or(Outcome::Failed);
     match outcome {
         Outcome::Stored(id) => {
@@ -232,6 +232,12 @@ async fn take_one(
         Outcome::Rejected(refusal) => Err(refusal.into()),
         Outcome::Failed => Err(ApiError::NotStored),
     }
+}
+
+fn parse_one(body: &[u8], now: Timestamp) -> Result<SentEvent, Refusal> {
+    // Bodies are text when they have been read. Whether one is JSON at all matters only if it is no event.
+    let text = str::from_utf8(body).unwrap_or_default();
+    SentEvent::parse(text, now).map_err(|refusal| body::parse::<&RawValue>(body).err().unwrap_or(refusal))
 }
 
 fn tracked(
@@ -304,7 +310,7 @@ async fn take_batch(
         }
     };
     charge(app, budget, batch.iter().map(|json| json.get().len())).await?;
-    let sent = batch.into_iter().map(|json| SentEvent::parse(json, now)).collect();
+    let sent = batch.into_iter().map(|json| SentEvent::parse(json.get(), now)).collect();
     let outcomes = collect(app, sender, sent, now).await;
     if outcomes.contains(&Outcome::Failed) {
         return Err(ApiError::NotStored);

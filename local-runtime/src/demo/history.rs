@@ -7,7 +7,6 @@ use common::measure::facts::{Facts, Headers, Observed};
 use common::site::Site;
 use common::store::Appended;
 use common::time::{DAY, SECOND, Timestamp};
-use serde_json::value::to_raw_value;
 
 use super::dice::Dice;
 use super::visits::Visitor;
@@ -64,7 +63,7 @@ fn visit(dice: &mut Dice, site: &Site, arrival: Timestamp) -> Vec<Event> {
     let mut events = Vec::new();
     while let Some(event) = visitor.next(site) {
         // A made-up event is a valid one.
-        let sent = to_raw_value(&event).ok().and_then(|json| SentEvent::parse(&json, at).ok());
+        let sent = SentEvent::parse(&event.to_string(), at).ok();
         events.extend(sent.and_then(|sent| made(sent, visitor.user_agent, at)));
         at = at.plus(i64::try_from(2 + dice.below(PAUSE)).unwrap_or_default() * SECOND);
     }
