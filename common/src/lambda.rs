@@ -19,6 +19,7 @@ use http_body_util::{BodyExt, Collected};
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Body, Context, Error, IntoResponse, LambdaEvent, RequestExt, lambda_runtime, service_fn};
 use serde::Serialize;
+use tower::util::option_layer;
 use tower::{Service, ServiceExt};
 use tracing::Instrument;
 
@@ -96,11 +97,8 @@ impl Environment {
     + Send
     + 'static {
         let environment = self.clone();
-        let routes = match &self.app {
-            Some(app) => router.layer(Guard::new(app)),
-            None => router,
-        };
-        let routes = finish(routes, &self.config, &self.metrics);
+        let guard = option_layer(self.app.as_ref().map(Guard::new));
+        let routes = finish(router, guard, &self.config, &self.metrics);
         let handler = service_fn(move |request: lambda_http::Request| {
             let (environment, routes) = (environment.clone(), routes.clone());
             async move {

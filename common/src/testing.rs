@@ -81,7 +81,7 @@ impl TestApp {
         change(&mut config);
         let source = Fixed::at(Timestamp::parse(now).unwrap());
         let app = App::open(config, Arc::clone(&source) as _).await.unwrap();
-        let router = finish(router(app.clone()).layer(Guard::new(&app)), &app.config, &app.metrics);
+        let router = finish(router(app.clone()), Guard::new(&app), &app.config, &app.metrics);
         Self { app, source, folder, router }
     }
 

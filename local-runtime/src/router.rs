@@ -60,13 +60,12 @@ pub(crate) fn router(services: &Arc<Services>, root: Option<PathBuf>) -> Router 
         }
     }
     let router = others.layer(compression()).merge(answers).merge(events);
-    // One stack, not a layer after the other: a router boxes each route's service once a call.
     let limits = Arc::clone(&services.limits);
     let layers = ServiceBuilder::new()
         .layer(layer_fn(move |inner| Limited { inner, limits: Arc::clone(&limits) }))
         .layer(page_views)
         .layer(Guard::new(app));
-    let router = finish(router.layer(layers), &app.config, &app.metrics);
+    let router = finish(router, layers, &app.config, &app.metrics);
     match app.config.otlp_endpoint {
         Some(_) => router.layer(from_fn(traces::traced)),
         None => router,

@@ -1,6 +1,7 @@
 //! The layers that every endpoint has, in Lambda and in the local runtime.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,8 +11,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use tower::{Service, ServiceBuilder, layer::layer_fn};
+use tower::{Layer, Service, ServiceBuilder, layer::layer_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate, SizeAbove};
@@ -52,9 +54,22 @@ impl std::fmt::Debug for Budget {
     }
 }
 
-/// Puts the common layers around routes. Outermost first: request id, access log and error
-/// envelope; panic to 500; CORS; timeout.
-pub fn finish(router: Router, config: &Config, metrics: &Arc<Metrics>) -> Router {
+/// Puts the common layers around routes, and others within them. Outermost first: request id, access log and
+/// error envelope; panic to 500; CORS; timeout.
+pub fn finish<L>(router: Router, within: L, config: &Config, metrics: &Arc<Metrics>) -> Router
+where
+    L: Layer<
+            Route,
+            Service: Service<Request, Response = Response, Error = Infallible, Future: Send>
+                         + Clone
+                         + Send
+                         + Sync
+                         + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static,
+{
     // One stack, not a layer after the other: a router boxes each route's service once a call.
     let (collect_path, metrics) = (Arc::<str>::from(&*config.collect_path), Arc::clone(metrics));
     let observed =
@@ -64,7 +79,8 @@ pub fn finish(router: Router, config: &Config, metrics: &Arc<Metrics>) -> Router
             .layer(layer_fn(observed))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(cors(config))
-            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT)),
+            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
+            .layer(within),
     )
 }
 
