@@ -5,11 +5,13 @@
 //! photograph pages among its 555 browsers for programs. Of lists that it was not made from, it
 //! finds 2,112 of 2,118 crawlers (npm `crawler-user-agents`) and none among 952 browsers (npm
 //! `user-agents`). A look takes about half a microsecond, and 20 µs for the worst that a hostile
-//! client can send, so nothing is cached.
+//! client can send.
 
 use std::sync::LazyLock;
 
 use regex::bytes::{Regex, RegexBuilder};
+
+use crate::known::Known;
 
 const PATTERNS: &str = include_str!("bots/patterns.txt");
 
@@ -40,6 +42,8 @@ static APP_NAMES: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+static KNOWN: LazyLock<Known<bool>> = LazyLock::new(Known::new);
+
 fn regex(pattern: &str) -> Regex {
     let built = RegexBuilder::new(pattern).unicode(false).dfa_size_limit(AUTOMATON).build();
     built.unwrap_or_else(|error| panic!("a pattern for user agents: {error}"))
@@ -49,6 +53,10 @@ fn regex(pattern: &str) -> Regex {
 /// libraries, browsers under remote control. An empty one tells nothing and is none.
 #[must_use]
 pub fn is_bot(user_agent: &str) -> bool {
+    KNOWN.get(user_agent, || looks_like_bot(user_agent))
+}
+
+fn looks_like_bot(user_agent: &str) -> bool {
     let agent = user_agent.to_ascii_lowercase();
     let agent = without_suffix(&agent).as_bytes();
     if WEB_VIEW.is_match(agent) && APP_NAMES.is_match(agent) {

@@ -38,6 +38,7 @@ pub mod http;
 mod https;
 pub mod identity;
 pub mod json;
+mod known;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod measure;

@@ -27,7 +27,7 @@ mod sources;
 mod stored;
 mod words;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub use arrival::has_click_id;
 pub(super) use arrival::hostname;
@@ -35,6 +35,7 @@ pub use client::{Context, Headers, Language};
 pub use hints::Hints;
 pub use place::Place;
 
+use crate::known::Known;
 use crate::url::Url;
 
 /// What is derived from a request at ingest and kept with its event.
@@ -71,6 +72,17 @@ pub struct Observed<'a> {
     pub origins: &'a [String],
 }
 
+static CLIENTS: LazyLock<Known<Client>> = LazyLock::new(Known::new);
+
+impl Observed<'_> {
+    fn client(self) -> Client {
+        let Self { user_agent, headers, context, place, explicit, .. } = self;
+        let Headers { hints, language, place: said, origin: _ } = headers;
+        let from = (user_agent, hints, language, said, context, place, explicit);
+        CLIENTS.get(from, || client::derive(user_agent, headers, context, place, explicit))
+    }
+}
+
 impl Facts {
     /// Derives them. The same input gives the same facts in the same version of the product.
     #[must_use]
@@ -85,7 +97,7 @@ impl Facts {
                 o.ad_click,
                 o.origins,
             ),
-            client: client::derive(o.user_agent, o.headers, o.context, o.place, o.explicit),
+            client: o.client(),
         }
     }
 }

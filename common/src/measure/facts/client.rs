@@ -12,7 +12,7 @@ use super::place::{self, Place};
 use super::{Client, ClientFields};
 
 /// What an event says of its visitor's surroundings (`context`); what is not known or makes no sense is empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Context {
     /// The country of the browser's time zone.
     country: &'static str,
@@ -35,7 +35,7 @@ impl Context {
 }
 
 /// A primary language subtag in lower case, or nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Language(Box<str>);
 
 impl Language {

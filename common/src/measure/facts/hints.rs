@@ -14,7 +14,7 @@ const PLATFORM_VERSION: HeaderName = HeaderName::from_static("sec-ch-ua-platform
 const MOBILE: HeaderName = HeaderName::from_static("sec-ch-ua-mobile");
 
 /// The hints of a request, as sent, each cut to [`Hints::LONGEST`] bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Hints {
     brands: Option<Box<str>>,
     platform: Option<Box<str>>,

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use http::HeaderName;
 
 /// Where a client is, as far as it is known; what is not is empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Place {
     /// ISO 3166-1 alpha-2.
     pub country: Box<str>,
