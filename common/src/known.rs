@@ -12,11 +12,14 @@ use foldhash::quality::RandomState;
 /// How many answers are kept at most.
 const MOST: usize = 1_024;
 
+/// The hash of the latest question there, and its answer.
+type Place<T> = Mutex<Option<(u64, T)>>;
+
 /// Answers, each at the place that the hash of its question says, where the latest one stays.
 #[derive(Debug)]
 pub(crate) struct Known<T> {
     key: RandomState,
-    answers: Box<[Mutex<Option<(u64, T)>>]>,
+    answers: Box<[Place<T>]>,
 }
 
 impl<T: Clone> Known<T> {
