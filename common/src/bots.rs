@@ -42,6 +42,7 @@ static APP_NAMES: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// Which of the latest user agents are bots.
 static KNOWN: LazyLock<Known<bool>> = LazyLock::new(Known::new);
 
 fn regex(pattern: &str) -> Regex {
