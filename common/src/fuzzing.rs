@@ -172,7 +172,7 @@ fn read_all(segment: &Segment) -> Result<(), ScanError> {
     note(segment.explicit().map(drop).map_err(Into::into));
     let fields = Field::ALL.iter().copied().map(Dimension::Field);
     for dimension in fields.chain([Dimension::Property("a".into())]) {
-        let read = segment.numbers(Column::Value(&dimension), &mut numbers);
+        let read = segment.numbers(Column::Value(&dimension), &[], &mut numbers);
         let texts = segment.texts(&dimension);
         if let (Ok(()), Ok((texts, _))) = (read, &texts) {
             let largest = numbers.iter().max().map_or(0, |number| *number as usize);
@@ -182,7 +182,7 @@ fn read_all(segment: &Segment) -> Result<(), ScanError> {
     }
     let others = [Column::Time, Column::Depth, Column::Visible, Column::ClickX, Column::ClickY];
     for column in others.into_iter().chain([Column::Views, Column::Duration]) {
-        note(segment.numbers(column, &mut numbers).map_err(Into::into));
+        note(segment.numbers(column, &[], &mut numbers).map_err(Into::into));
     }
     for question in &QUESTIONS.0 {
         note(scan::answer(question, all(), &unbounded()).map(drop));

@@ -236,11 +236,12 @@ pub trait Columns: Send + Sync {
     /// [`Damaged`].
     fn explicit(&self) -> Result<Explicit<'_>, Damaged>;
 
-    /// Reads a column. Numbers of values are smaller than the number of texts.
+    /// Reads a column of the rows of [all visits](Self::visits), or of these. Numbers of values are smaller than
+    /// the number of texts.
     ///
     /// # Errors
     /// [`Damaged`].
-    fn numbers(&self, column: Column<'_>, numbers: &mut Vec<u32>) -> Result<(), Damaged>;
+    fn numbers(&self, column: Column<'_>, visits: &[VisitRows], numbers: &mut Vec<u32>) -> Result<(), Damaged>;
 
     /// A column that is kept so that it can be read where it is, if this one is.
     ///

@@ -300,7 +300,7 @@ mod tests {
             let changed = Segment::open(with(&segment, &head, Kind::OfVisits, "views", &views)).unwrap();
             let mut read = Vec::new();
             for _ in 0..2 {
-                assert_eq!(changed.numbers(Column::Views, &mut read).is_ok(), is_right, "{views:?}");
+                assert_eq!(changed.numbers(Column::Views, &[], &mut read).is_ok(), is_right, "{views:?}");
             }
         }
     }

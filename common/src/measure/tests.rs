@@ -314,7 +314,7 @@ fn a_day_that_was_filled_before_it_began_counts_what_happens_on_it() {
             let dimension = super::samples::field(field);
             let (texts, capped) = columns.texts(&dimension).unwrap();
             let (mut numbers, number) = (Vec::new(), texts.iter().position(|text| text == kept));
-            columns.numbers(Column::Value(&dimension), &mut numbers).unwrap();
+            columns.numbers(Column::Value(&dimension), &columns.visits().unwrap().all, &mut numbers).unwrap();
             let count = numbers.iter().filter(|value| Some(**value as usize) == number).count();
             assert_eq!((capped, count), (true, if kept == "/real" { 6 } else { 3 }), "{kept}");
         }

@@ -35,7 +35,7 @@ impl TimelineFrom {
 
 /// An event's place in the order in which the events of its site were committed. Later commits
 /// have greater positions; nothing else may be concluded from the number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub u64);
 
 /// A stored event and its place in the live feed.
@@ -81,6 +81,10 @@ pub trait Feed {
     /// The place of a stored event, after which the feed can be resumed. The latest 100,000 events
     /// of all sites together have one on every engine; older ones may be answered as unknown.
     async fn position(&self, site: &Site, id: Uuid) -> Result<Option<Position>>;
+
+    /// A place after which [`Self::committed_after`] finds every event of a site that is committed from
+    /// now on. It finds some that were committed shortly before, too, if the engine cannot tell them apart.
+    async fn latest_position(&self, site: &Site) -> Result<Position>;
 
     /// A site's events after a place, in order of position, at most `limit`. What this process
     /// appends meanwhile is in it without a hole: the last one's place is a place to go on from.

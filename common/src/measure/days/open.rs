@@ -17,7 +17,7 @@ const AT_AN_INSTANT: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Open {
     heads: BTreeMap<Day, Head>,
-    after: Option<Position>,
+    after: Position,
     /// Days of which the log has more events than have been read yet.
     reading: Vec<DayEvents>,
     /// Whether events after the position may be there already.
@@ -84,15 +84,15 @@ impl Open {
             self.reading.pop();
             self.reading.extend(rest);
             self.relieve(unsealed);
-        } else if let Some(after) = self.after.filter(|_| !self.heads.is_empty()) {
-            let committed = store.committed_after(site, after, PAGE).await?;
+        } else if !self.heads.is_empty() {
+            let committed = store.committed_after(site, self.after, PAGE).await?;
             let is_last = committed.len() < PAGE;
             if let Some(position) = committed.last().map(|committed| committed.position) {
                 let events: Vec<_> = committed.into_iter().map(|committed| committed.event).collect();
                 let looked_up = add(&mut self.heads, store, site, &events, self.some_may_be).await?;
                 // What was looked up in the log may have been committed after this page.
                 self.some_may_be = looked_up || self.some_may_be && !is_last;
-                self.after = Some(position);
+                self.after = position;
                 self.relieve(unsealed);
             }
             if is_last {
@@ -129,11 +129,7 @@ impl Open {
     /// # Errors
     /// When the store cannot answer.
     pub(super) async fn refill(&mut self, store: &dyn Store, site: &Site, counts: &Counts) -> Result<()> {
-        let newest = store.timeline(site, TimelineFrom::all(0), 1).await?.pop();
-        let after = match newest {
-            Some(event) => store.position(site, event.id).await?,
-            None => Some(Position(0)),
-        };
+        let after = store.latest_position(site).await?;
         let days: BTreeSet<Day> = self.heads.keys().chain(counts.keys()).copied().collect();
         let heads: BTreeMap<Day, Head> = days.into_iter().map(|day| (day, Head::new(day))).collect();
         let reading = heads.keys().map(|day| DayEvents::new(*day)).collect();

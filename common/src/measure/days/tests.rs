@@ -29,6 +29,7 @@ struct Asked {
     store: Sqlite,
     service: Service,
     now: Timestamp,
+    metrics: Arc<Metrics>,
     _folder: TempDir,
 }
 
@@ -44,9 +45,10 @@ impl Asked {
         let metrics = Arc::new(Metrics::new().unwrap());
         let config = Config::from_vars([("ANALYTICS_QUERY_MEMORY".to_owned(), memory.to_owned())]).unwrap();
         Self {
-            store: Sqlite::open(&folder.path().join("analytics.db"), metrics).await.unwrap(),
+            store: Sqlite::open(&folder.path().join("analytics.db"), Arc::clone(&metrics)).await.unwrap(),
             service: Service::new(&config),
             now: day(9).start().plus(12 * 3_600_000),
+            metrics,
             _folder: folder,
         }
     }
@@ -136,6 +138,22 @@ async fn a_day_that_needs_many_pieces_has_the_answers_of_one_in_a_head() {
     let counts = asked.service.counts(&asked.store, &site, asked.now).await.unwrap();
     let open = asked.service.days.open(&asked.store, &site, &counts, asked.now).await.unwrap();
     assert!(open.head(day(9)).count_parts() > 3, "there are {} parts", open.head(day(9)).count_parts());
+}
+
+/// The clock of the first sender is fast: its event is the newest, though all others were committed after it.
+#[tokio::test]
+async fn events_are_read_once_whatever_the_order_of_their_times() {
+    let (asked, site) = (Asked::new().await, Site::default());
+    let midnight = day(9).start().millis() - day(0).start().millis();
+    let view = |number: u64, time: i64| event(number, number / 3, midnight + time, "page_view", "/");
+    asked.store.append(vec![view(9_000, 9_000_000)], asked.now).await.unwrap();
+    for round in 0..3 {
+        let views = (0..1_500).map(|number| view(1_500 * round + number, number as i64 * 1_000)).collect();
+        asked.store.append(views, asked.now).await.unwrap();
+        assert_eq!(asked.views(&site, day(9)).await.unwrap(), 1_501 + 1_500 * round);
+        let read = asked.metrics.database_query_duration_seconds.with_label_values(&["timeline"]).get_sample_count();
+        assert!(read < 5, "the timeline was read {read} times");
+    }
 }
 
 #[tokio::test]

@@ -122,9 +122,10 @@ fn keep_built_in_types(types: &Interner, counts: &mut [u64]) {
 fn count(head: &Head, field: Field) -> Vec<u64> {
     let (mut counts, mut numbers) = (vec![0; head.texts[field as usize].texts().len()], Vec::new());
     for part in head.parts() {
-        let (Ok(visits), Ok(())) = (part.all_visits(), part.values(&Dimension::Field(field), &mut numbers)) else {
+        let Ok(visits) = part.all_visits() else { continue };
+        if part.values(&Dimension::Field(field), &visits, &mut numbers).is_err() {
             continue;
-        };
+        }
         for (place, visit) in visits.iter().enumerate() {
             if field.scope() == Scope::Event {
                 let own = &numbers[visit.start as usize..][..(visit.events + visit.reports) as usize];

@@ -83,7 +83,7 @@ impl<T: AsPart> Columns for T {
         Ok(Explicit { ids: Cow::Owned(ids), visitors: Some(visitors), numbers: None })
     }
 
-    fn numbers(&self, column: Column<'_>, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+    fn numbers(&self, column: Column<'_>, visits: &[VisitRows], numbers: &mut Vec<u32>) -> Result<(), Damaged> {
         let part = self.part();
         match column {
             Column::Time => part.times(numbers),
@@ -91,8 +91,8 @@ impl<T: AsPart> Columns for T {
             Column::Visible => part.of_rows(OfRows::Visible, numbers),
             Column::ClickX => part.of_rows(OfRows::ClickX, numbers),
             Column::ClickY => part.of_rows(OfRows::ClickY, numbers),
-            Column::Views => part.views(numbers),
-            Column::Duration => part.durations(numbers),
+            Column::Views => part.views(visits, numbers),
+            Column::Duration => part.durations(visits, numbers),
             Column::Value(dimension) => {
                 let caps = part.head.caps();
                 let kept = match dimension {
@@ -105,7 +105,7 @@ impl<T: AsPart> Columns for T {
                     Dimension::Property(name) => caps.properties.get(&**name),
                     Dimension::Goal | Dimension::Time(_) => return Err(Damaged),
                 };
-                part.values(dimension, numbers)?;
+                part.values(dimension, visits, numbers)?;
                 if let Some(kept) = kept {
                     kept.rename(numbers);
                 }
@@ -188,7 +188,12 @@ impl Part<'_> {
     }
 
     /// The numbers of the values of a dimension, before there were too many.
-    pub(super) fn values(&self, dimension: &Dimension, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+    pub(super) fn values(
+        &self,
+        dimension: &Dimension,
+        visits: &[VisitRows],
+        numbers: &mut Vec<u32>,
+    ) -> Result<(), Damaged> {
         let head = self.head;
         let field = match dimension {
             Dimension::Field(field) => *field,
@@ -214,15 +219,17 @@ impl Part<'_> {
             Field::Theme => self.of_rows(OfRows::Theme, numbers),
             Field::LetterType => self.of_rows(OfRows::LetterType, numbers),
             Field::Element => self.of_rows(OfRows::Element, numbers),
-            Field::EntryPage => self.viewed(OfRows::Page, false, numbers),
-            Field::ExitPage => self.viewed(OfRows::Page, true, numbers),
-            Field::EntryPageHostname => self.viewed(OfRows::Hostname, false, numbers),
-            Field::ExitPageHostname => self.viewed(OfRows::Hostname, true, numbers),
+            Field::EntryPage => self.viewed(OfRows::Page, false, visits, numbers),
+            Field::ExitPage => self.viewed(OfRows::Page, true, visits, numbers),
+            Field::EntryPageHostname => self.viewed(OfRows::Hostname, false, visits, numbers),
+            Field::ExitPageHostname => self.viewed(OfRows::Hostname, true, visits, numbers),
             _ => match at(&ARRIVAL_FIELDS) {
-                Some(at) => self.facts(OfVisits::Arrival, |number| head.arrival_values[number as usize][at], numbers),
+                Some(at) => {
+                    self.facts(OfVisits::Arrival, |number| head.arrival_values[number as usize][at], visits, numbers)
+                }
                 None => {
                     let at = at(&CLIENT_FIELDS).ok_or(Damaged)?;
-                    self.facts(OfVisits::Client, |number| head.client_values[number as usize][at], numbers)
+                    self.facts(OfVisits::Client, |number| head.client_values[number as usize][at], visits, numbers)
                 }
             },
         }
@@ -252,12 +259,17 @@ impl Part<'_> {
     }
 
     /// A fact of the first event of each visit; reports of no visit have none.
-    fn facts(&self, of: OfVisits, value: impl Fn(u32) -> u32, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
-        let visits = self.all_visits()?;
+    fn facts(
+        &self,
+        of: OfVisits,
+        value: impl Fn(u32) -> u32,
+        visits: &[VisitRows],
+        numbers: &mut Vec<u32>,
+    ) -> Result<(), Damaged> {
         let fact = |number: u32, visit: &VisitRows| if visit.events == 0 { 0 } else { value(number) };
         if let Some(piece) = self.piece {
             piece.of_visits(of, numbers)?;
-            numbers.iter_mut().zip(&visits).for_each(|(number, visit)| *number = fact(*number, visit));
+            numbers.iter_mut().zip(visits).for_each(|(number, visit)| *number = fact(*number, visit));
             return Ok(());
         }
         let rows = if of == OfVisits::Arrival { &self.head.rows.arrival } else { &self.head.rows.client };
@@ -268,41 +280,50 @@ impl Part<'_> {
     }
 
     /// A value of the first or last page view of each visit.
-    fn viewed(&self, of: OfRows, last: bool, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+    fn viewed(&self, of: OfRows, last: bool, visits: &[VisitRows], numbers: &mut Vec<u32>) -> Result<(), Damaged> {
         let (mut values, mut names) = (Vec::new(), Vec::new());
         self.of_rows(of, &mut values)?;
         self.of_rows(OfRows::Name, &mut names)?;
-        self.each_visit(numbers, |visit| {
+        of_each(visits, numbers, |visit| {
             let mut views = (visit.start..visit.start + visit.events).filter(|row| names[*row as usize] == PAGE_VIEW);
             let view = if last { views.next_back() } else { views.next() };
             view.map_or(0, |row| values[row as usize])
-        })
+        });
+        Ok(())
     }
 
-    fn views(&self, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+    /// The page views of each visit.
+    pub(super) fn views(&self, visits: &[VisitRows], numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+        if let Some(piece) = self.piece {
+            piece.of_visits(OfVisits::Views, numbers)?;
+            numbers.iter_mut().zip(visits).filter(|(_, visit)| visit.events == 0).for_each(|(views, _)| *views = 0);
+            return Ok(());
+        }
         let mut names = Vec::new();
         self.of_rows(OfRows::Name, &mut names)?;
-        self.each_visit(numbers, |visit| {
+        of_each(visits, numbers, |visit| {
             let own = &names[visit.start as usize..][..visit.events as usize];
             own.iter().map(|name| u32::from(*name == PAGE_VIEW)).sum()
-        })
+        });
+        Ok(())
     }
 
     /// Milliseconds from the first event of each visit to its last.
-    fn durations(&self, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+    fn durations(&self, visits: &[VisitRows], numbers: &mut Vec<u32>) -> Result<(), Damaged> {
         let mut times = Vec::new();
         self.times(&mut times)?;
-        self.each_visit(numbers, |visit| {
+        of_each(visits, numbers, |visit| {
             let own = &times[visit.start as usize..][..visit.events as usize];
             own.last().copied().unwrap_or(0) - own.first().copied().unwrap_or(0)
-        })
-    }
-
-    fn each_visit(&self, numbers: &mut Vec<u32>, number: impl Fn(&VisitRows) -> u32) -> Result<(), Damaged> {
-        numbers.clear();
-        numbers.extend(self.all_visits()?.iter().map(number));
+        });
         Ok(())
     }
+}
+
+/// Makes the numbers those of each visit.
+fn of_each(visits: &[VisitRows], numbers: &mut Vec<u32>, number: impl Fn(&VisitRows) -> u32) {
+    numbers.clear();
+    numbers.extend(visits.iter().map(number));
 }
 
 impl Rows {

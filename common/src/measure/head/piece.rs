@@ -1,13 +1,13 @@
 //! Visitors of an open day who have not been seen for a while, in few bytes.
 //!
 //! A piece holds all rows of its visitors, in the order and the encodings of a segment, with the numbers
-//! that values have in the head. What it does not hold is worked out when it is read: views, durations,
-//! entry and exit pages. Ids of events are left out as in a segment. Of the facts it has those of each
+//! that values have in the head. What it does not hold is worked out when it is read: durations, entry and
+//! exit pages. Ids of events are left out as in a segment. Of the facts it has those of each
 //! visit's first row: no other row can become the first of a visit, since further events only join visits.
 
 use std::ops::Range;
 
-use super::{Head, Sparse};
+use super::{Head, Part, Sparse};
 use crate::measure::columns::{Damaged, VisitRows, Visits};
 use crate::measure::layout::{self, Layout};
 use crate::measure::segment::numbers;
@@ -25,6 +25,7 @@ pub(super) enum OfVisits {
     Reports,
     Arrival,
     Client,
+    Views,
 }
 
 /// Columns of rows.
@@ -93,7 +94,7 @@ pub(super) struct Piece {
     left: Box<[bool]>,
     /// Of all visitors, less one.
     more: Packed,
-    of_visits: [Packed; 5],
+    of_visits: [Packed; 6],
     gaps: Packed,
     of_rows: [Packed; 10],
     /// By number of the property.
@@ -107,7 +108,7 @@ pub(super) struct Taken {
     /// With the place of the visitor among those that were asked for.
     pub(super) visits: Vec<VisitRows>,
     /// Columns of visits.
-    pub(super) of_visits: [Vec<u32>; 5],
+    pub(super) of_visits: [Vec<u32>; 6],
     /// Columns of rows, in the order of visits.
     pub(super) time: Vec<u32>,
     pub(super) of_rows: [Vec<u32>; 10],
@@ -144,6 +145,9 @@ impl Piece {
         let time = |place: u32| rows.time[row_at(place) as usize];
         let mut layout = Layout::of(head.visits.all(), time, runs, explicit.len());
         layout.rows.iter_mut().for_each(|place| *place = row_at(*place));
+        let mut views = Vec::new();
+        // Reading the head cannot fail.
+        _ = Part { head, piece: None }.views(head.visits.all(), &mut views);
         let first = |visit: &u32| row_at(head.visits.all()[*visit as usize].start) as usize;
         let facts = |column: &[u32]| layout.visits.iter().map(|visit| column[first(visit)]).collect::<Vec<_>>();
         let dense = [&rows.name, &rows.page, &rows.hostname].map(|column| Packed::of(&layout.of_rows(column)));
@@ -170,6 +174,7 @@ impl Piece {
                 Packed::of(&layout.reports),
                 Packed::of(&facts(&rows.arrival)),
                 Packed::of(&facts(&rows.client)),
+                Packed::of(&layout.of_visits(&views)),
             ],
             gaps: Packed::of(&layout.gaps),
             of_rows: [name, page, hostname, theme, letter_type, element, depth, visible, x, y],
@@ -278,7 +283,7 @@ impl Piece {
         self.offsets(&visits, &of, &mut times)?;
         self.add_starts(&visits, &of, &mut times)?;
         let time: Vec<u32> = rows().flat_map(|rows| times[rows].iter().copied()).collect();
-        let mut columns: [Vec<u32>; 5] = Default::default();
+        let mut columns: [Vec<u32>; 6] = Default::default();
         for (numbers, packed) in columns.iter_mut().zip(&self.of_visits) {
             *numbers = packed.read_some(self.visits, of_visits())?;
         }

@@ -61,9 +61,10 @@ fn count(
     let midnight = columns.day().start().millis();
     let of_day = |hour: i64| hour.saturating_mul(HOUR).saturating_sub(midnight).clamp(0, DAY) as u32;
     let times = of_day(hours.start)..of_day(hours.end);
+    let visits = columns.visits()?;
     let read = |column: Column<'_>| {
         let mut numbers = Vec::new();
-        columns.numbers(column, &mut numbers).map(|()| numbers)
+        columns.numbers(column, &visits.all, &mut numbers).map(|()| numbers)
     };
     let text = |dimension: &Dimension| columns.texts(dimension).map(|(texts, _)| texts);
     let lefts = read(Column::ClickX)?;
@@ -75,7 +76,6 @@ fn count(
     let wanted = |number: u32| page.is_none_or(|page| shown(pages.get(number)) == page);
     let (tops, at) = (read(Column::ClickY)?, read(Column::Time)?);
     let (page_at, element_at) = (read(Column::Value(&page_of))?, read(Column::Value(&element_of))?);
-    let visits = columns.visits()?;
     // Clicks are events, which come before the reports of their visit.
     for row in visits.all.iter().flat_map(|visit| visit.start as usize..(visit.start + visit.events) as usize) {
         if lefts[row] != 0 && times.contains(&at[row]) && wanted(page_at[row]) {

@@ -134,7 +134,7 @@ impl<'a> Opened<'a> {
             Some(numbers) => numbers,
             None => {
                 let mut numbers = self.buffer();
-                self.columns.numbers(column, &mut numbers)?;
+                self.columns.numbers(column, &self.layout.all, &mut numbers)?;
                 Numbers::Words(numbers)
             }
         };

@@ -32,7 +32,7 @@ pub(super) fn encode(head: &Head) -> Segment {
     let mut time = Vec::new();
     // Reading an open day cannot fail.
     let all = head.visits().unwrap_or_default().into_owned().all;
-    let _ = head.numbers(Column::Time, &mut time);
+    let _ = head.numbers(Column::Time, &all, &mut time);
     let runs = runs(&all);
     let mut sections = Sections(Vec::new());
 
@@ -40,7 +40,7 @@ pub(super) fn encode(head: &Head) -> Segment {
     let mut is_explicit = vec![false; runs.len()];
     with_ids.iter().for_each(|visitor| is_explicit[*visitor as usize] = true);
     let start = |visit: u32| time[all[visit as usize].start as usize];
-    let ranks = [Field::Country, Field::Source].map(|field| ranks(head, field));
+    let ranks = [Field::Country, Field::Source].map(|field| ranks(head, &all, field));
     let mut visitors: Vec<u32> = (0..runs.len() as u32).collect();
     visitors.sort_by_cached_key(|visitor| {
         let visitor = *visitor as usize;
@@ -67,18 +67,18 @@ pub(super) fn encode(head: &Head) -> Segment {
     sections.put(Kind::Gaps, "gap", &order.gaps);
     let mut column = Vec::new();
     for (name, of) in [("views", Column::Views), ("duration", Column::Duration)] {
-        let _ = head.numbers(of, &mut column);
+        let _ = head.numbers(of, &all, &mut column);
         // Views count in most answers, and are a small column.
         sections.put_often(Kind::OfVisits, name, &order.of_visits(&column), 3);
     }
     for (name, of) in
         [("depth", Column::Depth), ("visible", Column::Visible), ("x", Column::ClickX), ("y", Column::ClickY)]
     {
-        let _ = head.numbers(of, &mut column);
+        let _ = head.numbers(of, &all, &mut column);
         sections.put(Kind::OfRows, name, &order.of_rows(&column));
     }
     let names = head.property_names();
-    dimensions(head, &order, names.map(|name| Dimension::Property(name.into())), &mut sections);
+    dimensions(head, &all, &order, names.map(|name| Dimension::Property(name.into())), &mut sections);
 
     sections.0.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
     let counts = [visitors.len(), with_ids.len(), order.visits.len(), order.rows.len()];
@@ -87,9 +87,9 @@ pub(super) fn encode(head: &Head) -> Segment {
 }
 
 /// Of each visit, the place of its value among the texts of a dimension of visits, in the order of bytes.
-fn ranks(head: &Head, field: Field) -> Vec<u32> {
+fn ranks(head: &Head, visits: &[VisitRows], field: Field) -> Vec<u32> {
     let (dimension, mut column) = (Dimension::Field(field), Vec::new());
-    let _ = head.numbers(Column::Value(&dimension), &mut column);
+    let _ = head.numbers(Column::Value(&dimension), visits, &mut column);
     let (texts, _) = head.texts(&dimension).unwrap_or_default();
     let mut sorted: Vec<u32> = (0..texts.len() as u32).collect();
     sorted.sort_unstable_by(|a, b| texts.get(*a).cmp(texts.get(*b)));
@@ -113,13 +113,19 @@ fn runs(visits: &[VisitRows]) -> Vec<Range<u32>> {
     runs
 }
 
-fn dimensions(head: &Head, order: &Layout, properties: impl Iterator<Item = Dimension>, sections: &mut Sections) {
+fn dimensions(
+    head: &Head,
+    visits: &[VisitRows],
+    order: &Layout,
+    properties: impl Iterator<Item = Dimension>,
+    sections: &mut Sections,
+) {
     let mut column = Vec::new();
     for dimension in Field::ALL.iter().copied().map(Dimension::Field).chain(properties) {
         // Values are sorted, and those that no row has are left out. The values of pages are used by rows;
         // those of entry and exit pages are among them.
         let of_rows = dimension.scope() == Scope::Event;
-        let _ = head.numbers(Column::Value(&dimension), &mut column);
+        let _ = head.numbers(Column::Value(&dimension), visits, &mut column);
         let (texts, capped) = head.texts(&dimension).unwrap_or_default();
         let mut numbers = if of_rows { order.of_rows(&column) } else { order.of_visits(&column) };
         let shared = match dimension {
@@ -132,7 +138,7 @@ fn dimensions(head: &Head, order: &Layout, properties: impl Iterator<Item = Dime
             None => numbers.iter().for_each(|number| used[*number as usize] = true),
             Some(field) => {
                 let mut column = Vec::new();
-                let _ = head.numbers(Column::Value(&Dimension::Field(field)), &mut column);
+                let _ = head.numbers(Column::Value(&Dimension::Field(field)), visits, &mut column);
                 order.of_rows(&column).iter().for_each(|number| used[*number as usize] = true);
             }
         }

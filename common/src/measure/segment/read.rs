@@ -182,7 +182,7 @@ impl Columns for Segment {
         }
     }
 
-    fn numbers(&self, column: Column<'_>, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+    fn numbers(&self, column: Column<'_>, _: &[VisitRows], numbers: &mut Vec<u32>) -> Result<(), Damaged> {
         if column == Column::Time {
             let visits = self.visits()?;
             let all: Vec<u32> = (0..visits.all.len() as u32).collect();

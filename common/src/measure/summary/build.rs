@@ -50,7 +50,7 @@ fn properties(segments: &[Segment]) -> Result<(Vec<Dimension>, bool), Damaged> {
     for property in properties {
         let mut count = 0;
         for segment in segments {
-            segment.numbers(Column::Value(&property), &mut numbers)?;
+            segment.numbers(Column::Value(&property), &[], &mut numbers)?;
             count += numbers.iter().filter(|number| **number != 0).count();
         }
         counted.push((std::cmp::Reverse(count), property));

@@ -9,6 +9,7 @@ use super::samples::{at, event, on_site, put, site};
 use crate::event::Event;
 use crate::site::Site;
 use crate::store::{Position, Store};
+use crate::time::HOUR;
 
 async fn after(store: &dyn Store, position: Position, limit: usize) -> Vec<Uuid> {
     let committed = store.committed_after(&site(), position, limit).await.unwrap();
@@ -74,6 +75,11 @@ pub async fn a_feed_is_resumed_without_gap_or_repeat(fixture: impl Fixture) {
     assert_eq!(after(store, fifth, 3).await, ids[5..8]);
     let last = store.position(&site(), ids[19]).await.unwrap().unwrap();
     assert_eq!(after(store, last, 100).await, [] as [Uuid; 0]);
+    let latest = store.latest_position(&site()).await.unwrap();
+    assert!(latest >= last);
+    let late = event("scroll", 1, now.plus(-HOUR));
+    put(store, std::slice::from_ref(&late)).await;
+    assert_eq!(after(store, latest, 100).await, [late.id]);
 }
 
 /// What is read while events are committed is the beginning of the feed: a reader that continues

@@ -37,6 +37,21 @@ pub(super) async fn position(
     Ok(kept.as_ref().and_then(rows::position))
 }
 
+/// The greatest position among the newest events: most often that of the latest commit. Events that this
+/// process has in flight have greater ones.
+pub(super) async fn latest_position(
+    table: &Table,
+    retained: Retained,
+    site: &Site,
+    in_flight: &InFlight,
+) -> Result<Position> {
+    let (reading, since) = (in_flight.read(), retained.events.map(|first| first.start()));
+    let scan = Scan { consistent: in_flight.consistent(), backwards: true, page: None };
+    let newest = Events::read(table, site, since, None, scan, Some(1)).next().await?.unwrap_or_default();
+    let greatest = newest.iter().filter_map(rows::position).max();
+    Ok(reading.end_at(greatest.unwrap_or_default()))
+}
+
 pub(super) async fn committed_after(
     table: &Table,
     retained: Retained,

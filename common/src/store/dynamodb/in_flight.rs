@@ -90,6 +90,15 @@ impl Reading<'_> {
         }
         state.read = state.read.max(found.last().map(|committed| committed.position));
     }
+
+    /// Ends at this position, if not before the first that was in flight.
+    pub(super) fn end_at(self, position: Position) -> Position {
+        let mut state = self.in_flight.lock();
+        let lowest = self.lowest.get().map(|lowest| Position(lowest.0.saturating_sub(1)));
+        let end = lowest.map_or(position, |lowest| lowest.min(position));
+        state.read = state.read.max(Some(end));
+        end
+    }
 }
 
 #[cfg(test)]

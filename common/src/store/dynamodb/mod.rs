@@ -259,6 +259,11 @@ impl Feed for DynamoDb {
         self.timed("position", feed::position(&self.table, retained, site, id, self.consistent())).await
     }
 
+    async fn latest_position(&self, site: &Site) -> Result<Position> {
+        let retained = self.retained().await?;
+        self.timed("position", feed::latest_position(&self.table, retained, site, &self.in_flight)).await
+    }
+
     async fn committed_after(&self, site: &Site, after: Position, limit: usize) -> Result<Vec<Committed>> {
         let retained = self.retained().await?;
         let committed = feed::committed_after(&self.table, retained, site, after, limit, &self.in_flight);

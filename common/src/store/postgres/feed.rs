@@ -174,3 +174,14 @@ pub(super) async fn position(connections: &Connections, site: &Site, id: Uuid) -
         })
         .await
 }
+
+/// The position of a site's latest commit: as many events of it were ever committed.
+pub(super) async fn latest_position(connections: &Connections, site: &Site) -> Result<Position> {
+    connections
+        .ask("position", |client| async move {
+            let rows =
+                query(&client, "select position from analytics_sites where name = $1", &[&site.as_str()]).await?;
+            Ok(Position(rows.first().map(|row| row.try_get(0)).transpose()?.map_or(0, count)))
+        })
+        .await
+}

@@ -265,6 +265,10 @@ impl Feed for Postgres {
         feed::position(&self.connections, site, id).await
     }
 
+    async fn latest_position(&self, site: &Site) -> Result<Position> {
+        feed::latest_position(&self.connections, site).await
+    }
+
     async fn committed_after(&self, site: &Site, after: Position, limit: usize) -> Result<Vec<Committed>> {
         self.writer()?;
         feed::committed_after(&self.connections, site, after, limit).await

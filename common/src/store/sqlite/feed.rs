@@ -61,6 +61,12 @@ pub(super) fn position(connection: &Connection, site: &Site, id: Uuid) -> rusqli
         .map(|position| position.map(|position| Position(count(position))))
 }
 
+/// The position of the latest event of all sites.
+pub(super) fn latest_position(connection: &Connection) -> rusqlite::Result<Position> {
+    let mut find = connection.prepare_cached("select coalesce(max(position), 0) from events")?;
+    find.query_row([], |row| row.get(0)).map(|position| Position(count(position)))
+}
+
 /// Events after a place, in order of position.
 pub(super) fn committed_after(
     connection: &Connection,

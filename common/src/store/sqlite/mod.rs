@@ -336,6 +336,10 @@ impl Feed for Sqlite {
         self.readers.ask("position", move |connection| feed::position(connection, &site, id)).await
     }
 
+    async fn latest_position(&self, _: &Site) -> Result<Position> {
+        self.readers.ask("position", feed::latest_position).await
+    }
+
     async fn committed_after(&self, site: &Site, after: Position, limit: usize) -> Result<Vec<Committed>> {
         let site = site.clone();
         self.readers.ask("feed", move |connection| feed::committed_after(connection, &site, after, limit)).await

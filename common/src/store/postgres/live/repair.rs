@@ -68,7 +68,7 @@ impl Shared {
             };
             // Asked before the events are read: all up to there are among them, but for those of
             // days that were dropped.
-            let position = self.position(site).await?;
+            let position = feed::latest_position(&self.connections, site).await?.0;
             // With the one at the watermark, which tells whether that is about these events.
             let after = if last.is_some() { at.saturating_sub(1) } else { at };
             let mut events = feed::committed_after(&self.connections, site, Position(after), PAGE).await?;
@@ -112,14 +112,9 @@ impl Shared {
         Ok(())
     }
 
-    /// How many events of a site were ever committed.
-    async fn position(&self, site: &Site) -> Result<u64> {
-        Ok(feed::look(&self.connections).await?.positions.get(site).copied().unwrap_or(0))
-    }
-
     /// An idea of what time it is, from what was said and from a site's newest events.
     pub(super) async fn clock_for(&self, site: &Site) -> Result<Timestamp> {
-        let position = self.position(site).await?;
+        let position = feed::latest_position(&self.connections, site).await?.0;
         let newest = Position(position.saturating_sub(1_000));
         let newest = feed::committed_after(&self.connections, site, newest, 1_000).await?;
         Ok(self.no_later_than_server(self.clock().max(latest(&newest))))
