@@ -57,7 +57,7 @@ const PAGES: usize = 20;
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The part of the memory that the head of an open day may take before visitors are sealed.
-const UNSEALED: u64 = 16;
+const UNSEALED: u64 = 64;
 
 /// The part of the memory that numbers of visitors may take between scans.
 const NUMBERS: u64 = 32;
