@@ -236,8 +236,9 @@ pub trait Columns: Send + Sync {
     /// [`Damaged`].
     fn explicit(&self) -> Result<Explicit<'_>, Damaged>;
 
-    /// Reads a column of the rows of [all visits](Self::visits), or of these. Numbers of values are smaller than
-    /// the number of texts.
+    /// Reads a column. Numbers of values are smaller than the number of texts. `visits` are
+    /// [`Self::visits`], from which an open day works out some columns; a segment has all of them and looks
+    /// at none.
     ///
     /// # Errors
     /// [`Damaged`].

@@ -170,8 +170,8 @@ impl Head {
     }
 
     /// Adds events in any order, late ones included. Events of other days are passed over, and so are
-    /// events that it has already. No visitor of theirs may be sealed. The cost is that of the events, and of sorting again what else their
-    /// visitors did on this day.
+    /// events that it has already. No visitor of theirs may be sealed. The cost is that of the events, and
+    /// of sorting again what else their visitors did on this day.
     pub fn extend<'a>(&mut self, events: impl IntoIterator<Item = &'a Event>) {
         for event in events {
             if event.created_at.day() == self.day {

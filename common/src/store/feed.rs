@@ -82,8 +82,9 @@ pub trait Feed {
     /// of all sites together have one on every engine; older ones may be answered as unknown.
     async fn position(&self, site: &Site, id: Uuid) -> Result<Option<Position>>;
 
-    /// A place after which [`Self::committed_after`] finds every event of a site that is committed from
-    /// now on. It finds some that were committed shortly before, too, if the engine cannot tell them apart.
+    /// A place after which [`Self::committed_after`] finds every event of a site that this process commits
+    /// from now on, and few that were committed before. On DynamoDB, events of another process may have an
+    /// earlier place, because its clock decides.
     async fn latest_position(&self, site: &Site) -> Result<Position>;
 
     /// A site's events after a place, in order of position, at most `limit`. What this process

@@ -2,8 +2,8 @@
 //!
 //! A piece holds all rows of its visitors, in the order and the encodings of a segment, with the numbers
 //! that values have in the head. What it does not hold is worked out when it is read: durations, entry and
-//! exit pages. Ids of events are left out as in a segment. Of the facts it has those of each
-//! visit's first row: no other row can become the first of a visit, since further events only join visits.
+//! exit pages. Ids of events are left out as in a segment. Of the facts it has those of each visit's first
+//! row: no other row can become the first of a visit, since further events only join visits.
 
 use std::ops::Range;
 
@@ -107,8 +107,9 @@ pub(super) struct Taken {
     pub(super) explicit: Vec<bool>,
     /// With the place of the visitor among those that were asked for.
     pub(super) visits: Vec<VisitRows>,
-    /// Columns of visits.
-    pub(super) of_visits: [Vec<u32>; 6],
+    /// The facts of each visit.
+    pub(super) arrival: Vec<u32>,
+    pub(super) client: Vec<u32>,
     /// Columns of rows, in the order of visits.
     pub(super) time: Vec<u32>,
     pub(super) of_rows: [Vec<u32>; 10],
@@ -283,10 +284,8 @@ impl Piece {
         self.offsets(&visits, &of, &mut times)?;
         self.add_starts(&visits, &of, &mut times)?;
         let time: Vec<u32> = rows().flat_map(|rows| times[rows].iter().copied()).collect();
-        let mut columns: [Vec<u32>; 6] = Default::default();
-        for (numbers, packed) in columns.iter_mut().zip(&self.of_visits) {
-            *numbers = packed.read_some(self.visits, of_visits())?;
-        }
+        let facts = |column: OfVisits| self.of_visits[column as usize].read_some(self.visits, of_visits());
+        let (arrival, client) = (facts(OfVisits::Arrival)?, facts(OfVisits::Client)?);
         let mut of_rows: [Vec<u32>; 10] = Default::default();
         for (numbers, packed) in of_rows.iter_mut().zip(&self.of_rows) {
             *numbers = packed.read_some(self.rows, rows())?;
@@ -299,7 +298,7 @@ impl Piece {
             }
         }
         self.gone += time.len();
-        Ok(Taken { of_visits: columns, time, of_rows, properties, ..taken })
+        Ok(Taken { arrival, client, time, of_rows, properties, ..taken })
     }
 
     /// Whether all visitors have left.

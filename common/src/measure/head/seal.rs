@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use hashbrown::HashTable;
 
-use super::piece::{OfRows, OfVisits, Piece, Taken};
+use super::piece::{OfRows, Piece, Taken};
 use super::{Head, Part, Rows, Runs, Sparse, Visitor, push};
 use crate::event::Event;
 use crate::time::Timestamp;
@@ -218,7 +218,7 @@ impl Head {
         // Reading a piece cannot fail.
         let Some(Ok(taken)) = self.sealed.piece(piece).map(|piece| piece.take(&numbers)) else { return };
         self.sealed.drop_if_empty(piece);
-        let Taken { explicit, visits, of_visits, time, of_rows, properties } = taken;
+        let Taken { explicit, visits, arrival, client, time, of_rows, properties } = taken;
         let first = self.rows.time.len() as u32;
         let [name, page, hostname] = OfRows::DENSE.map(|column| &of_rows[column as usize]);
         let mut at = 0;
@@ -234,8 +234,8 @@ impl Head {
                 push(&mut rows.name, name[at]);
                 push(&mut rows.page, page[at]);
                 push(&mut rows.hostname, hostname[at]);
-                push(&mut rows.arrival, of_visits[OfVisits::Arrival as usize][visit]);
-                push(&mut rows.client, of_visits[OfVisits::Client as usize][visit]);
+                push(&mut rows.arrival, arrival[visit]);
+                push(&mut rows.client, client[visit]);
                 self.push_row(number, row);
                 at += 1;
             }
