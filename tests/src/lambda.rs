@@ -7,6 +7,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -32,6 +33,7 @@ pub struct Function {
     events: mpsc::Sender<(String, Value)>,
     answers: mpsc::Receiver<Result<Value, Value>>,
     process: Child,
+    started: Instant,
     stdout: PathBuf,
     stderr: PathBuf,
     last_id: String,
@@ -71,8 +73,16 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128");
         let [stdout, stderr] = ["stdout", "stderr"].map(|stream| home.output_file(stream));
         let write = |path: &PathBuf| Stdio::from(File::create(path).expect("a file can be made"));
-        let process = command.stdout(write(&stdout)).stderr(write(&stderr)).spawn().expect("the function starts");
-        Self { events, answers, process, stdout, stderr, last_id: String::new() }
+        command.stdout(write(&stdout)).stderr(write(&stderr));
+        let started = Instant::now();
+        let process = command.spawn().expect("the function starts");
+        Self { events, answers, process, started, stdout, stderr, last_id: String::new() }
+    }
+
+    /// When its process was started.
+    #[must_use]
+    pub const fn started(&self) -> Instant {
+        self.started
     }
 
     /// Invokes it; answers its response, or the error that the invocation failed with.
