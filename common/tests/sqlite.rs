@@ -171,7 +171,9 @@ async fn a_store_with_the_index_of_before_has_that_of_seconds_once_opened() {
             "drop index events_second;
              create index events_created_at on events (site, created_at);
              drop table records;
-             delete from meta where name = 'present_until';
+             drop table texts;
+             create table strings (id integer primary key, day integer not null, value text not null, unique (day, value));
+             delete from meta where name in ('present_until', 'text_key');
              delete from refinery_schema_history where version >= 5;",
         )
         .unwrap();

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashlink::LruCache;
 use rusqlite::{Connection, OptionalExtension, Statement, params};
+use sha2::{Digest, Sha256};
 
 use super::presence::Presence;
-use super::sites;
 use super::totals::Counter;
+use super::{keep, sites};
 use crate::event::Event;
 use crate::site::Site;
 use crate::store::{Appended, Position};
@@ -17,7 +18,7 @@ use crate::time::{Day, Timestamp};
 use crate::url::Url;
 
 /// How many texts are known at most.
-const MOST_STRINGS: usize = 8_192;
+const MOST_TEXTS: usize = 8_192;
 
 /// What became of each request's events, and the places of those that were stored.
 #[derive(Debug)]
@@ -33,7 +34,9 @@ pub(super) struct Appender {
     counter: Counter,
     presence: Presence,
     sites: HashMap<Site, i64, RandomState>,
-    strings: LruCache<(Day, Arc<str>), i64, RandomState>,
+    texts: LruCache<(Day, Arc<str>), i64, RandomState>,
+    /// The key of the hashes of texts, once it was read.
+    text_key: Option<i64>,
 }
 
 impl Appender {
@@ -42,7 +45,8 @@ impl Appender {
             counter: Counter::of_schema("main"),
             presence: Presence::new(),
             sites: HashMap::default(),
-            strings: LruCache::with_hasher(MOST_STRINGS, RandomState::default()),
+            texts: LruCache::with_hasher(MOST_TEXTS, RandomState::default()),
+            text_key: None,
         }
     }
 
@@ -51,7 +55,7 @@ impl Appender {
         self.counter.forget();
         self.presence.forget();
         self.sites.clear();
-        self.strings.clear();
+        self.texts.clear();
     }
 
     /// Inserts the events of many requests after this position, within a transaction, and changes the totals.
@@ -87,11 +91,11 @@ impl Appender {
     ) -> rusqlite::Result<(Appended, Option<Position>)> {
         let Some(site) = self.site(connection, &event.site)? else { return Ok((Appended::TooManySites, None)) };
         let day = event.created_at.day();
-        let mut string = |text: Option<Arc<str>>| text.map(|text| self.string(connection, day, text)).transpose();
-        let page_url = string(event.page_url.as_ref().map(Url::shared))?;
-        let referrer = string(event.referrer.as_ref().map(Url::shared))?;
-        let arrival = string(Some(event.facts.arrival.shared()).filter(|text| !text.is_empty()))?;
-        let client = string(Some(event.facts.client.shared()).filter(|text| !text.is_empty()))?;
+        let mut number = |text: Option<Arc<str>>| text.map(|text| self.text(connection, day, text)).transpose();
+        let page_url = number(event.page_url.as_ref().map(Url::shared))?;
+        let referrer = number(event.referrer.as_ref().map(Url::shared))?;
+        let arrival = number(Some(event.facts.arrival.shared()).filter(|text| !text.is_empty()))?;
+        let client = number(Some(event.facts.client.shared()).filter(|text| !text.is_empty()))?;
         let inserted = insert.execute(params![
             *position as i64 + 1,
             site,
@@ -131,21 +135,36 @@ impl Appender {
     }
 
     /// A text's number on its day.
-    fn string(&mut self, connection: &Connection, day: Day, text: Arc<str>) -> rusqlite::Result<i64> {
+    fn text(&mut self, connection: &Connection, day: Day, text: Arc<str>) -> rusqlite::Result<i64> {
         let key = (day, text);
-        if let Some(id) = self.strings.get(&key) {
-            return Ok(*id);
+        if let Some(number) = self.texts.get(&key) {
+            return Ok(*number);
         }
-        let values = params![day.number(), key.1];
-        let mut find = connection.prepare_cached("select id from strings where day = ?1 and value = ?2")?;
+        let hash = self.hash(connection, &key.1)?;
+        let values = params![day.number(), hash, key.1];
+        let mut find =
+            connection.prepare_cached("select number from texts where day = ?1 and hash = ?2 and value = ?3")?;
         let found = find.query_row(values, |row| row.get(0)).optional()?;
-        let id = match found {
-            Some(id) => id,
+        let number = match found {
+            Some(number) => number,
             None => connection
-                .prepare_cached("insert into strings (day, value) values (?1, ?2) returning id")?
+                .prepare_cached(
+                    "insert into texts (day, number, hash, value)
+                     select ?1, coalesce(max(number), 0) + 1, ?2, ?3 from texts where day = ?1 returning number",
+                )?
                 .query_row(values, |row| row.get(0))?,
         };
-        self.strings.insert(key, id);
-        Ok(id)
+        self.texts.insert(key, number);
+        Ok(number)
+    }
+
+    /// The hash by which a text is found. It has a key, so that no sender can choose many texts with the same one.
+    fn hash(&mut self, connection: &Connection, text: &str) -> rusqlite::Result<i32> {
+        let key = match self.text_key {
+            Some(key) => key,
+            None => *self.text_key.insert(keep::fact(connection, "text_key")?.unwrap_or(0)),
+        };
+        let hash = Sha256::new().chain_update(key.to_be_bytes()).chain_update(text).finalize();
+        Ok(i32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]))
     }
 }

@@ -217,13 +217,47 @@ pub(super) fn closed() -> StoreError {
 #[cfg(test)]
 mod tests {
     use refinery::Target;
+    use uuid::Uuid;
 
     use super::*;
+    use crate::event::Event;
     use crate::period::{Period, PeriodKey};
     use crate::site::Site;
-    use crate::store::Totals;
+    use crate::store::sqlite::append::Appender;
+    use crate::store::sqlite::feed::timeline;
     use crate::store::sqlite::totals::totals;
+    use crate::store::{TimelineFrom, Totals};
     use crate::time::Day;
+
+    #[test]
+    fn texts_of_earlier_releases_keep_their_numbers() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        embedded::migrations::runner().set_target(Target::Version(7)).run(&mut connection).unwrap();
+        connection.execute("insert into sites (id, name) values (1, 'default')", []).unwrap();
+        let day = Day::parse("2025-12-08").unwrap();
+        for (number, text) in [(900, "/cv"), (901, "/letters"), (902, "https://www.google.com/")] {
+            let values = rusqlite::params![number, day.number(), text];
+            connection.execute("insert into strings (id, day, value) values (?1, ?2, ?3)", values).unwrap();
+        }
+        let values = rusqlite::params![[7_u8; 16], [8_u8; 16], day.start().millis()];
+        let event = "insert into events (position, site, id, visitor, event_type, created_at, page_url, referrer)
+                     values (1, 1, ?1, ?2, 0, ?3, 901, 902)";
+        connection.execute(event, values).unwrap();
+        migrate(&mut connection).unwrap();
+        let kept = timeline(&connection, &Site::default(), TimelineFrom::all(0), 10).unwrap().pop().unwrap();
+        let texts = |event: &Event| {
+            [&event.page_url, &event.referrer].map(|url| url.as_ref().map(|url| url.as_str().to_owned()))
+        };
+        assert_eq!(texts(&kept), [Some("/letters".to_owned()), Some("https://www.google.com/".to_owned())]);
+        // Later events of that day have other numbers.
+        let later = Event { id: Uuid::from_u128(1), referrer: None, ..kept.clone() };
+        let events = [std::slice::from_ref(&later)];
+        Appender::new().append(&connection, events.into_iter(), kept.created_at, 1).unwrap();
+        let both = timeline(&connection, &Site::default(), TimelineFrom::all(0), 10).unwrap();
+        let mut found: Vec<_> = both.iter().map(texts).collect();
+        found.sort();
+        assert_eq!(found, [texts(&later), texts(&kept)]);
+    }
 
     #[test]
     fn counters_of_earlier_releases_become_totals() {

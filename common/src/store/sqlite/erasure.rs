@@ -131,8 +131,8 @@ fn delete_unused_texts(connection: &Connection, day: Day, mut texts: HashSet<i64
             }
         }
     }
-    let mut delete = connection.prepare_cached("delete from strings where id = ?1")?;
-    texts.into_iter().try_for_each(|text| delete.execute([text]).map(drop))
+    let mut delete = connection.prepare_cached("delete from texts where day = ?1 and number = ?2")?;
+    texts.into_iter().try_for_each(|text| delete.execute([i64::from(day.number()), text]).map(drop))
 }
 
 /// Takes events out of the totals of their day, its week and its month, and the visitor out of those where

@@ -90,7 +90,7 @@ fn delete_rest(connection: &Connection, cutoff: Day, now: Timestamp) -> rusqlite
     let delete = |sql: &str, bound: i64| connection.prepare_cached(sql)?.execute(params![bound, ROWS]);
 
     let mut deleted = delete(
-        "delete from strings where id in (select id from strings where day < ?1 order by day limit ?2)",
+        "delete from texts where (day, number) in (select day, number from texts where day < ?1 order by day limit ?2)",
         cutoff.number().into(),
     )?;
     if deleted == 0 {

@@ -53,8 +53,10 @@ pub(super) const COLUMNS: &str =
 
 /// Events joined with their texts.
 pub(super) const EVENTS: &str = "events e
-    left join strings p on p.id = e.page_url left join strings r on r.id = e.referrer
-    left join strings a on a.id = e.arrival left join strings c on c.id = e.client";
+    left join texts p on p.day = e.created_at / 86400000 and p.number = e.page_url
+    left join texts r on r.day = e.created_at / 86400000 and r.number = e.referrer
+    left join texts a on a.day = e.created_at / 86400000 and a.number = e.arrival
+    left join texts c on c.day = e.created_at / 86400000 and c.number = e.client";
 
 /// Reads [`COLUMNS`].
 pub(super) fn committed(site: &Site, row: &Row<'_>) -> rusqlite::Result<Committed> {
