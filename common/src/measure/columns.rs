@@ -72,10 +72,27 @@ pub struct Visits {
 }
 
 impl Visits {
+    /// Of visits that lie in order; visitors smaller than `explicit` have an explicit id, and there are so many rows.
+    #[must_use]
+    pub fn in_order(all: Vec<VisitRows>, explicit: usize, rows: usize) -> Self {
+        let order = InOrder::of(&all, explicit, rows);
+        Self { all, order: Some(order) }
+    }
+
+    /// Leaves out visitors: their visits keep their places, without rows.
+    pub fn leave_out(&mut self, is_left_out: impl Fn(u32) -> bool) {
+        for (place, visit) in self.all.iter_mut().enumerate().filter(|(_, visit)| is_left_out(visit.visitor)) {
+            if let Some(order) = &mut self.order {
+                order.leave_out(place, visit);
+            }
+            (visit.events, visit.reports) = (0, 0);
+        }
+    }
+
     /// The bytes of memory that so many visits in order take, with so many rows.
     #[must_use]
     pub const fn memory(visits: usize, rows: usize) -> usize {
-        let words = rows.div_ceil(64).saturating_mul(3 * size_of::<u64>() + size_of::<u32>());
+        let words = words(rows).saturating_mul(3 * size_of::<u64>() + size_of::<u32>());
         visits.saturating_mul(size_of::<VisitRows>() + 1).saturating_add(words)
     }
 }
@@ -87,37 +104,38 @@ pub struct InOrder {
     pub explicit: usize,
     /// Whether a visitor begins at the row.
     pub visitors: Vec<u64>,
-    /// Whether it is a report.
+    /// Whether it is a report, or unused.
     pub reports: Vec<u64>,
+    /// Whether it is unused; empty if none is.
+    pub unused: Vec<u64>,
     /// The [`kinds`] of all visits.
     pub kinds: Vec<u8>,
-    /// Whether a visit begins there, and how many begin before the word.
-    visits: Vec<u64>,
+    /// Whether a visit begins at the row.
+    pub visits: Vec<u64>,
+    /// How many visits begin before the word.
     before: Vec<u32>,
 }
 
 impl InOrder {
-    /// Of visits that lie in order; so many visitors have an explicit id, and there are so many rows.
-    #[must_use]
-    pub fn of(visits: &[VisitRows], explicit: usize, rows: usize) -> Self {
-        let bits = || vec![0; rows.div_ceil(64)];
+    fn of(visits: &[VisitRows], explicit: usize, rows: usize) -> Self {
+        let bits = || vec![0; words(rows)];
         let mut order = Self {
             explicit: visits.partition_point(|visit| (visit.visitor as usize) < explicit),
             visitors: bits(),
             reports: bits(),
+            unused: Vec::new(),
             kinds: kinds(visits),
             visits: bits(),
             before: Vec::new(),
         };
-        let set = |bits: &mut [u64], row: u32| bits[row as usize / 64] |= 1 << (row % 64);
-        let mut last = None;
+        let mut last = u32::MAX;
+        // It takes few branches, which would often be mispredicted.
         for visit in visits {
-            set(&mut order.visits, visit.start);
-            if last.replace(visit.visitor) != Some(visit.visitor) {
-                set(&mut order.visitors, visit.start);
-            }
-            let reports = visit.start + visit.events..visit.start + visit.events + visit.reports;
-            reports.for_each(|row| set(&mut order.reports, row));
+            let (word, bit) = (visit.start as usize / 64, visit.start % 64);
+            order.visits[word] |= 1 << bit;
+            order.visitors[word] |= u64::from(visit.visitor != last) << bit;
+            last = visit.visitor;
+            set_bits(&mut order.reports, visit.start + visit.events, visit.reports);
         }
         let mut begun = 0;
         for word in &order.visits {
@@ -125,6 +143,14 @@ impl InOrder {
             begun += word.count_ones();
         }
         order
+    }
+
+    fn leave_out(&mut self, place: usize, visit: &VisitRows) {
+        self.kinds[place] = 0;
+        self.unused.resize(self.reports.len(), 0);
+        for bits in [&mut self.reports, &mut self.unused] {
+            set_bits(bits, visit.start, visit.events + visit.reports);
+        }
     }
 
     /// The visit of a row.
@@ -136,12 +162,34 @@ impl InOrder {
         self.before[word] + (self.visits[word] << (63 - row % 64)).count_ones() - 1
     }
 
-    /// Whether a row is a report.
+    /// Bits of rows that do not count as events, if reports are events or not; none if all do.
     #[inline(always)]
     #[must_use]
-    pub fn is_report(&self, row: u32) -> bool {
-        self.reports[row as usize / 64] >> (row % 64) & 1 != 0
+    pub fn no_events(&self, reports_are_events: bool) -> &[u64] {
+        if reports_are_events { &self.unused } else { &self.reports }
     }
+}
+
+/// The words of bits of so many rows. Bits may be set from the place after the last row on, and a run of bits
+/// may end in the word after the one in which it begins.
+const fn words(rows: usize) -> usize {
+    rows / 64 + 2
+}
+
+/// Sets so many bits from `first` on; there is a word after the one of `first`.
+#[inline(always)]
+fn set_bits(words: &mut [u64], first: u32, count: u32) {
+    let mut set = |first: u32, count: u32| {
+        let (bits, word) = (((1_u128 << count) - 1) << (first % 64), first as usize / 64);
+        words[word] |= bits as u64;
+        words[word + 1] |= (bits >> 64) as u64;
+    };
+    let (mut first, mut count) = (first, count);
+    while count > 64 {
+        set(first, 64);
+        (first, count) = (first + 64, count - 64);
+    }
+    set(first, count);
 }
 
 /// The bits of a visit in [`kinds`].

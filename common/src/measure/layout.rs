@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::columns::{Damaged, InOrder, VisitRows, Visits};
+use super::columns::{Damaged, VisitRows};
 
 /// What is written, and in which order.
 #[derive(Debug, Default)]
@@ -83,18 +83,11 @@ impl Layout {
     }
 }
 
-/// The visits, of which there are as many as events and as reports; those of the first `explicit` visitors
-/// have an explicit id.
+/// The visits, of which there are as many as events and as reports.
 ///
 /// # Errors
 /// [`Damaged`], unless they have `rows` rows.
-pub(super) fn visits(
-    more: &[u32],
-    events: &[u32],
-    reports: &[u32],
-    explicit: usize,
-    rows: usize,
-) -> Result<Visits, Damaged> {
+pub(super) fn visits(more: &[u32], events: &[u32], reports: &[u32], rows: usize) -> Result<Vec<VisitRows>, Damaged> {
     let (mut row, mut visits) = (0_u64, Vec::with_capacity(events.len()));
     let mut counts = events.iter().zip(reports);
     for (visitor, more) in (0..).zip(more) {
@@ -111,8 +104,7 @@ pub(super) fn visits(
     if visits.len() != events.len() || row != rows as u64 {
         return Err(Damaged);
     }
-    let order = InOrder::of(&visits, explicit, rows);
-    Ok(Visits { all: visits, order: Some(order) })
+    Ok(visits)
 }
 
 /// Makes the starts of visits the times at which they begin. Sums wrap, so that damaged numbers are wrong

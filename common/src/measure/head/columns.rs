@@ -219,7 +219,10 @@ impl Part<'_> {
             Field::Theme => self.of_rows(OfRows::Theme, numbers),
             Field::LetterType => self.of_rows(OfRows::LetterType, numbers),
             Field::Element => self.of_rows(OfRows::Element, numbers),
-            Field::EntryPage => self.viewed(OfRows::Page, false, visits, numbers),
+            Field::EntryPage => match self.piece {
+                Some(piece) => piece.of_visits_with_events(OfVisits::EntryPage, visits, numbers),
+                None => self.viewed(OfRows::Page, false, visits, numbers),
+            },
             Field::ExitPage => self.viewed(OfRows::Page, true, visits, numbers),
             Field::EntryPageHostname => self.viewed(OfRows::Hostname, false, visits, numbers),
             Field::ExitPageHostname => self.viewed(OfRows::Hostname, true, visits, numbers),
@@ -280,7 +283,13 @@ impl Part<'_> {
     }
 
     /// A value of the first or last page view of each visit.
-    fn viewed(&self, of: OfRows, last: bool, visits: &[VisitRows], numbers: &mut Vec<u32>) -> Result<(), Damaged> {
+    pub(super) fn viewed(
+        &self,
+        of: OfRows,
+        last: bool,
+        visits: &[VisitRows],
+        numbers: &mut Vec<u32>,
+    ) -> Result<(), Damaged> {
         let (mut values, mut names) = (Vec::new(), Vec::new());
         self.of_rows(of, &mut values)?;
         self.of_rows(OfRows::Name, &mut names)?;
@@ -295,9 +304,7 @@ impl Part<'_> {
     /// The page views of each visit.
     pub(super) fn views(&self, visits: &[VisitRows], numbers: &mut Vec<u32>) -> Result<(), Damaged> {
         if let Some(piece) = self.piece {
-            piece.of_visits(OfVisits::Views, numbers)?;
-            numbers.iter_mut().zip(visits).filter(|(_, visit)| visit.events == 0).for_each(|(views, _)| *views = 0);
-            return Ok(());
+            return piece.of_visits_with_events(OfVisits::Views, visits, numbers);
         }
         let mut names = Vec::new();
         self.of_rows(OfRows::Name, &mut names)?;

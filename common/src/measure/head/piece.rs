@@ -26,6 +26,8 @@ pub(super) enum OfVisits {
     Arrival,
     Client,
     Views,
+    /// Its number among pages, 0 of visits without a page view.
+    EntryPage,
 }
 
 /// Columns of rows.
@@ -94,7 +96,7 @@ pub(super) struct Piece {
     left: Box<[bool]>,
     /// Of all visitors, less one.
     more: Packed,
-    of_visits: [Packed; 6],
+    of_visits: [Packed; 7],
     gaps: Packed,
     of_rows: [Packed; 10],
     /// By number of the property.
@@ -146,9 +148,10 @@ impl Piece {
         let time = |place: u32| rows.time[row_at(place) as usize];
         let mut layout = Layout::of(head.visits.all(), time, runs, explicit.len());
         layout.rows.iter_mut().for_each(|place| *place = row_at(*place));
-        let mut views = Vec::new();
+        let (unsealed, mut views, mut entry_pages) = (Part { head, piece: None }, Vec::new(), Vec::new());
         // Reading the head cannot fail.
-        _ = Part { head, piece: None }.views(head.visits.all(), &mut views);
+        _ = unsealed.views(head.visits.all(), &mut views);
+        _ = unsealed.viewed(OfRows::Page, false, head.visits.all(), &mut entry_pages);
         let first = |visit: &u32| row_at(head.visits.all()[*visit as usize].start) as usize;
         let facts = |column: &[u32]| layout.visits.iter().map(|visit| column[first(visit)]).collect::<Vec<_>>();
         let dense = [&rows.name, &rows.page, &rows.hostname].map(|column| Packed::of(&layout.of_rows(column)));
@@ -176,6 +179,7 @@ impl Piece {
                 Packed::of(&facts(&rows.arrival)),
                 Packed::of(&facts(&rows.client)),
                 Packed::of(&layout.of_visits(&views)),
+                Packed::of(&layout.of_visits(&entry_pages)),
             ],
             gaps: Packed::of(&layout.gaps),
             of_rows: [name, page, hostname, theme, letter_type, element, depth, visible, x, y],
@@ -195,25 +199,23 @@ impl Piece {
 
     /// The visits; those of visitors who have left have no rows.
     pub(super) fn visits(&self) -> Result<Visits, Damaged> {
-        let mut visits = self.all_visits()?;
-        if self.left.contains(&true) {
-            visits.order = None;
-            let left = visits.all.iter_mut().filter(|visit| self.left[visit.visitor as usize]);
-            left.for_each(|visit| (visit.events, visit.reports) = (0, 0));
+        let mut visits = Visits::in_order(self.all_visits()?, self.explicit.len(), self.rows);
+        if self.gone > 0 {
+            visits.leave_out(|visitor| self.left[visitor as usize]);
         }
         Ok(visits)
     }
 
-    fn all_visits(&self) -> Result<Visits, Damaged> {
+    fn all_visits(&self) -> Result<Vec<VisitRows>, Damaged> {
         let (mut more, mut events, mut reports) = (Vec::new(), Vec::new(), Vec::new());
         self.more.read(self.left.len(), &mut more)?;
         self.of_visits(OfVisits::Events, &mut events)?;
         self.of_visits(OfVisits::Reports, &mut reports)?;
-        layout::visits(&more, &events, &reports, self.explicit.len(), self.rows)
+        layout::visits(&more, &events, &reports, self.rows)
     }
 
     pub(super) fn times(&self, times: &mut Vec<u32>) -> Result<(), Damaged> {
-        let visits = self.all_visits()?.all;
+        let visits = self.all_visits()?;
         let all: Vec<u32> = (0..visits.len() as u32).collect();
         self.offsets(&visits, &all, times)?;
         self.add_starts(&visits, &all, times)
@@ -241,6 +243,18 @@ impl Piece {
         self.of_visits[column as usize].read(self.visits, numbers)
     }
 
+    /// The same, 0 of visits without events: those of visitors who have left are such.
+    pub(super) fn of_visits_with_events(
+        &self,
+        column: OfVisits,
+        visits: &[VisitRows],
+        numbers: &mut Vec<u32>,
+    ) -> Result<(), Damaged> {
+        self.of_visits(column, numbers)?;
+        numbers.iter_mut().zip(visits).for_each(|(number, visit)| *number *= u32::from(visit.events > 0));
+        Ok(())
+    }
+
     pub(super) fn of_rows(&self, column: OfRows, numbers: &mut Vec<u32>) -> Result<(), Damaged> {
         self.of_rows[column as usize].read(self.rows, numbers)
     }
@@ -263,7 +277,7 @@ impl Piece {
 
     /// Takes visitors out, whose numbers ascend.
     pub(super) fn take(&mut self, visitors: &[u32]) -> Result<Taken, Damaged> {
-        let visits = self.all_visits()?.all;
+        let visits = self.all_visits()?;
         let mut taken = Taken { explicit: Vec::with_capacity(visitors.len()), ..Taken::default() };
         let (mut of, mut next) = (Vec::new(), 0);
         for (place, visitor) in (0..).zip(visitors) {
@@ -309,7 +323,7 @@ impl Piece {
     /// Of each visitor the second of its first row, a day later if its id is not explicit, and how many rows
     /// it has; none if it has left.
     pub(super) fn seconds(&self) -> Result<Vec<(u32, u32)>, Damaged> {
-        let (visits, mut starts) = (self.all_visits()?.all, Vec::new());
+        let (visits, mut starts) = (self.all_visits()?, Vec::new());
         self.of_visits(OfVisits::Start, &mut starts)?;
         layout::begin(&visits, self.explicit.len(), &mut starts)?;
         let mut seconds: Vec<(u32, u32)> = Vec::with_capacity(self.left.len());

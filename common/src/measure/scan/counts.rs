@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::groups::NONE;
-use super::totals::Counted;
 use crate::measure::columns::kind;
 
 /// The visitors of one group. It is small, so that the groups of a day fit into the processor's nearest
@@ -29,14 +28,27 @@ pub(super) struct Events {
 
 pub(super) const NO_EVENTS: Events = Events { last_visit: u32::MAX, visits: 0, events: 0, views: 0 };
 
+impl Events {
+    /// Counts an event of a visit.
+    #[inline(always)]
+    pub(super) fn count(&mut self, visit: u32, is_view: bool) {
+        self.visits += u32::from(self.last_visit != visit);
+        self.last_visit = visit;
+        self.events += 1;
+        self.views += u32::from(is_view);
+    }
+}
+
 /// What the groups count on one day.
 pub(super) struct Counts {
     pub(super) visitors: Vec<Visitors>,
     /// Empty unless it is wanted.
     pub(super) events: Vec<Events>,
     count_events: bool,
-    /// Of whole visits, by group.
-    pub(super) visits: Vec<Counted>,
+    /// Of whole visits, by group. Empty unless it is wanted.
+    pub(super) visits: Vec<Whole>,
+    /// Of reports, by group. Empty unless it is wanted.
+    pub(super) reports: Vec<Reports>,
     /// Explicit visitors of groups: (group, number), each once.
     pub(super) explicit: Vec<(u32, u32)>,
 }
@@ -50,7 +62,8 @@ impl Counts {
         // One more is counted by loops that need a place for what they do not count.
         let mut visitors = Vec::with_capacity(groups + 1);
         visitors.resize(groups, NO_VISITORS);
-        Self { visitors, events: Vec::new(), count_events, visits: Vec::new(), explicit: Vec::new() }
+        let (events, visits, reports, explicit) = Default::default();
+        Self { visitors, events, count_events, visits, reports, explicit }
     }
 
     /// Counts a visitor.
@@ -75,14 +88,10 @@ impl Counts {
     pub(super) fn count(&mut self, group: u32, who: Who, visit: Option<u32>, is_view: bool) {
         self.count_visitor(group, who);
         if let Some(count) = self.of_events(group) {
-            if let Some(visit) = visit
-                && count.last_visit != visit
-            {
-                count.last_visit = visit;
-                count.visits += 1;
+            match visit {
+                Some(visit) => count.count(visit, is_view),
+                None => (count.events, count.views) = (count.events + 1, count.views + u32::from(is_view)),
             }
-            count.events += 1;
-            count.views += u32::from(is_view);
         }
     }
 
@@ -92,23 +101,17 @@ impl Counts {
         if !self.count_events {
             return None;
         }
-        let group = group as usize;
-        if group >= self.events.len() {
-            self.events.resize(self.visitors.len().max(group + 1), NO_EVENTS);
-        }
-        self.events.get_mut(group)
+        of_group(&mut self.events, group, self.visitors.len(), NO_EVENTS)
     }
 
     /// What a group counts of whole visits.
-    pub(super) fn of_visits(&mut self, group: u32) -> Option<&mut Counted> {
-        if group == NONE {
-            return None;
-        }
-        let group = group as usize;
-        if group >= self.visits.len() {
-            self.visits.resize(group + 1, Counted::default());
-        }
-        self.visits.get_mut(group)
+    pub(super) fn of_visits(&mut self, group: u32) -> Option<&mut Whole> {
+        of_group(&mut self.visits, group, self.visitors.len(), Whole::default())
+    }
+
+    /// What a group counts of reports.
+    pub(super) fn of_reports(&mut self, group: u32) -> Option<&mut Reports> {
+        of_group(&mut self.reports, group, self.visitors.len(), Reports::default())
     }
 
     /// Adds what visits of one group count that lie together. It is not copied: the copy would read several numbers
@@ -126,7 +129,7 @@ impl Counts {
         if (run.whole.bounce_visits > 0 || run.whole.duration_visits > 0)
             && let Some(counted) = self.of_visits(run.group)
         {
-            run.whole.add_to(counted);
+            counted.add(&run.whole);
         }
     }
 
@@ -193,7 +196,7 @@ pub(super) fn with_events(kinds: &[u8]) -> u32 {
 }
 
 /// What is counted of whole visits.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Whole {
     pub(super) bounce_visits: u32,
     pub(super) bounces: u32,
@@ -203,10 +206,34 @@ pub(super) struct Whole {
 }
 
 impl Whole {
-    pub(super) fn add_to(&self, counted: &mut Counted) {
-        counted.bounce_visits += u64::from(self.bounce_visits);
-        counted.bounces += u64::from(self.bounces);
-        counted.duration_visits += u64::from(self.duration_visits);
-        counted.duration += self.duration;
+    #[inline(always)]
+    pub(super) fn add(&mut self, other: &Self) {
+        self.bounce_visits += other.bounce_visits;
+        self.bounces += other.bounces;
+        self.duration_visits += other.duration_visits;
+        self.duration += other.duration;
     }
+}
+
+/// What is counted of the reports of visits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Reports {
+    pub(super) depth_visits: u32,
+    pub(super) depth: u64,
+    pub(super) visible_visits: u32,
+    /// Milliseconds.
+    pub(super) visible: u64,
+}
+
+/// The place of a group, which is made with those of all groups there are.
+#[inline(always)]
+fn of_group<T: Copy>(counted: &mut Vec<T>, group: u32, groups: usize, nothing: T) -> Option<&mut T> {
+    if group == NONE {
+        return None;
+    }
+    let group = group as usize;
+    if group >= counted.len() {
+        counted.resize(groups.max(group + 1), nothing);
+    }
+    counted.get_mut(group)
 }

@@ -298,6 +298,10 @@ impl<'a> Groups<'a> {
 
     /// The group to which a visit belongs with its bounce and duration, by its first matching row.
     pub(super) fn of_visit(&mut self, visit: usize, first: usize) -> u32 {
+        // Of most questions, and of every visit.
+        if let ([Values { entry: Some(entry), .. }], None) = (&self.values[..], &self.found) {
+            return entry.get(visit);
+        }
         if self.values.iter().any(|values| values.events_only) {
             return NONE;
         }

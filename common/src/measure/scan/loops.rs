@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::counts::{Counts, NO_VISITORS, Run, Visitors, Whole, with_events};
+use super::counts::{Counts, NO_EVENTS, NO_VISITORS, Run, Whole, with_events};
 use super::groups::{Groups, NONE};
 use super::mask::{self, Mask};
 use super::numbers::{Number, with_numbers};
@@ -116,70 +116,80 @@ impl Loop<'_, '_> {
         Ok(())
     }
 
-    /// Counts the visitors of all rows of the visits that pass, if visits lie in order. They are short, so that
-    /// a loop over the rows of each would cost more than its rows: of visits that lie together, rows are counted
-    /// without looking where one ends.
+    /// Whether [`Self::all_rows`] counts what is wanted: reports do not tell which visit they are of.
+    pub(super) const fn counts_all_rows(&self) -> bool {
+        self.wanted.only_visitors() || !self.opened.reports_are_events
+    }
+
+    /// Counts all rows of the visits that pass, if visits lie in order. They are short, so that a loop over the
+    /// rows of each would cost more than its rows: of visits that lie together, rows are counted without looking
+    /// where one ends.
     pub(super) fn all_rows<N: Number>(
+        &self,
+        of_rows: &[N],
+        order: &InOrder,
+        groups: &mut Groups<'_>,
+        counts: &mut Counts,
+    ) -> Result<(), ScanError> {
+        // What is not counted is counted there.
+        let nowhere = counts.visitors.len();
+        counts.visitors.push(NO_VISITORS);
+        if self.wanted.events {
+            counts.events.resize(nowhere + 1, NO_EVENTS);
+            self.runs_of_rows::<N, true>(of_rows, order, counts)?;
+            counts.events.truncate(nowhere);
+        } else {
+            self.runs_of_rows::<N, false>(of_rows, order, counts)?;
+        }
+        counts.visitors.truncate(nowhere);
+        self.whole_visits(&WholeVisits::new(self)?, groups, counts)
+    }
+
+    fn runs_of_rows<N: Number, const EVENTS: bool>(
         &self,
         groups: &[N],
         order: &InOrder,
         counts: &mut Counts,
     ) -> Result<(), ScanError> {
-        let all = self.opened.visits();
-        // What is not counted is counted there.
-        counts.visitors.push(NO_VISITORS);
+        let (all, views) = (self.opened.visits(), self.views()?);
         self.each_runs(|runs| {
             // Rows that are far from each other in memory are read first, so that they are on their way together.
             let read = |sum: u32, run: &Range<usize>| sum ^ groups[all[run.start].start as usize].value();
             std::hint::black_box(runs.iter().fold(0, read));
             for run in runs {
                 let explicit = run.start..run.end.min(order.explicit);
-                for visit in all.get(explicit).unwrap_or_default() {
+                for (at, visit) in explicit.clone().zip(all.get(explicit).unwrap_or_default()) {
                     let who = (visit.visitor, self.numbers.get(visit.visitor));
-                    for group in &groups[self.opened.events(visit)] {
-                        if group.value() != NONE {
-                            counts.count_visitor(group.value(), who);
+                    for row in self.opened.events(visit) {
+                        let group = groups[row].value();
+                        if group != NONE && EVENTS {
+                            counts.count(group, who, Some(at as u32), bits_from(&views, row) & 1 != 0);
+                        } else if group != NONE {
+                            counts.count_visitor(group, who);
                         }
                     }
                 }
-                if let Some([first, .., last] | [first @ last]) = all.get(run.start.max(order.explicit)..run.end) {
+                let start = run.start.max(order.explicit);
+                if let Some([first, .., last] | [first @ last]) = all.get(start..run.end) {
                     let end = (last.start + last.events + last.reports) as usize;
-                    self.cookieless_rows(groups, order, first, end, &mut counts.visitors);
+                    let rows = Rows { start: first.start as usize, end, visit: start, visitor: first.visitor };
+                    rows.count::<N, EVENTS>(groups, order, &views, self.opened.reports_are_events, counts);
                 }
             }
-        })?;
-        counts.visitors.pop();
-        Ok(())
+        })
     }
 
-    /// Counts the visitors of rows from a cookieless visitor's visit on, up to `end`; all of them are counted. It
-    /// takes no branches, which would often be mispredicted.
-    fn cookieless_rows<N: Number>(
-        &self,
-        groups: &[N],
-        order: &InOrder,
-        visit: &VisitRows,
-        end: usize,
-        visitors: &mut [Visitors],
-    ) {
-        let (nowhere, mut row) = (visitors.len() - 1, visit.start as usize);
-        let is_first = order.visitors[row / 64] >> (row % 64) & 1;
-        let mut visitor = visit.visitor.wrapping_sub(is_first as u32);
-        while row < end {
-            let rows = row..end.min((row | 63) + 1);
-            let bits = |of: &[u64]| of[row / 64] >> (row % 64);
-            let mut firsts = bits(&order.visitors);
-            let mut reports = if self.opened.reports_are_events { 0 } else { bits(&order.reports) };
-            row = rows.end;
-            for group in &groups[rows] {
-                visitor = visitor.wrapping_add(firsts as u32 & 1);
-                let group = if reports & 1 == 0 { (group.value() as usize).min(nowhere) } else { nowhere };
-                let visitors = &mut visitors[group];
-                visitors.count += u32::from(visitors.last != visitor);
-                visitors.last = visitor;
-                (firsts, reports) = (firsts >> 1, reports >> 1);
-            }
+    /// A bit for each row that is a page view, 64 of them a word; empty if they are not wanted.
+    fn views(&self) -> Result<Vec<u64>, Damaged> {
+        if !self.wanted.views {
+            return Ok(Vec::new());
         }
+        let (names, page_view) = self.opened.names()?;
+        let add = |bits: u64, name: u32| bits << 1 | u64::from(name == page_view);
+        Ok(with_numbers!(&*names, |names| {
+            let words = names.chunks(64).map(|names| names.iter().rev().fold(0, |bits, name| add(bits, name.value())));
+            words.collect()
+        }))
     }
 
     /// All events of a visit belong to one group: rows are not read. `run` tells where those end that have the
@@ -231,16 +241,26 @@ impl Loop<'_, '_> {
                 }
             }
         })?;
-        match apart {
-            None => Ok(()),
-            Some(whole) => self.each_visit(|at, visit| {
-                if visit.events > 0
-                    && let Some(counted) = counts.of_visits(groups.of_visit(at, visit.start as usize))
-                {
-                    whole.of(at, visit.events).add_to(counted);
-                }
-            }),
+        self.whole_visits(&apart.unwrap_or_default(), groups, counts)
+    }
+
+    /// Counts visits of which all events pass in the groups to which they belong with their bounces and durations.
+    fn whole_visits(
+        &self,
+        whole: &WholeVisits<'_>,
+        groups: &mut Groups<'_>,
+        counts: &mut Counts,
+    ) -> Result<(), ScanError> {
+        if !whole.is_wanted() {
+            return Ok(());
         }
+        self.each_visit(|at, visit| {
+            if visit.events > 0
+                && let Some(counted) = counts.of_visits(groups.of_visit(at, visit.start as usize))
+            {
+                counted.add(&whole.of(at, visit.events));
+            }
+        })
     }
 
     /// Counts visits of one group that lie together, and their visitors, who may have explicit ids.
@@ -297,7 +317,7 @@ impl Loop<'_, '_> {
             if let Some(first) = first.filter(|_| in_visit.is_some())
                 && let Some(counted) = counts.of_visits(groups.of_visit(at, first))
             {
-                whole.of(at, visit.events).add_to(counted);
+                counted.add(&whole.of(at, visit.events));
             }
         })
     }
@@ -329,7 +349,7 @@ impl Loop<'_, '_> {
             for reports in pages.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
                 let deepest = reports.iter().map(|report| report.2).max().unwrap_or(0);
                 let times = reports.iter().map(|report| report.3).filter(|visible| *visible > 0);
-                let Some(counted) = counts.of_visits(reports[0].0) else { continue };
+                let Some(counted) = counts.of_reports(reports[0].0) else { continue };
                 if deepest > 0 {
                     counted.depth_visits += 1;
                     counted.depth += u64::from(deepest - 1);
@@ -342,6 +362,61 @@ impl Loop<'_, '_> {
             pages.clear();
         })
     }
+}
+
+/// Rows of cookieless visitors that lie together.
+#[derive(Debug, Clone, Copy)]
+struct Rows {
+    start: usize,
+    end: usize,
+    /// The visit that begins at the first of them, and its visitor.
+    visit: usize,
+    visitor: u32,
+}
+
+impl Rows {
+    /// Counts them, in the last group what is in none. It takes no branches, which would often be mispredicted.
+    fn count<N: Number, const EVENTS: bool>(
+        self,
+        groups: &[N],
+        order: &InOrder,
+        views: &[u64],
+        reports_are_events: bool,
+        counts: &mut Counts,
+    ) {
+        let (visitors, events) = (&mut counts.visitors[..], &mut counts.events[..]);
+        let nowhere = visitors.len() - 1;
+        let is_first = bits_from(&order.visitors, self.start) & 1;
+        let mut visitor = self.visitor.wrapping_sub(is_first as u32);
+        let no_events = order.no_events(reports_are_events);
+        let (mut visit, mut row) = ((self.visit as u32).wrapping_sub(1), self.start);
+        while row < self.end {
+            let rows = row..self.end.min((row | 63) + 1);
+            let (mut firsts, mut begun) = (bits_from(&order.visitors, row), bits_from(&order.visits, row));
+            let mut views = bits_from(views, row);
+            let mut no_events = bits_from(no_events, row);
+            row = rows.end;
+            for group in &groups[rows] {
+                visitor = visitor.wrapping_add(firsts as u32 & 1);
+                let group = if no_events & 1 == 0 { (group.value() as usize).min(nowhere) } else { nowhere };
+                let of_group = &mut visitors[group];
+                of_group.count += u32::from(of_group.last != visitor);
+                of_group.last = visitor;
+                (firsts, no_events) = (firsts >> 1, no_events >> 1);
+                if EVENTS {
+                    visit = visit.wrapping_add(begun as u32 & 1);
+                    events[group].count(visit, views & 1 != 0);
+                    (begun, views) = (begun >> 1, views >> 1);
+                }
+            }
+        }
+    }
+}
+
+/// The bit of a row and those of the rows after it, as far as they are in one word; none of words that are not there.
+#[inline(always)]
+fn bits_from(words: &[u64], row: usize) -> u64 {
+    words.get(row / 64).map_or(0, |word| word >> (row % 64))
 }
 
 /// Adds up a column of visits, from place `from` on, over those that have events.

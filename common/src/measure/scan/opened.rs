@@ -188,9 +188,10 @@ impl<'a> Opened<'a> {
         };
         // It takes no branches, which would often be mispredicted.
         let (mut found, mut count, mut last) = (vec![0; rows.len()], 0, u32::MAX);
+        let no_events = order.no_events(self.reports_are_events);
         for row in rows {
             let visit = order.visit(*row);
-            let has_row = self.reports_are_events | !order.is_report(*row);
+            let has_row = no_events.get(*row as usize / 64).is_none_or(|word| word >> (row % 64) & 1 == 0);
             found[count] = visit;
             count += usize::from(has_row & (visit != last));
             last = if has_row { visit } else { last };

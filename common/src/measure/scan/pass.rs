@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::counts::{Counts, NO_EVENTS, NO_VISITORS};
+use super::counts::{Counts, NO_EVENTS, NO_VISITORS, Reports, Whole};
 use super::groups::{Groups, NONE, Of, Values};
 use super::loops::Loop;
 use super::mask::{self, Mask};
@@ -46,7 +46,7 @@ impl Wanted {
         }
     }
 
-    const fn only_visitors(self) -> bool {
+    pub(super) const fn only_visitors(self) -> bool {
         !(self.events || self.views || self.bounces || self.durations)
     }
 }
@@ -105,14 +105,12 @@ impl Pass<'_> {
             }
             (Of::Same, rows) => loop_.rows(|_, _| 0, rows, &mut groups, &mut counts)?,
             (Of::Visits(of), rows) => loop_.rows(|visit, _| of.get(visit), rows, &mut groups, &mut counts)?,
-            (Of::Rows(of), rows) => {
-                match opened.order().filter(|_| *rows == Mask::All && self.wanted.only_visitors()) {
-                    Some(order) => with_numbers!(&**of, |of| loop_.all_rows(of, order, &mut counts))?,
-                    None => {
-                        with_numbers!(&**of, |of| loop_.rows(|_, row| of[row].value(), rows, &mut groups, &mut counts))?
-                    }
+            (Of::Rows(of), rows) => match opened.order().filter(|_| *rows == Mask::All && loop_.counts_all_rows()) {
+                Some(order) => with_numbers!(&**of, |of| loop_.all_rows(of, order, &mut groups, &mut counts))?,
+                None => {
+                    with_numbers!(&**of, |of| loop_.rows(|_, row| of[row].value(), rows, &mut groups, &mut counts))?
                 }
-            }
+            },
         }
         if self.wanted.reports {
             let group = |visit: usize, row: usize| match &of {
@@ -147,9 +145,10 @@ impl Pass<'_> {
         for (group, row) in rows.iter_mut().enumerate() {
             let visitors = counts.visitors.get(group).copied().unwrap_or(NO_VISITORS);
             let events = counts.events.get(group).copied().unwrap_or(NO_EVENTS);
-            let of_visits = counts.visits.get(group).copied().unwrap_or_default();
+            let whole = counts.visits.get(group).copied().unwrap_or_default();
+            let reports = counts.reports.get(group).copied().unwrap_or_default();
             let has_events = visitors.last != u32::MAX;
-            if !has_events && of_visits == Counted::default() {
+            if !has_events && whole == Whole::default() && reports == Reports::default() {
                 continue;
             }
             *row = places.row(groups.values(group));
@@ -159,7 +158,14 @@ impl Pass<'_> {
                 visits: events.visits.into(),
                 events: events.events.into(),
                 views: events.views.into(),
-                ..of_visits
+                bounce_visits: whole.bounce_visits.into(),
+                bounces: whole.bounces.into(),
+                duration_visits: whole.duration_visits.into(),
+                duration: whole.duration,
+                depth_visits: reports.depth_visits.into(),
+                depth: reports.depth,
+                visible_visits: reports.visible_visits.into(),
+                visible: reports.visible,
             };
             places.add(*row, &counted);
         }

@@ -187,8 +187,8 @@ impl Totals {
                 true => Label::Text(self.texts[at].texts().get(key[at])),
                 false => Label::Number(key[at]),
             };
-            let labels: Vec<_> = (0..self.dimensions).map(label).collect();
-            each(&labels, &Counted { visitors: counted.visitors + explicit.count(), ..*counted });
+            let labels: [_; 3] = std::array::from_fn(label);
+            each(&labels[..self.dimensions], &Counted { visitors: counted.visitors + explicit.count(), ..*counted });
         }
     }
 

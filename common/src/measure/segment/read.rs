@@ -75,7 +75,8 @@ impl Segment {
         self.column(Kind::OfVisitors, "visits", &mut more)?;
         self.column(Kind::OfVisits, "events", &mut events)?;
         self.column(Kind::OfVisits, "reports", &mut reports)?;
-        layout::visits(&more, &events, &reports, self.explicit, self.rows)
+        let all = layout::visits(&more, &events, &reports, self.rows)?;
+        Ok(Visits::in_order(all, self.explicit, self.rows))
     }
 
     /// The times at which visits begin.
