@@ -88,6 +88,12 @@ pub trait Admin {
     /// was different before. Appends wait meanwhile.
     async fn rebuild(&self, now: Timestamp, progress: Progress) -> Result<Recount>;
 
+    /// Makes an engine's indexes smaller after an import has appended so many events, if that is worth it and
+    /// no other process has the store open. Appends wait meanwhile. Only the embedded engine has anything to do.
+    async fn compact(&self, _appended: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether it can take events now: no commit has failed since the last successful one, and a
     /// small write is durable now. A read alone is no proof: a disk may be full, a file read-only,
     /// removed or damaged, and questions be answered all the same. Costs one write.

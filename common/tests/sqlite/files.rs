@@ -13,7 +13,7 @@ use common::metrics::Metrics;
 use common::store::conformance::samples::{at, event, on_page, put, quiet, site, visitor, with_data};
 use common::store::roles::*;
 use common::store::sqlite::{Sqlite, backup, restore};
-use common::store::{Secret, SecretName, StoreError, TimelineFrom};
+use common::store::{Appended, Secret, SecretName, StoreError, TimelineFrom};
 use common::time::{DAY, Timestamp};
 use common::visitor_data::Erased;
 use serde_json::json;
@@ -116,6 +116,42 @@ async fn a_backup_while_events_arrive_is_one_state() {
         assert_eq!(made.await.unwrap().different, 0);
     }
     appending.await.unwrap();
+}
+
+#[tokio::test]
+async fn indexes_are_compacted_after_an_import_unless_another_process_has_the_store() {
+    let (_folder, path) = place();
+    let store = open(&path).await;
+    let events: Vec<Event> =
+        (0..5_000).map(|number| Event { id: Uuid::from_u128(number), ..event("page_view", 1, now()) }).collect();
+    for batch in events.chunks(100) {
+        put(&store, batch).await;
+    }
+    let bytes = async |store: &Sqlite| store.used_bytes().await.unwrap().unwrap();
+    let open_store = async || {
+        let store = open(&path).await;
+        let before = bytes(&store).await;
+        (store, before)
+    };
+    store.close().await;
+    drop(store);
+
+    let (store, before) = open_store().await;
+    store.compact(1_000).await.unwrap();
+    assert_eq!(bytes(&store).await, before, "a fifth of the events is not worth it");
+    let other = open(&path).await;
+    store.compact(5_000).await.unwrap();
+    assert_eq!(bytes(&store).await, before, "another process has the store open");
+    other.close().await;
+    drop(other);
+    store.compact(5_000).await.unwrap();
+    assert!(bytes(&store).await + 4 * 5_000 < before, "{} after {before}", bytes(&store).await);
+
+    assert_eq!(count(&store).await, 1_000);
+    assert_eq!(store.verify(now(), quiet()).await.unwrap().different, 0);
+    let again = store.append(events[..1].to_vec(), now()).await.unwrap();
+    assert_eq!(again, [Appended::Duplicate], "ids are still found");
+    append(&open(&path).await, 1).await;
 }
 
 #[tokio::test]

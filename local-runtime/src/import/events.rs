@@ -126,7 +126,7 @@ pub async fn run(app: &App, inputs: &[Input], now: Timestamp, progress: &Progres
     run.append().await?;
     run.report.summarised = run.expired.summarise(app).await?;
     run.expired.close().await;
-    prepare(app, progress).await;
+    prepare(app, run.report.imported, progress).await;
     Ok(run.report)
 }
 

@@ -33,7 +33,7 @@ use std::io;
 use std::time::Duration;
 
 use common::App;
-use common::collect::allowed_site;
+use common::collect::{allowed_site, error_text};
 use common::config::IdentityMode;
 use common::event::{Event, EventData, MAX_CLOCK_SKEW};
 use common::event_type::EventType;
@@ -144,12 +144,17 @@ pub async fn run(app: &App, import: &Import, now: Timestamp, progress: &Progress
     run.append().await?;
     run.report.summarised = run.expired.summarise(app).await?;
     run.expired.close().await;
-    prepare(app, progress).await;
+    prepare(app, run.report.imported, progress).await;
     Ok(run.report)
 }
 
 /// Prepares the days of which events were imported for queries, and for the time when these expire.
-async fn prepare(app: &App, progress: &ProgressBar) {
+async fn prepare(app: &App, imported: u64, progress: &ProgressBar) {
+    progress.set_message("compacting indexes");
+    if let Err(error) = app.store.compact(imported).await {
+        // It is larger than it could be, and complete.
+        tracing::warn!(error = error_text(&error), "the store's indexes could not be written anew");
+    }
     progress.set_message("summarising");
     retention::summarise(app, app.now()).await;
 }

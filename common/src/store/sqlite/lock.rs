@@ -1,5 +1,5 @@
-//! Which processes have the store open: each holds a shared lock on a file beside it, and a
-//! restore, which replaces the database, an exclusive one.
+//! Which processes have the store open: each holds a shared lock on a file beside it. An exclusive one is
+//! held by a restore, which replaces the database, and while indexes are written anew.
 //!
 //! The lock is on a file of its own, because closing a database file that was opened a second
 //! time in a process would end SQLite's own locks on it.
@@ -54,19 +54,35 @@ impl Lock {
     /// Locks it against a restore, in the place of any lock held before.
     ///
     /// # Errors
-    /// When a restore is under way.
+    /// When another process has an exclusive lock for long.
     pub(super) fn shared(&self) -> Result<()> {
         self.file.unlock().map_err(|error| self.failed(&error))?;
-        // Others hold an exclusive lock for an instant when they start, and a restore for long.
+        // Others hold an exclusive lock for an instant when they start.
         let until = Instant::now() + SHARED_TIMEOUT;
         while !self.answer(self.file.try_lock_shared())? {
             if Instant::now() > until {
-                let reason = format!("{} is being restored", self.path);
+                let reason = format!(
+                    "another process is restoring {} or writing its indexes anew; start again when it is done",
+                    self.path
+                );
                 return Err(StoreError::Unavailable { engine: ENGINE, reason });
             }
             std::thread::sleep(SHARED_RETRY_DELAY);
         }
         Ok(())
+    }
+
+    /// Locks it against all other processes until the answer is dropped; none if another has the store open.
+    ///
+    /// # Errors
+    /// When a restore began in the moment in which the lock was given up to be taken anew.
+    pub(super) fn alone(&self) -> Result<Option<Alone<'_>>> {
+        self.file.unlock().map_err(|error| self.failed(&error))?;
+        if self.try_exclusive()? {
+            return Ok(Some(Alone(self)));
+        }
+        self.shared()?;
+        Ok(None)
     }
 
     /// Notes that a new log is being begun for a file that is marked with this number, or that
@@ -102,6 +118,18 @@ impl Lock {
         StoreError::Unavailable {
             engine: ENGINE,
             reason: format!("the store cannot be written: the lock file of {} cannot be used: {error}", self.path),
+        }
+    }
+}
+
+/// No other process has the store open.
+#[derive(Debug)]
+pub(super) struct Alone<'a>(&'a Lock);
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.shared() {
+            tracing::error!(error = %error, "the store is open without a lock against a restore");
         }
     }
 }

@@ -14,6 +14,7 @@ mod append;
 mod backup;
 mod blocks;
 mod checkpoint;
+mod compact;
 mod connection;
 mod erasure;
 mod expiry;
@@ -81,7 +82,7 @@ pub struct Sqlite {
     readers: Readers,
     feed: broadcast::Sender<News>,
     version: Arc<AtomicU64>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Sqlite {
@@ -152,7 +153,7 @@ impl Sqlite {
             ended: Mutex::new(Some(ended)),
             feed,
             version,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -422,6 +423,11 @@ impl Admin for Sqlite {
     async fn rebuild(&self, now: Timestamp, progress: Progress) -> Result<Recount> {
         let path = self.path.clone();
         recounting(move || recount::rebuild(&connection::open_writer(&path)?, now, &*progress)).await
+    }
+
+    async fn compact(&self, appended: u64) -> Result<()> {
+        let Some(_alone) = self.lock.alone()? else { return Ok(()) };
+        self.writer()?.run(move |writer| compact::compact(writer, appended)).await
     }
 
     async fn check(&self) -> Result<()> {

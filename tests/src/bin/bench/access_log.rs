@@ -14,9 +14,11 @@ const DAY: u64 = 86_400;
 /// A day older than this would fall out of the default retention while the bench runs.
 const AGE_DAYS: u64 = 89;
 
-const PAGES: [&str; 6] =
-    ["/", "/cv?theme=backend", "/cv?theme=data", "/letters", "/projects/chess", "/blog/small-sites"];
-const REFERRERS: [&str; 4] = ["-", "-", "https://www.google.com/", "https://www.linkedin.com/feed/"];
+/// A tenth of the pages has nine tenths of the views.
+const PAGES: u64 = 2_000;
+/// So many in a hundred views have a referrer, of one of so many sites.
+const REFERRED: u64 = 50;
+const REFERRERS: u64 = 60;
 
 /// Writes `lines` page views, evenly over so many days, the first of which began 89 days ago.
 ///
@@ -33,8 +35,15 @@ pub(crate) fn write(path: &Path, lines: u64, days: u64) -> Result<()> {
         let visitor = request::visit(line);
         let address = format!("10.{}.{}.{}", visitor >> 16 & 255, visitor >> 8 & 255, visitor & 255);
         let agent = events::user_agent(visitor % events::AGENTS);
-        let (page, referrer) = (dice.pick(&PAGES), dice.pick(&REFERRERS));
-        writeln!(file, "{address} - - [{time}] \"GET {page} HTTP/1.1\" 200 5120 \"{referrer}\" \"{agent}\"")?;
+        let page = if dice.chance(90) { dice.below(PAGES / 10) } else { dice.below(PAGES) };
+        let referrer = match dice.chance(REFERRED) {
+            true => format!("https://source{}.example/", dice.below(REFERRERS)),
+            false => "-".to_owned(),
+        };
+        writeln!(
+            file,
+            "{address} - - [{time}] \"GET /blog/a-page-about-something-{page} HTTP/1.1\" 200 5120 \"{referrer}\" \"{agent}\""
+        )?;
     }
     file.flush()?;
     Ok(())
