@@ -12,11 +12,12 @@ use async_trait::async_trait;
 use common::metrics::Metrics;
 use common::store::conformance::Fixture;
 use common::store::conformance::cases::recount;
-use common::store::conformance::samples::{at, event, put, site};
+use common::store::conformance::samples::{at, event, put, quiet, site, visitor};
 use common::store::roles::*;
 use common::store::sqlite::Sqlite;
 use common::store::{Position, Store, TimelineFrom};
-use common::time::HOUR;
+use common::time::{HOUR, Timestamp};
+use common::visitor::VisitorId;
 use proptest::test_runner::{Config, RngSeed};
 use tempfile::TempDir;
 
@@ -192,4 +193,64 @@ async fn a_store_with_the_index_of_before_has_that_of_seconds_once_opened() {
     assert_eq!(times, [999, 400, 399, 0]);
     assert_eq!(file.store.event_days(start).await.unwrap(), Some(start.day()..=start.day()));
     assert_eq!(file.store.event_days(start.plus(-1)).await.unwrap(), None);
+}
+
+/// A row has the visitor's id, or the position of one of the same day that has it.
+fn kinds_of_visitors(file: &File) -> Vec<String> {
+    let connection = rusqlite::Connection::open(File::path(&file.folder)).unwrap();
+    let mut find = connection.prepare("select typeof(visitor) from events order by position").unwrap();
+    find.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+async fn visitors(store: &Sqlite) -> Vec<VisitorId> {
+    let events = store.timeline(&site(), TimelineFrom::all(0), 1_000).await.unwrap();
+    events.iter().map(|event| event.visitor).collect()
+}
+
+#[tokio::test]
+async fn events_of_a_visitors_day_hold_the_id_once() {
+    let mut file = fresh().await.unwrap();
+    let (day, other) = (at("2025-12-08T10:00:00Z"), at("2025-12-09T10:00:00Z"));
+    let of = |who: u64, when: Timestamp| event("page_view", who, when);
+    put(&file.store, &[of(1, day), of(1, day.plus(1)), of(2, day.plus(2)), of(1, other), of(1, day.plus(3))]).await;
+    assert_eq!(kinds_of_visitors(&file), ["blob", "integer", "blob", "blob", "integer"]);
+    // After a start the writer knows no visitors.
+    file.reopen().await;
+    put(&file.store, &[of(1, day.plus(4)), of(1, day.plus(5))]).await;
+    assert_eq!(kinds_of_visitors(&file)[5..], ["blob", "integer"]);
+    let expected = [1, 1, 1, 1, 2, 1, 1].map(visitor);
+    assert_eq!(visitors(&file.store).await, expected);
+    assert_eq!(file.store.verify(other, quiet()).await.unwrap().different, 0);
+}
+
+#[tokio::test]
+async fn no_event_refers_to_one_that_has_expired() {
+    let file = fresh().await.unwrap();
+    let (day, now) = (at("2025-12-08T10:00:00Z"), at("2025-12-20T10:00:00Z"));
+    put(&file.store, &[event("page_view", 1, day), event("page_view", 1, day.plus(1))]).await;
+    while !file.store.delete_before(day.day().plus(1), now).await.unwrap().done {}
+    put(&file.store, &[event("page_view", 1, day.plus(2))]).await;
+    assert_eq!((kinds_of_visitors(&file), visitors(&file.store).await), (vec!["blob".to_owned()], vec![visitor(1)]));
+}
+
+#[tokio::test]
+async fn an_erasure_in_steps_finds_all_events() {
+    let file = fresh().await.unwrap();
+    let start = at("2025-12-08T10:00:00Z");
+    let events: Vec<_> =
+        (0..2_500).map(|number| event("page_view", 1 + number % 10 / 9, start.plus(number as i64))).collect();
+    for batch in events.chunks(500) {
+        put(&file.store, batch).await;
+    }
+    let mut erased = 0;
+    loop {
+        match file.store.erase_events(&site(), visitor(1), start.day(), start).await.unwrap() {
+            0 => break,
+            step => erased += step,
+        }
+    }
+    assert_eq!(erased, 2_250);
+    assert_eq!(visitors(&file.store).await, vec![visitor(2); 250]);
+    file.store.forget_visitor(&site(), visitor(1)).await.unwrap();
+    assert_eq!(file.store.verify(start, quiet()).await.unwrap().different, 0);
 }

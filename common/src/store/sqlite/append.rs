@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Statement, params};
 use sha2::{Digest, Sha256};
 
 use super::presence::Presence;
+use super::rows::StoredVisitor;
 use super::totals::Counter;
 use super::{keep, sites};
 use crate::event::Event;
@@ -58,6 +59,11 @@ impl Appender {
         self.texts.clear();
     }
 
+    /// Forgets visitors of days before this one, whose events may be gone.
+    pub(super) fn forget_before(&mut self, day: Day) {
+        self.counter.forget_before(day);
+    }
+
     /// Inserts the events of many requests after this position, within a transaction, and changes the totals.
     pub(super) fn append<'a>(
         &mut self,
@@ -96,11 +102,12 @@ impl Appender {
         let referrer = number(event.referrer.as_ref().map(Url::shared))?;
         let arrival = number(Some(event.facts.arrival.shared()).filter(|text| !text.is_empty()))?;
         let client = number(Some(event.facts.client.shared()).filter(|text| !text.is_empty()))?;
+        let with_id = self.counter.with_id(site, day, event.visitor);
         let inserted = insert.execute(params![
             *position as i64 + 1,
             site,
             event.id.as_bytes(),
-            event.visitor.as_bytes(),
+            with_id.map_or(StoredVisitor::Id(event.visitor), StoredVisitor::At),
             event.event_type,
             event.created_at.millis(),
             page_url,
@@ -113,7 +120,7 @@ impl Appender {
             return Ok((Appended::Duplicate, None));
         }
         *position += 1;
-        self.counter.add(connection, site, event)?;
+        self.counter.add(connection, site, event, *position)?;
         Ok((Appended::Stored, Some(Position(*position))))
     }
 

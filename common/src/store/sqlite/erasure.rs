@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::keep;
-use super::rows::{COLUMNS, EVENTS, committed};
+use super::rows::{COLUMNS, EVENTS, VISITOR, committed};
 use super::sites::find as site_id;
 use super::totals::COLUMNS as FIGURES;
 use super::writer::Writer;
@@ -50,14 +50,31 @@ pub(super) fn events(
     after: Option<(Timestamp, Uuid)>,
     limit: usize,
 ) -> rusqlite::Result<Vec<Event>> {
+    ordered_events(connection, site, visitor, day, after, ("e.created_at, e.id", limit))
+}
+
+/// As many of a visitor's events of a day as are erased at once. Those that have the visitor's id come last, as
+/// others refer to them.
+fn next_to_erase(connection: &Connection, site: &Site, visitor: VisitorId, day: Day) -> rusqlite::Result<Vec<Event>> {
+    ordered_events(connection, site, visitor, day, None, ("typeof(e.visitor) = 'blob'", ERASED_AT_ONCE))
+}
+
+fn ordered_events(
+    connection: &Connection,
+    site: &Site,
+    visitor: VisitorId,
+    day: Day,
+    after: Option<(Timestamp, Uuid)>,
+    (order, limit): (&str, usize),
+) -> rusqlite::Result<Vec<Event>> {
     let Some(id) = site_id(connection, site)? else { return Ok(Vec::new()) };
     // Times begin with the day; no id comes before this one, which is of no version.
     let (at, after) = after.map_or((day.start().millis() - 1, Uuid::max()), |(at, id)| (at.millis(), id));
     let sql = format!(
         "select {COLUMNS} from {EVENTS}
          where e.site = ?1 and e.created_at / 1000 >= ?2 / 1000 and e.created_at / 1000 < ?3 / 1000
-           and e.visitor = ?4 and (e.created_at, e.id) > (?5, ?6)
-         order by e.created_at, e.id limit ?7"
+           and {VISITOR} = ?4 and (e.created_at, e.id) > (?5, ?6)
+         order by {order} limit ?7"
     );
     let (start, end) = (day.start().millis(), day.plus(1).start().millis());
     let values = params![id, start, end, visitor.as_bytes(), at, after.as_bytes(), limit as i64];
@@ -78,7 +95,7 @@ pub(super) fn erase_events(
         let last = writer.last_position()? as i64;
         let connection = &writer.connection;
         let Some(id) = site_id(connection, site)? else { return Ok(0) };
-        let events = events(connection, site, visitor, day, None, ERASED_AT_ONCE)?;
+        let events = next_to_erase(connection, site, visitor, day)?;
         keep::note_old_pages(connection)?;
         keep::put(connection, "last_position", last)?;
         let texts = delete(connection, id, &events)?;

@@ -58,6 +58,8 @@ pub(super) fn delete_before(writer: &mut Writer, cutoff: Day, now: Timestamp) ->
     if rest > 0 {
         writer.forget();
     }
+    // Events that follow must not refer to such that are gone.
+    writer.forget_before(cutoff);
     writer.changed(now);
     Ok(step)
 }

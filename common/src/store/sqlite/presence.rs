@@ -9,6 +9,7 @@
 use rusqlite::{Connection, params};
 
 use super::keep;
+use super::rows::{VISITOR, WITH_ID, visitor};
 use crate::event::MAX_CLOCK_SKEW;
 use crate::time::{HOUR, SECOND, Timestamp};
 
@@ -98,31 +99,37 @@ impl Presence {
 
 // Without `not indexed` SQLite would group by an index, which has all events.
 
-const ROWS_AFTER: &str = "
-    select site, visitor, max(created_at) from events not indexed
-    where position > ?1 and created_at >= ?2
-    group by site, visitor order by site desc, visitor desc";
+fn rows_after_sql() -> String {
+    format!(
+        "select e.site, {VISITOR} as visitor, max(e.created_at) from main.events e not indexed {WITH_ID}
+         where e.position > ?1 and e.created_at >= ?2
+         group by 1, 2 order by 1 desc, 2 desc"
+    )
+}
 
 /// Those who are current by the table, and for each who came after its position what that changes.
-const CURRENT: &str = "
-    select (select count(*) from presence where site = ?1 and last_seen > ?2 and last_seen <= ?3)
-         + (select coalesce(sum(
-                (max(seen, coalesce(last_seen, seen)) <= ?3) - coalesce(last_seen > ?2 and last_seen <= ?3, 0)
-            ), 0)
-            from (
-                select visitor, max(created_at) as seen from events not indexed
-                where position > (select value from meta where name = 'present_until')
-                  and site = ?1 and created_at > ?2
-                group by visitor
-            ) latest
-            left join presence on presence.site = ?1 and presence.visitor = latest.visitor)";
+fn current_sql() -> String {
+    format!(
+        "select (select count(*) from presence where site = ?1 and last_seen > ?2 and last_seen <= ?3)
+              + (select coalesce(sum(
+                     (max(seen, coalesce(last_seen, seen)) <= ?3) - coalesce(last_seen > ?2 and last_seen <= ?3, 0)
+                 ), 0)
+                 from (
+                     select {VISITOR} as visitor, max(e.created_at) as seen from main.events e not indexed {WITH_ID}
+                     where e.position > (select value from meta where name = '{UNTIL}')
+                       and e.site = ?1 and e.created_at > ?2
+                     group by 1
+                 ) latest
+                 left join presence on presence.site = ?1 and presence.visitor = latest.visitor)"
+    )
+}
 
 /// The latest event of each visitor among those after a position, the last row first. Events from before the
 /// table's reach are passed over: an imported log would fill it with rows that are deleted at once.
 fn rows_after(connection: &Connection, position: u64, now: Timestamp) -> rusqlite::Result<Vec<(i64, [u8; 16], i64)>> {
-    let mut find = connection.prepare_cached(ROWS_AFTER)?;
+    let mut find = connection.prepare_cached(&rows_after_sql())?;
     let after = params![position as i64, now.plus(-REACH).millis()];
-    find.query_map(after, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+    find.query_map(after, |row| Ok((row.get(0)?, visitor(row, 1)?, row.get(2)?)))?.collect()
 }
 
 /// Whether it is so long ago, in either direction: a clock that was ahead must not end it.
@@ -132,7 +139,7 @@ const fn is_due(last: Timestamp, every: u64, now: Timestamp) -> bool {
 
 /// How many visitors of a site have their latest event within so many milliseconds until now.
 pub(super) fn current(connection: &Connection, site: i64, now: Timestamp, window: i64) -> rusqlite::Result<i64> {
-    let mut count = connection.prepare_cached(CURRENT)?;
+    let mut count = connection.prepare_cached(&current_sql())?;
     let end = now.plus(MAX_CLOCK_SKEW);
     count.query_row(params![site, now.plus(-window).millis(), end.millis()], |row| row.get(0))
 }
@@ -143,8 +150,8 @@ pub(super) fn latest(after: Timestamp) -> String {
     format!(
         "select site, visitor, max(n) as n from (
              select site, visitor, last_seen as n from main.presence
-             union all select site, visitor, created_at from main.events not indexed
-             where position > (select value from main.meta where name = '{UNTIL}')
+             union all select e.site, {VISITOR}, e.created_at from main.events e not indexed {WITH_ID}
+             where e.position > (select value from main.meta where name = '{UNTIL}')
          ) where n > {after} group by site, visitor"
     )
 }
@@ -153,9 +160,10 @@ pub(super) fn latest(after: Timestamp) -> String {
 pub(super) fn latest_of_events(after: Timestamp) -> String {
     let after = after.millis();
     format!(
-        "select e.site, e.visitor, max(e.created_at) as n from main.sites s cross join main.events e
+        "select e.site, {VISITOR} as visitor, max(e.created_at) as n
+         from main.sites s cross join main.events e {WITH_ID}
          where e.site = s.id and e.created_at / 1000 >= {after} / 1000 and e.created_at > {after}
-         group by e.site, e.visitor"
+         group by 1, 2"
     )
 }
 
@@ -221,12 +229,16 @@ mod tests {
     #[test]
     fn only_events_after_the_position_are_read() {
         let connection = empty();
-        for query in [&latest(Timestamp::from_millis(0)), ROWS_AFTER, CURRENT] {
+        for query in [latest(Timestamp::from_millis(0)), rows_after_sql(), current_sql()] {
             let mut plan = connection.prepare(&format!("explain query plan {query}")).unwrap();
             let numbers = vec![1; plan.parameter_count()];
             let steps = plan.query_map(rusqlite::params_from_iter(numbers), |row| row.get::<_, String>(3)).unwrap();
-            let mut steps = steps.map(Result::unwrap).filter(|step| step.contains("events"));
-            assert!(steps.all(|step| step.ends_with("events USING INTEGER PRIMARY KEY (rowid>?)")), "{query}");
+            let of_events = |step: &String| step.contains(" e ") || step.contains(" v ");
+            let mut steps: Vec<String> = steps.map(Result::unwrap).filter(of_events).collect();
+            steps.sort();
+            let rows = "SEARCH e USING INTEGER PRIMARY KEY (rowid>?)";
+            let ids = "SEARCH v USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN";
+            assert_eq!(steps, [rows, ids], "{query}");
         }
     }
 

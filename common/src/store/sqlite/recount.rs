@@ -9,7 +9,7 @@ use super::rows::{COLUMNS, EVENTS, committed};
 use super::totals::{self, Counter};
 use crate::period::PeriodKey;
 use crate::site::Site;
-use crate::store::{Difference, Recount};
+use crate::store::{Committed, Difference, Recount};
 use crate::time::{Day, HOUR, Timestamp};
 
 /// What is called as it goes on.
@@ -91,7 +91,8 @@ fn add_all(connection: &Connection, covered: Covered, progress: Report<'_>) -> r
     while let Some(row) = rows.next()? {
         let id: i64 = row.get("site_id")?;
         let site = sites.get(&id).cloned().unwrap_or_default();
-        counter.add(connection, id, &committed(&site, row)?.event)?;
+        let Committed { position, event } = committed(&site, row)?;
+        counter.add(connection, id, &event, position.0)?;
         done += 1;
         if done % 10_000 == 0 {
             counter.flush(connection)?;

@@ -15,6 +15,7 @@ use crate::site::Site;
 use crate::store::{Committed, Position};
 use crate::time::Timestamp;
 use crate::url::Url;
+use crate::visitor::VisitorId;
 
 impl ToSql for EventType {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -47,12 +48,42 @@ pub(super) fn used_bytes(connection: &Connection, path: &Path) -> rusqlite::Resu
     Ok(bytes(pages) + log.saturating_sub(bytes(MOST_PAGES.into())))
 }
 
-/// The columns that [`committed`] reads, with the aliases of [`EVENTS`].
-pub(super) const COLUMNS: &str =
-    "e.position, e.id, e.visitor, e.event_type, e.data, p.value, r.value, e.created_at, a.value, c.value";
+/// What the column `visitor` of a row has.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum StoredVisitor {
+    /// The id.
+    Id(VisitorId),
+    /// The position of a row with the id: an event of the visitor on the same UTC day.
+    At(u64),
+}
 
-/// Events joined with their texts.
-pub(super) const EVENTS: &str = "events e
+impl ToSql for StoredVisitor {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Id(visitor) => ToSqlOutput::Borrowed(ValueRef::Blob(visitor.as_bytes())),
+            Self::At(position) => ToSqlOutput::Owned(Value::Integer(*position as i64)),
+        })
+    }
+}
+
+/// The id of a visitor that [`VISITOR`] gives. There is none where the row with the id was deleted first, in the
+/// middle of a day that expires.
+pub(super) fn visitor(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; 16]> {
+    Ok(row.get_ref(column)?.as_blob().ok().and_then(|id| id.try_into().ok()).unwrap_or_default())
+}
+
+/// The visitor of an event `e`, for [`visitor`], if it is joined with [`WITH_ID`].
+pub(super) const VISITOR: &str = "coalesce(v.visitor, e.visitor)";
+
+/// Joins an event `e` with the row that has the id of its visitor, if that is another one.
+pub(super) const WITH_ID: &str = "left join main.events v on v.position = e.visitor";
+
+/// The columns that [`committed`] reads, with the aliases of [`EVENTS`].
+pub(super) const COLUMNS: &str = "e.position, e.id, coalesce(v.visitor, e.visitor), e.event_type, e.data,
+    p.value, r.value, e.created_at, a.value, c.value";
+
+/// Events joined with their visitors and texts.
+pub(super) const EVENTS: &str = "events e left join main.events v on v.position = e.visitor
     left join texts p on p.day = e.created_at / 86400000 and p.number = e.page_url
     left join texts r on r.day = e.created_at / 86400000 and r.number = e.referrer
     left join texts a on a.day = e.created_at / 86400000 and a.number = e.arrival
@@ -67,7 +98,7 @@ pub(super) fn committed(site: &Site, row: &Row<'_>) -> rusqlite::Result<Committe
         event: Event {
             id: Uuid::from_bytes(row.get(1)?),
             site: site.clone(),
-            visitor: Uuid::from_bytes(row.get(2)?).into(),
+            visitor: Uuid::from_bytes(visitor(row, 2)?).into(),
             event_type: row.get(3)?,
             data: EventData::from_stored(row.get(4)?),
             page_url: url(5)?,

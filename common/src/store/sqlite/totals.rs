@@ -3,7 +3,8 @@
 //! The same code fills them as events arrive (schema `main`) and recounts them for `verify` and
 //! `rebuild` (schema `recount`).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use foldhash::fast::RandomState;
@@ -25,8 +26,9 @@ pub(super) const COLUMNS: [&str; 6] = ["events", "page_views", "letters", "motiv
 #[derive(Debug)]
 pub(super) struct Counter {
     sql: Sql,
-    /// Visitors that certainly came on these days: most events need not ask.
-    known: HashSet<(i64, i32, VisitorId), RandomState>,
+    /// Visitors that certainly came on these days, each with the position of an event of the day that has its id:
+    /// most events need not ask, and refer to that one.
+    known: HashMap<(i64, i32, VisitorId), u64, RandomState>,
     pending: BTreeMap<(i64, i32), DayChange>,
 }
 
@@ -38,11 +40,11 @@ struct DayChange {
 }
 
 impl Counter {
-    /// How many visitors are known at most: 24 bytes each, and some.
+    /// How many visitors are known at most: 40 bytes each, and some.
     const MOST_KNOWN: usize = 100_000;
 
     pub(super) fn of_schema(schema: &str) -> Self {
-        Self { sql: Sql::of_schema(schema), known: HashSet::default(), pending: BTreeMap::new() }
+        Self { sql: Sql::of_schema(schema), known: HashMap::default(), pending: BTreeMap::new() }
     }
 
     /// Forgets what is known, and changes that are not flushed: after a rollback, or when
@@ -52,10 +54,26 @@ impl Counter {
         self.pending.clear();
     }
 
-    /// Counts one stored event.
-    pub(super) fn add(&mut self, connection: &Connection, site: i64, event: &Event) -> rusqlite::Result<()> {
+    /// Forgets visitors of days before this one, whose events may be gone.
+    pub(super) fn forget_before(&mut self, day: Day) {
+        self.known.retain(|(_, of, _), _| *of >= day.number());
+    }
+
+    /// The position of an event of this day that has the visitor's id, if it is known.
+    pub(super) fn with_id(&self, site: i64, day: Day, visitor: VisitorId) -> Option<u64> {
+        self.known.get(&(site, day.number(), visitor)).copied()
+    }
+
+    /// Counts one stored event. If its visitor is not known, the row at this position has the id.
+    pub(super) fn add(
+        &mut self,
+        connection: &Connection,
+        site: i64,
+        event: &Event,
+        position: u64,
+    ) -> rusqlite::Result<()> {
         let day = event.created_at.day();
-        let new = self.visit(connection, site, day, event.visitor)?;
+        let new = self.visit(connection, site, day, event.visitor, position)?;
         let change = self.pending.entry((site, day.number())).or_default();
         for (counted, new) in change.visitors.iter_mut().zip(new) {
             *counted += u64::from(new);
@@ -71,9 +89,11 @@ impl Counter {
         site: i64,
         day: Day,
         visitor: VisitorId,
+        position: u64,
     ) -> rusqlite::Result<[bool; 3]> {
-        if !self.known.insert((site, day.number(), visitor)) {
-            return Ok([false; 3]);
+        match self.known.entry((site, day.number(), visitor)) {
+            Entry::Occupied(_) => return Ok([false; 3]),
+            Entry::Vacant(unknown) => _ = unknown.insert(position),
         }
         if self.known.len() > Self::MOST_KNOWN {
             self.known.clear();

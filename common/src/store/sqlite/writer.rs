@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::site::Site;
 use crate::store::{Appended, Committed, News, Result, StoreError};
-use crate::time::Timestamp;
+use crate::time::{Day, Timestamp};
 
 /// How many requests may wait for the writer; more are refused as overload.
 const QUEUE: usize = 16_384;
@@ -323,6 +323,11 @@ impl Writer {
     /// Forgets what is known of sites, texts and visitors.
     pub(super) fn forget(&mut self) {
         self.appender.forget();
+    }
+
+    /// Forgets what is known of visitors on days before this one.
+    pub(super) fn forget_before(&mut self, day: Day) {
+        self.appender.forget_before(day);
     }
 
     /// The greatest position ever given, also when its event is gone.

@@ -11,5 +11,8 @@ insert into texts (day, number, value) select day, id, value from strings order 
 drop table strings;
 create index texts_hash on texts (day, hash);
 
+-- From this version on, `events.visitor` is an id, or the position of an event of the same site and UTC day that
+-- has the visitor's id. Rows that are there have ids.
+
 -- The key of these hashes: without it, a sender cannot choose texts that have the same one.
 insert into meta (name, value) values ('text_key', random());
