@@ -40,7 +40,7 @@ pub(crate) async fn measure(context: &mut Context) -> Result<()> {
     let row = Row::of(&format!("start to all figures right, {events} stored"), began.elapsed().as_secs_f64(), "s");
     context.report.add(row);
     let redis = stores.redis_bytes()? as f64 / 1e6;
-    let row = Row::of(&format!("Redis, {} visitors of {DAYS} days", events / 10), redis, "MB");
+    let row = Row::of(&format!("Redis, {} visitors of {DAYS} days", events / access_log::VIEWS), redis, "MB");
     context.report.add(row.at_most(Figure::Value, 10.0));
 
     context.say("Redis loses everything");
