@@ -34,7 +34,7 @@ pub(crate) fn write(path: &Path, lines: u64, days: u64) -> Result<()> {
         let second = start + (line * days * DAY / lines) as i64;
         let time = jiff::Timestamp::from_second(second)?.strftime("%d/%b/%Y:%H:%M:%S +0000");
         let visitor = line / (PRESENT * VIEWS) * PRESENT + line % PRESENT;
-        let is_first = line / PRESENT % VIEWS == 0;
+        let is_first = (line / PRESENT).is_multiple_of(VIEWS);
         let address = format!("10.{}.{}.{}", visitor >> 16 & 255, visitor >> 8 & 255, visitor & 255);
         let agent = events::user_agent(visitor % events::AGENTS);
         let page = if dice.chance(90) { dice.below(PAGES / 10) } else { dice.below(PAGES) };

@@ -126,7 +126,7 @@ impl Ring {
 
 /// Whose event it is: a visitor comes, sends ten events among those of the others present, and
 /// is not seen again.
-pub(crate) fn visit(sequence: u64) -> u64 {
+fn visit(sequence: u64) -> u64 {
     sequence / (PRESENT * EVENTS_A_VISITOR) * PRESENT + sequence % PRESENT
 }
 
