@@ -64,6 +64,20 @@ test("news is shown soon, and at any rate of events a minute costs at most thirt
   expect(count() + others).toBe(after);
 });
 
+test("all that may be out of date is asked for soon, however many reports there are", async () => {
+  const { Report, touchAll } = await made(() => "x", 30_000);
+  const asked: number[] = [];
+  Array.from({ length: 14 }, (_, at) => new Report(() => `${at}`, async () => ({ data: asked.push(at), degraded: false }), { every: 30_000 }));
+  // One was asked a little later than the others, so that it is not due when they are.
+  await wait(400);
+  new Report(() => "late", async () => ({ data: asked.push(99), degraded: false }), { every: 30_000 });
+  await wait(400);
+  asked.length = 0;
+  touchAll();
+  await wait(1_000);
+  expect(asked.sort((a, b) => a - b)).toEqual([...Array.from({ length: 14 }, (_, at) => at), 99]);
+});
+
 test("what fails is asked again after a pause, keeps what it had, and recovers", async () => {
   let fails = false;
   const { report, outage, count } = await made(() => {

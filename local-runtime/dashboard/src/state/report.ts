@@ -67,6 +67,8 @@ export class Report<T> {
   /** When it was asked for last. */
   asked = 0;
   asking = false;
+  /** When it will be asked again at the latest, while much else is asked, too. */
+  promised = Number.POSITIVE_INFINITY;
   /** Something that it counts has happened since. */
   dirty = false;
 
@@ -99,9 +101,14 @@ export class Report<T> {
 
   /** Something has happened that the answer may count: asks soon. */
   touch(): void {
-    if (!this.#wanted || this.every === null) return;
-    this.dirty = true;
-    plan();
+    if (this.mark()) plan();
+  }
+
+  /** Notes that something has happened that the answer may count; answers whether it may. */
+  mark(): boolean {
+    const counts = this.#wanted && this.every !== null;
+    this.dirty ||= counts;
+    return counts;
   }
 
   /** Asks at once: the question is a new one, or the reader wants it. */
@@ -123,6 +130,7 @@ export class Report<T> {
     this.asking = true;
     this.dirty = false;
     this.asked = Date.now();
+    this.promised = Number.POSITIVE_INFINITY;
     try {
       const { data, degraded } = await untracked(() => this.#ask(news));
       if (generation !== this.#generation) return;
@@ -175,14 +183,20 @@ function plan(): void {
   const now = Date.now();
   spent = spent.filter((at) => at > now - MINUTE_MS);
   const quiet = spent.length < QUIET;
-  const due = (report: Report<unknown>): number => Math.max(report.asked + (quiet ? SOON_MS : (report.every ?? 0)), report.pausedUntil);
+  const due = (report: Report<unknown>): number => {
+    const pace = quiet ? SOON_MS : (report.every ?? 0);
+    return Math.max(Math.min(report.asked + pace, report.promised), report.pausedUntil);
+  };
   const dirty = [...all].filter((report) => report.dirty && !report.asking).sort((a, b) => due(a) - due(b));
   // Many questions would only make it worse.
   if (outage.peek() !== null) dirty.splice([...all].some(({ asking }) => asking) ? 0 : 1);
   let next = Number.POSITIVE_INFINITY;
   for (const report of dirty) {
-    if (due(report) > now + TOGETHER_MS) next = Math.min(next, due(report));
-    else if (spend()) void report.ask();
+    if (due(report) > now + TOGETHER_MS) {
+      // What is asked meanwhile does not put it off.
+      report.promised = due(report);
+      next = Math.min(next, report.promised);
+    } else if (spend()) void report.ask();
     else next = Math.min(next, (spent[0] ?? now) + MINUTE_MS);
   }
   if (next < Number.POSITIVE_INFINITY) timer = setTimeout(plan, Math.max(50, next - now));
@@ -225,7 +239,10 @@ export function catchUp(): void {
 
 /** All answers may be out of date. */
 export function touchAll(which: (report: Report<unknown>) => boolean = () => true): void {
-  for (const report of all) if (which(report)) report.touch();
+  let any = false;
+  for (const report of all) if (which(report)) any = report.mark() || any;
+  // Together: what is asked first must not put off the rest.
+  if (any) plan();
 }
 
 /** With another token everything is asked for anew. */
