@@ -8,10 +8,10 @@
 use super::writer::Writer;
 use crate::store::Result;
 
-/// The part of a store's events that is worth it: the cost is that of all events.
+/// At least one in so many events has to be a new one: the cost is that of all events.
 const WORTH: u64 = 4;
 
-/// Writes the indexes anew if this many appended events are a good part of all.
+/// Writes the indexes anew, unless so many appended events are a small part of all.
 pub(super) fn compact(writer: &mut Writer, appended: u64) -> Result<()> {
     // Positions have few gaps: days expire in about the order in which they came.
     let most: i64 = writer.connection.query_row(
