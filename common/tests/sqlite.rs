@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use common::metrics::Metrics;
 use common::store::conformance::Fixture;
 use common::store::conformance::cases::recount;
-use common::store::conformance::samples::{at, event, put, quiet, site, visitor};
+use common::store::conformance::samples::{at, event, on_page, put, quiet, site, visitor};
 use common::store::roles::*;
 use common::store::sqlite::Sqlite;
 use common::store::{Position, Store, TimelineFrom};
@@ -224,13 +224,16 @@ async fn events_of_a_visitors_day_hold_the_id_once() {
 }
 
 #[tokio::test]
-async fn no_event_refers_to_one_that_has_expired() {
+async fn no_event_refers_to_what_has_expired() {
     let file = fresh().await.unwrap();
     let (day, now) = (at("2025-12-08T10:00:00Z"), at("2025-12-20T10:00:00Z"));
-    put(&file.store, &[event("page_view", 1, day), event("page_view", 1, day.plus(1))]).await;
+    let view = |when: Timestamp| on_page(event("page_view", 1, when), "/cv");
+    put(&file.store, &[view(day), view(day.plus(1))]).await;
     while !file.store.delete_before(day.day().plus(1), now).await.unwrap().done {}
-    put(&file.store, &[event("page_view", 1, day.plus(2))]).await;
+    put(&file.store, &[view(day.plus(2))]).await;
     assert_eq!((kinds_of_visitors(&file), visitors(&file.store).await), (vec!["blob".to_owned()], vec![visitor(1)]));
+    let stored = file.store.timeline(&site(), TimelineFrom::all(0), 10).await.unwrap().pop().unwrap();
+    assert_eq!(stored.page_url.as_ref().map(|url| url.as_str()), Some("/cv"));
 }
 
 #[tokio::test]

@@ -59,9 +59,10 @@ impl Appender {
         self.texts.clear();
     }
 
-    /// Forgets visitors of days before this one, whose events may be gone.
+    /// Forgets visitors and texts of days before this one, which may be gone.
     pub(super) fn forget_before(&mut self, day: Day) {
         self.counter.forget_before(day);
+        self.texts.retain(|(of, _), _| *of >= day);
     }
 
     /// Inserts the events of many requests after this position, within a transaction, and changes the totals.

@@ -38,27 +38,19 @@ pub(super) fn delete_before(writer: &mut Writer, cutoff: Day, now: Timestamp) ->
             )?
             .execute([writer.last_position()? as i64])?;
         let mut step = Step::default();
-        let mut rest = 0;
         loop {
             let events = delete_events(connection, cutoff)?;
             step.deleted += events;
             if events == 0 {
-                let deleted = delete_rest(connection, cutoff, now)?;
-                rest += deleted;
-                step.done = deleted == 0;
+                step.done = delete_rest(connection, cutoff, now)? == 0;
             }
             if step.done || started.elapsed() > STEP {
-                return Ok((step, rest));
+                return Ok(step);
             }
         }
-    });
-    let (step, rest) = step?;
-    // Numbers of texts that are gone must not be remembered; as long as only events go, what is
-    // known stays true, and ingest stays fast.
-    if rest > 0 {
-        writer.forget();
-    }
-    // Events that follow must not refer to such that are gone.
+    })?;
+    // Events that follow must not refer to texts or events that are gone. What is known of other days stays true,
+    // and ingest stays fast.
     writer.forget_before(cutoff);
     writer.changed(now);
     Ok(step)

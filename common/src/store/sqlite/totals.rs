@@ -29,6 +29,8 @@ pub(super) struct Counter {
     /// Visitors that certainly came on these days, each with the position of an event of the day that has its id:
     /// most events need not ask, and refer to that one.
     known: HashMap<(i64, i32, VisitorId), u64, RandomState>,
+    /// None of them is of a day before this one.
+    known_from: i32,
     pending: BTreeMap<(i64, i32), DayChange>,
 }
 
@@ -44,7 +46,7 @@ impl Counter {
     const MOST_KNOWN: usize = 100_000;
 
     pub(super) fn of_schema(schema: &str) -> Self {
-        Self { sql: Sql::of_schema(schema), known: HashMap::default(), pending: BTreeMap::new() }
+        Self { sql: Sql::of_schema(schema), known: HashMap::default(), known_from: i32::MAX, pending: BTreeMap::new() }
     }
 
     /// Forgets what is known, and changes that are not flushed: after a rollback, or when
@@ -56,7 +58,11 @@ impl Counter {
 
     /// Forgets visitors of days before this one, whose events may be gone.
     pub(super) fn forget_before(&mut self, day: Day) {
-        self.known.retain(|(_, of, _), _| *of >= day.number());
+        // A retention run asks after each of its many steps.
+        if self.known_from < day.number() {
+            self.known.retain(|(_, of, _), _| *of >= day.number());
+            self.known_from = day.number();
+        }
     }
 
     /// The position of an event of this day that has the visitor's id, if it is known.
@@ -95,6 +101,7 @@ impl Counter {
             Entry::Occupied(_) => return Ok([false; 3]),
             Entry::Vacant(unknown) => _ = unknown.insert(position),
         }
+        self.known_from = self.known_from.min(day.number());
         if self.known.len() > Self::MOST_KNOWN {
             self.known.clear();
         }

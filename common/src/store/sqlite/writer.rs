@@ -325,7 +325,7 @@ impl Writer {
         self.appender.forget();
     }
 
-    /// Forgets what is known of visitors on days before this one.
+    /// Forgets what is known of visitors and texts of days before this one.
     pub(super) fn forget_before(&mut self, day: Day) {
         self.appender.forget_before(day);
     }
